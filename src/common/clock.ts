@@ -1,0 +1,35 @@
+/**
+ * All time comes through a Clock, so that tests decide what time it is. Nothing else in leveret reads the
+ * system time or sets a timer.
+ */
+
+/** A pending timer. Cancelling it twice, or after it fired, does nothing. */
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Wall time in milliseconds since 1970. May jump in either direction; what must not go back clamps it. */
+  now(): number
+  /** Monotonic milliseconds from an arbitrary start; for measuring waits. */
+  monotonic(): number
+  /** Call once after `delayMs`. A timer does not keep the process alive. */
+  after(delayMs: number, callback: () => void): Timer
+  /** Call every `intervalMs` until cancelled. A timer does not keep the process alive. */
+  every(intervalMs: number, callback: () => void): Timer
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(delayMs, callback) {
+    const timeout = setTimeout(callback, delayMs)
+    timeout.unref()
+    return { cancel: () => clearTimeout(timeout) }
+  },
+  every(intervalMs, callback) {
+    const interval = setInterval(callback, intervalMs)
+    interval.unref()
+    return { cancel: () => clearInterval(interval) }
+  },
+}

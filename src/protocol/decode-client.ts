@@ -1,0 +1,311 @@
+/**
+ * Bytes to client frames: the server's half of decoding. Every malformed input is a ProtocolError that names what
+ * is wrong; `failedId` then tells which request to fail.
+ */
+import { ProtocolError } from '../common/errors.js'
+import type { Durability } from '../model/topic.js'
+import { DEFAULT_TOPIC_SETTINGS, EARLIEST } from '../model/topic.js'
+import { type ClientFrame, MODES, OUTCOMES, type PublishFrame } from './frames.js'
+import { countRecords, RECORD_TAG } from './records.js'
+import { decodeSettings, decodeStart, durabilityFromWire } from './topic-settings.js'
+import { WIRE_LEN, WIRE_VARINT, WireReader } from './wire.js'
+
+const EMPTY = Buffer.alloc(0)
+
+/** One a connection: it remembers the last topic name, so that a busy publisher's name is decoded once. */
+export class ClientFrameDecoder {
+  /** The id of the frame whose decoding failed, as far as it had been read; else 0. */
+  failedId = 0
+
+  readonly #reader = new WireReader()
+  #topicBytes: Buffer = EMPTY
+  #topic = ''
+
+  /** Decode the frame `buffer[start, end)`. The run of a publish is a place in `buffer`. Throws ProtocolError. */
+  decode(buffer: Buffer, start: number, end: number): ClientFrame {
+    const reader = this.#reader
+    reader.reset(buffer, start, end)
+    this.failedId = 0
+    let body: ClientFrame | null = null
+    let unknownField = 0
+    while (!reader.done) {
+      const tag = reader.uint()
+      const wireType = tag & 7
+      const field = Math.floor(tag / 8)
+      if (field === 1) {
+        reader.expect(wireType, WIRE_VARINT)
+        this.failedId = reader.uint32()
+      } else if (field >= 2 && field <= 10) {
+        reader.expect(wireType, WIRE_LEN)
+        const outer = reader.enter()
+        body = this.#body(field, reader)
+        reader.leave(outer)
+      } else {
+        if (field === 0) throw new ProtocolError('a frame has a field with the number 0')
+        if (wireType === WIRE_LEN) unknownField = field
+        reader.skip(wireType)
+      }
+    }
+    const id = this.failedId
+    if (body === null) return { kind: 'unknown', id, field: unknownField }
+    return body.id === id ? body : { ...body, id }
+  }
+
+  #body(field: number, reader: WireReader): ClientFrame {
+    const id = this.failedId
+    switch (field) {
+      case 2:
+        return decodeHello(reader, id)
+      case 3:
+        return decodeCreateTopic(reader, id)
+      case 4:
+        return decodeSubscribe(reader, id)
+      case 5:
+        return decodeUnsubscribe(reader, id)
+      case 6:
+        return this.#publish(reader, id)
+      case 7:
+        return decodeCommit(reader, id)
+      case 8:
+        return { kind: 'close', id: skipAll(reader, id) }
+      case 9:
+        return { kind: 'ping', id: skipAll(reader, id) }
+      default:
+        return decodeDescribe(reader, id)
+    }
+  }
+
+  #publish(reader: WireReader, id: number): PublishFrame {
+    let topic = ''
+    let partition: number | null = null
+    let durability: Durability | null = null
+    let expectedOffset: number | null = null
+    let producer = ''
+    let sequence: number | null = null
+    while (!reader.done) {
+      if (reader.buffer[reader.position] === RECORD_TAG) break
+      const tag = reader.uint()
+      switch (tag) {
+        case 0x0a:
+          topic = this.#readTopic(reader)
+          break
+        case 0x10:
+          partition = reader.uint32()
+          break
+        case 0x18:
+          durability = durabilityFromWire(reader.uint())
+          break
+        case 0x20:
+          expectedOffset = reader.uint()
+          break
+        case 0x2a:
+          producer = reader.string()
+          break
+        case 0x30:
+          sequence = reader.uint()
+          break
+        default:
+          if (tag < 0x38) throw new ProtocolError('a field of Publish has the wrong wire type')
+          reader.skip(tag & 7)
+      }
+    }
+    const start = reader.position
+    const end = reader.end
+    const count = countRecords(reader.buffer, start, end)
+    const run = { buffer: reader.buffer, start, end, count }
+    return { kind: 'publish', id, topic, partition, durability, expectedOffset, producer, sequence, run }
+  }
+
+  #readTopic(reader: WireReader): string {
+    const length = reader.length()
+    const known = this.#topicBytes
+    const { buffer, position } = reader
+    if (length === known.length) {
+      let index = 0
+      while (index < length && buffer[position + index] === known[index]) index++
+      if (index === length) {
+        reader.position = position + length
+        return this.#topic
+      }
+    }
+    reader.position = position - varintWidth(buffer, position)
+    this.#topic = reader.string()
+    this.#topicBytes = Buffer.from(this.#topic)
+    return this.#topic
+  }
+}
+
+/** Bytes of the varint that ends just before `position`. */
+function varintWidth(buffer: Buffer, position: number): number {
+  let width = 1
+  while ((buffer[position - width - 1] as number) >= 0x80) width++
+  return width
+}
+
+function skipAll(reader: WireReader, id: number): number {
+  while (!reader.done) reader.skip(reader.uint() & 7)
+  return id
+}
+
+function decodeHello(reader: WireReader, id: number): ClientFrame {
+  const texts = ['', '', '', '']
+  let version = 0
+  let heartbeatMs = 0
+  while (!reader.done) {
+    const tag = reader.uint()
+    const field = Math.floor(tag / 8)
+    if (field === 1 || field === 6) {
+      reader.expect(tag & 7, WIRE_VARINT)
+      if (field === 1) version = reader.uint32()
+      else heartbeatMs = reader.uint32()
+    } else if (field >= 2 && field <= 5) {
+      reader.expect(tag & 7, WIRE_LEN)
+      texts[field - 2] = reader.string()
+    } else reader.skip(tag & 7)
+  }
+  const [clientName = '', token = '', user = '', password = ''] = texts
+  return { kind: 'hello', id, version, clientName, token, user, password, heartbeatMs: heartbeatMs || null }
+}
+
+function decodeCreateTopic(reader: WireReader, id: number): ClientFrame {
+  let topic = ''
+  let settings = DEFAULT_TOPIC_SETTINGS
+  while (!reader.done) {
+    const tag = reader.uint()
+    switch (Math.floor(tag / 8)) {
+      case 1:
+        reader.expect(tag & 7, WIRE_LEN)
+        topic = reader.string()
+        break
+      case 2: {
+        reader.expect(tag & 7, WIRE_LEN)
+        const outer = reader.enter()
+        settings = decodeSettings(reader)
+        reader.leave(outer)
+        break
+      }
+      default:
+        reader.skip(tag & 7)
+    }
+  }
+  return { kind: 'create-topic', id, topic, settings }
+}
+
+function decodeSubscribe(reader: WireReader, id: number): ClientFrame {
+  let start = EARLIEST
+  let untilOffset: number | null = null
+  const numbers = { subscription: 0, mode: 0, window: 0, ackWaitMs: 0 }
+  const texts = { topic: '', group: '', member: '' }
+  while (!reader.done) {
+    const tag = reader.uint()
+    const field = Math.floor(tag / 8)
+    if (field === 3) {
+      reader.expect(tag & 7, WIRE_LEN)
+      const outer = reader.enter()
+      start = decodeStart(reader)
+      reader.leave(outer)
+    } else if (field === 2 || field === 6 || field === 9) {
+      reader.expect(tag & 7, WIRE_LEN)
+      texts[field === 2 ? 'topic' : field === 6 ? 'group' : 'member'] = reader.string()
+    } else if (field === 4) {
+      reader.expect(tag & 7, WIRE_VARINT)
+      untilOffset = reader.uint()
+    } else if (field === 1 || field === 5 || field === 7 || field === 8) {
+      reader.expect(tag & 7, WIRE_VARINT)
+      const name = field === 1 ? 'subscription' : field === 5 ? 'mode' : field === 7 ? 'window' : 'ackWaitMs'
+      numbers[name] = reader.uint32()
+    } else reader.skip(tag & 7)
+  }
+  const mode = MODES[numbers.mode]
+  if (mode === undefined) throw new ProtocolError(`subscription mode ${numbers.mode} is not known`)
+  return {
+    kind: 'subscribe',
+    id,
+    subscription: numbers.subscription,
+    topic: texts.topic,
+    start,
+    untilOffset,
+    mode,
+    group: texts.group,
+    window: numbers.window || 1,
+    ackWaitMs: numbers.ackWaitMs || null,
+    member: texts.member,
+  }
+}
+
+function decodeUnsubscribe(reader: WireReader, id: number): ClientFrame {
+  let subscription = 0
+  let forget = false
+  while (!reader.done) {
+    const tag = reader.uint()
+    switch (tag) {
+      case 0x08:
+        subscription = reader.uint32()
+        break
+      case 0x10:
+        forget = reader.bool()
+        break
+      default:
+        skipUnknown(reader, tag, 2)
+    }
+  }
+  return { kind: 'unsubscribe', id, subscription, forget }
+}
+
+function decodeCommit(reader: WireReader, id: number): ClientFrame {
+  let subscription = 0
+  let partition = 0
+  let offset: number | null = null
+  const offsets: number[] = []
+  let outcomeNumber = 0
+  let delayMs = 0
+  while (!reader.done) {
+    const tag = reader.uint()
+    switch (tag) {
+      case 0x08:
+        subscription = reader.uint32()
+        break
+      case 0x10:
+        partition = reader.uint32()
+        break
+      case 0x18:
+        offset = reader.uint()
+        break
+      case 0x20:
+      case 0x22:
+        reader.uints(tag & 7, offsets)
+        break
+      case 0x28:
+        outcomeNumber = reader.uint32()
+        break
+      case 0x30:
+        delayMs = reader.uint()
+        break
+      default:
+        skipUnknown(reader, tag, 6)
+    }
+  }
+  const outcome = OUTCOMES[outcomeNumber]
+  if (outcome === undefined) throw new ProtocolError(`outcome ${outcomeNumber} is not known`)
+  return { kind: 'commit', id, subscription, partition, offset, offsets, outcome, delayMs }
+}
+
+function decodeDescribe(reader: WireReader, id: number): ClientFrame {
+  const texts = ['', '', '']
+  while (!reader.done) {
+    const tag = reader.uint()
+    const field = Math.floor(tag / 8)
+    if (field >= 1 && field <= 3) {
+      reader.expect(tag & 7, WIRE_LEN)
+      texts[field - 1] = reader.string()
+    } else reader.skip(tag & 7)
+  }
+  const [topic = '', group = '', after = ''] = texts
+  return { kind: 'describe', id, topic, group, after }
+}
+
+/** Skip a field beyond those this message has; one of its own numbers here has the wrong wire type. */
+function skipUnknown(reader: WireReader, tag: number, fields: number): void {
+  if (Math.floor(tag / 8) <= fields) throw new ProtocolError('a field has the wrong wire type')
+  reader.skip(tag & 7)
+}

@@ -1,0 +1,267 @@
+/**
+ * The frames of the native protocol as types: what a codec decodes to and encodes from. proto/leveret.proto is the
+ * published contract; zero never means "default" here, absent is null.
+ */
+import type { LossCause, RecordRun } from '../model/record.js'
+import type { Durability, Start, TopicSettings } from '../model/topic.js'
+
+export const PROTOCOL_VERSION = 1
+
+/** Field number of the record run, in Publish and in Delivery; written last. */
+export const RECORDS_FIELD = 15
+
+/**
+ * Room that a Delivery needs around a run beyond what the shortest Publish needs, so that every run that could be
+ * published can be delivered: tags, subscription, partition, offset, time, delivery count, lengths.
+ */
+export const DELIVERY_OVERHEAD_BYTES = 64
+
+export const MODES = ['cursor', 'shared', 'partitioned'] as const
+export type Mode = (typeof MODES)[number]
+
+export const OUTCOMES = ['ack', 'retry', 'reject', 'extend'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** In the order of the wire's enum. */
+export const LOSS_CAUSES = ['lagged', 'expired', 'trimmed', 'corrupt'] as const satisfies readonly LossCause[]
+
+export interface HelloFrame {
+  readonly kind: 'hello'
+  readonly id: number
+  readonly version: number
+  readonly clientName: string
+  readonly token: string
+  readonly user: string
+  readonly password: string
+  readonly heartbeatMs: number | null
+}
+
+export interface CreateTopicFrame {
+  readonly kind: 'create-topic'
+  readonly id: number
+  readonly topic: string
+  readonly settings: TopicSettings
+}
+
+export interface SubscribeFrame {
+  readonly kind: 'subscribe'
+  readonly id: number
+  readonly subscription: number
+  readonly topic: string
+  readonly start: Start
+  readonly untilOffset: number | null
+  readonly mode: Mode
+  readonly group: string
+  readonly window: number
+  readonly ackWaitMs: number | null
+  readonly member: string
+}
+
+export interface UnsubscribeFrame {
+  readonly kind: 'unsubscribe'
+  readonly id: number
+  readonly subscription: number
+  readonly forget: boolean
+}
+
+export interface PublishFrame {
+  readonly kind: 'publish'
+  readonly id: number
+  readonly topic: string
+  readonly partition: number | null
+  readonly durability: Durability | null
+  readonly expectedOffset: number | null
+  readonly producer: string
+  readonly sequence: number | null
+  readonly run: RecordRun
+}
+
+export interface CommitFrame {
+  readonly kind: 'commit'
+  readonly id: number
+  readonly subscription: number
+  readonly partition: number
+  /** Everything up to it, itself included. */
+  readonly offset: number | null
+  readonly offsets: readonly number[]
+  readonly outcome: Outcome
+  readonly delayMs: number
+}
+
+export interface CloseFrame {
+  readonly kind: 'close'
+  readonly id: number
+}
+
+export interface PingFrame {
+  readonly kind: 'ping'
+  readonly id: number
+}
+
+export interface DescribeFrame {
+  readonly kind: 'describe'
+  readonly id: number
+  readonly topic: string
+  readonly group: string
+  readonly after: string
+}
+
+/** A frame with a body that this version does not know; `field` is 0 when the frame has no body at all. */
+export interface UnknownFrame {
+  readonly kind: 'unknown'
+  readonly id: number
+  readonly field: number
+}
+
+export type ClientFrame =
+  | HelloFrame
+  | CreateTopicFrame
+  | SubscribeFrame
+  | UnsubscribeFrame
+  | PublishFrame
+  | CommitFrame
+  | CloseFrame
+  | PingFrame
+  | DescribeFrame
+  | UnknownFrame
+
+export interface WelcomeFrame {
+  readonly kind: 'welcome'
+  readonly id: number
+  readonly version: number
+  readonly server: string
+  readonly nodeId: string
+  readonly maxFrameBytes: number
+  readonly features: readonly string[]
+}
+
+export interface DoneFrame {
+  readonly kind: 'done'
+  readonly id: number
+}
+
+/** Where the records of one Publish went in one partition. Indexes count the published records. */
+export interface PublishedPart {
+  readonly partition: number
+  readonly baseOffset: number
+  readonly count: number
+  readonly records: readonly number[]
+  readonly duplicates: readonly number[]
+  readonly keptOffsets: readonly number[]
+}
+
+export interface PublishedFrame {
+  readonly kind: 'published'
+  readonly id: number
+  readonly topic: string
+  readonly partition: number
+  readonly baseOffset: number
+  readonly count: number
+  readonly duplicates: readonly number[]
+  readonly durability: Durability
+  readonly keptOffsets: readonly number[]
+  readonly parts: readonly PublishedPart[]
+}
+
+export interface FailureFrame {
+  readonly kind: 'failure'
+  readonly id: number
+  readonly code: string
+  readonly message: string
+  readonly retryable: boolean
+  readonly topic: string
+}
+
+export interface DeliveryFrame {
+  readonly kind: 'delivery'
+  readonly id: number
+  readonly subscription: number
+  readonly partition: number
+  readonly baseOffset: number
+  readonly timestampMs: number
+  readonly deliveryCount: number
+  readonly run: RecordRun
+}
+
+export interface LostRangeFrame {
+  readonly kind: 'lost-range'
+  readonly id: number
+  readonly subscription: number
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+  readonly cause: LossCause
+}
+
+export const ENDED_REASONS = ['until-reached', 'topic-deleted'] as const
+
+export interface EndedFrame {
+  readonly kind: 'ended'
+  readonly id: number
+  readonly subscription: number
+  readonly reason: string
+}
+
+export interface PongFrame {
+  readonly kind: 'pong'
+  readonly id: number
+}
+
+export interface PartitionDescription {
+  readonly partition: number
+  readonly logStart: number
+  readonly end: number
+  readonly bytes: number
+}
+
+export interface TopicDescription {
+  readonly name: string
+  /** Null in a list of names. */
+  readonly settings: TopicSettings | null
+  readonly partitions: readonly PartitionDescription[]
+  readonly subscribers: number
+}
+
+export interface GroupDescription {
+  readonly name: string
+  readonly members: number
+  readonly lag: number
+  readonly inFlight: number
+}
+
+export interface DescriptionFrame {
+  readonly kind: 'description'
+  readonly id: number
+  readonly topics: readonly TopicDescription[]
+  readonly groups: readonly GroupDescription[]
+  readonly more: boolean
+}
+
+export interface AssignedFrame {
+  readonly kind: 'assigned'
+  readonly id: number
+  readonly subscription: number
+  readonly partitions: readonly number[]
+  readonly generation: number
+}
+
+export interface ClosingFrame {
+  readonly kind: 'closing'
+  readonly id: number
+  readonly code: string
+  readonly message: string
+}
+
+export type ServerFrame =
+  | WelcomeFrame
+  | DoneFrame
+  | PublishedFrame
+  | FailureFrame
+  | DeliveryFrame
+  | LostRangeFrame
+  | EndedFrame
+  | PongFrame
+  | DescriptionFrame
+  | AssignedFrame
+  | ClosingFrame
+  | UnknownFrame
