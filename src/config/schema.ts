@@ -1,0 +1,267 @@
+/**
+ * Every setting of the server, in one table: key, type, default, range, variable, flag, and what it means. The type
+ * Config, the flags of `leveret serve`, docs/configuration.md and docs/limits.md are all made from it.
+ * Reads no file and no environment: load.ts does.
+ */
+import { PARTITIONS_MAX, type Retention } from '../model/topic.js'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const SECOND_MS = 1000
+const HOUR_MS = 3600 * SECOND_MS
+const DAY_MS = 24 * HOUR_MS
+
+/** A frame length has four bytes of seven bits. */
+const FRAME_BYTES_LIMIT = 256 * MIB - 1
+
+interface Common {
+  readonly doc: string
+  /** Present on limits: what happens to whoever reaches it. */
+  readonly atLimit?: string
+  /** The environment variable, where it is not made from the key. */
+  readonly env?: string
+}
+
+interface Numeric<Type extends string> extends Common {
+  readonly type: Type
+  readonly default: number
+  readonly min: number
+  readonly max: number
+}
+
+interface TextSetting extends Common {
+  readonly type: 'text'
+  readonly default: string
+}
+
+interface SwitchSetting extends Common {
+  readonly type: 'switch'
+  readonly default: boolean
+}
+
+interface ChoiceSetting extends Common {
+  readonly type: 'choice'
+  readonly default: string
+  readonly choices: readonly string[]
+  /** Known to the design and not there yet: refused with a sentence that says so. */
+  readonly later: readonly string[]
+}
+
+interface RetentionSetting extends Common {
+  readonly type: 'retention'
+  readonly default: Retention
+}
+
+/** `count` is a bare whole number; `bytes` reads sizes and `duration` reads times, and both are stored bare. */
+export type Setting =
+  | Numeric<'count'>
+  | Numeric<'bytes'>
+  | Numeric<'duration'>
+  | TextSetting
+  | SwitchSetting
+  | ChoiceSetting
+  | RetentionSetting
+
+const SETTINGS_TABLE = {
+  host: { type: 'text', default: '127.0.0.1', doc: 'Address to listen on. Another than loopback needs `insecure`.' },
+  port: {
+    type: 'count',
+    default: 8889,
+    min: 0,
+    max: 65_535,
+    env: 'PORT',
+    doc: 'Port of the native protocol; 0 picks a free one.',
+  },
+  store: {
+    type: 'choice',
+    default: 'memory',
+    choices: ['memory'],
+    later: ['log', 'postgres', 'nats', 'kafka'],
+    doc: 'Where records are kept. `memory` keeps them until the process ends.',
+  },
+  data: {
+    type: 'text',
+    default: './leveret-data',
+    doc: 'Folder of a store that writes files; `memory` leaves it alone.',
+  },
+  insecure: {
+    type: 'switch',
+    default: false,
+    doc: 'Listen on an address that others can reach, although anybody there may read and write everything.',
+  },
+  drainMs: {
+    type: 'duration',
+    default: 10 * SECOND_MS,
+    min: 0,
+    max: HOUR_MS,
+    doc: 'How long a stopping server waits for what is under way before it cuts the rest off.',
+  },
+  defaultRetention: {
+    type: 'retention',
+    default: 'none',
+    doc: 'Retention of topics that a first publish or subscribe creates: `none`, `forever`, or an age like `1h`.',
+  },
+  defaultCompactionWindowMs: {
+    type: 'duration',
+    default: 0,
+    min: 0,
+    max: 365 * DAY_MS,
+    doc: 'Compaction window of topics that a first publish or subscribe creates; 0 is off.',
+  },
+  defaultPartitions: {
+    type: 'count',
+    default: 1,
+    min: 1,
+    max: PARTITIONS_MAX,
+    doc: 'Partitions of topics that a first publish or subscribe creates.',
+  },
+  maxFrameBytes: {
+    type: 'bytes',
+    default: 8 * MIB,
+    min: KIB,
+    max: FRAME_BYTES_LIMIT,
+    doc: 'Size of one frame of the native protocol, and so of the records that are published together.',
+    atLimit:
+      'A larger frame is refused by its announced length, before memory is set aside: `Closing` with ' +
+      '`LVT_FRAME_TOO_LARGE`, then the connection ends.',
+  },
+  connectionsMax: {
+    type: 'count',
+    default: 100_000,
+    min: 1,
+    max: 10_000_000,
+    doc: 'Connections open at once.',
+    atLimit: 'A further connection is told `LVT_CONNECTION_LIMIT`, which may be retried, and is closed.',
+  },
+  handshakeTimeoutMs: {
+    type: 'duration',
+    default: 10 * SECOND_MS,
+    min: 1,
+    max: HOUR_MS,
+    doc: 'Time from connecting to the first whole frame.',
+    atLimit: 'The connection ends with `LVT_HANDSHAKE_TIMEOUT`.',
+  },
+  frameTimeoutMs: {
+    type: 'duration',
+    default: 60 * SECOND_MS,
+    min: 1,
+    max: HOUR_MS,
+    doc: 'Time from the first byte of a frame to its last.',
+    atLimit: 'The connection ends with `LVT_FRAME_TIMEOUT`.',
+  },
+  drainTimeoutMs: {
+    type: 'duration',
+    default: 30 * SECOND_MS,
+    min: 1,
+    max: HOUR_MS,
+    doc: 'Time in which a peer that has something to read must read some of it.',
+    atLimit: 'The connection ends with `LVT_DRAIN_TIMEOUT`.',
+  },
+  outboxBytesMax: {
+    type: 'bytes',
+    default: MIB,
+    min: KIB,
+    max: 1024 * MIB,
+    doc: 'Bytes waiting to be written to one connection.',
+    atLimit: 'Nothing is delivered to it, and nothing more is read from it, until its socket has drained.',
+  },
+  subscriptionsMax: {
+    type: 'count',
+    default: 10_000,
+    min: 1,
+    max: 10_000_000,
+    doc: 'Subscriptions of one connection.',
+    atLimit: 'A further Subscribe fails with `LVT_SUBSCRIPTION_LIMIT`.',
+  },
+  windowMax: {
+    type: 'count',
+    default: 1_000_000,
+    min: 1,
+    max: 0xffff_ffff,
+    doc: 'Records of one subscription that are delivered and not yet committed.',
+    atLimit: 'A Subscribe that asks for a larger window fails with `LVT_INVALID_ARGUMENT`.',
+  },
+  deliveryBytesMax: {
+    type: 'bytes',
+    default: 256 * KIB,
+    min: KIB,
+    max: FRAME_BYTES_LIMIT,
+    doc: 'Size that a delivery is filled up to; never more than `maxFrameBytes`.',
+    atLimit: 'The next records go into the next delivery. Records that were published as one larger frame keep it.',
+  },
+  topicsMax: {
+    type: 'count',
+    default: 1_000_000,
+    min: 1,
+    max: 100_000_000,
+    doc: 'Topics of the server.',
+    atLimit: 'A further topic is refused with `LVT_TOPIC_LIMIT`; known topics go on.',
+  },
+  compactionKeysMax: {
+    type: 'count',
+    default: 1_000_000,
+    min: 1,
+    max: 100_000_000,
+    doc: 'Keys that the compaction window of one partition remembers.',
+    atLimit: 'The oldest key is forgotten before its window ends, so that a repetition of it is accepted.',
+  },
+  producersMax: {
+    type: 'count',
+    default: 1024,
+    min: 1,
+    max: 10_000_000,
+    doc: 'Producers whose last sequences one partition remembers.',
+    atLimit: 'The producer that was silent for longest is forgotten, and its retries may be stored twice.',
+  },
+  publishPendingBytesMax: {
+    type: 'bytes',
+    default: 64 * MIB,
+    min: KIB,
+    max: 16 * 1024 * MIB,
+    doc: 'Bytes that were published to one partition and are not stored yet.',
+    atLimit: 'A further Publish fails with `LVT_OVERLOADED`, which may be retried.',
+  },
+  publishWaitMs: {
+    type: 'duration',
+    default: 30 * SECOND_MS,
+    min: 0,
+    max: HOUR_MS,
+    doc: 'How long a publish waits for the slowest subscriber of a topic whose slow-consumer policy is `block`.',
+    atLimit: 'The Publish fails with `LVT_OVERLOADED`, which may be retried.',
+  },
+} as const satisfies Record<string, Setting>
+
+export type ConfigKey = keyof typeof SETTINGS_TABLE
+
+export const SETTINGS: Readonly<Record<ConfigKey, Setting>> = SETTINGS_TABLE
+
+export const CONFIG_KEYS = Object.keys(SETTINGS) as readonly ConfigKey[]
+
+type ValueOf<Entry extends Setting> = Entry extends ChoiceSetting
+  ? Entry['choices'][number]
+  : Entry extends RetentionSetting
+    ? Retention
+    : Entry extends SwitchSetting
+      ? boolean
+      : Entry extends TextSetting
+        ? string
+        : number
+
+/** Checked settings: sizes in bytes, times in milliseconds. */
+export type Config = { readonly [Key in ConfigKey]: ValueOf<(typeof SETTINGS_TABLE)[Key]> }
+
+/** The file that load.ts reads first. It is no setting, since a file cannot name itself. */
+export const CONFIG_FILE = {
+  flag: 'config',
+  env: 'LEVERET_CONFIG',
+  doc: 'JSON file with settings under the keys of this table.',
+} as const
+
+/** `maxFrameBytes` is `--max-frame-bytes`; a duration names its own unit, so `drainMs` is `--drain`. */
+export function flagOf(key: ConfigKey): string {
+  return key.replace(/Ms$/, '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+export function envOf(key: ConfigKey): string {
+  return SETTINGS[key].env ?? `LEVERET_${flagOf(key).replaceAll('-', '_').toUpperCase()}`
+}
