@@ -121,7 +121,7 @@ function writeBody(writer: WireWriter, frame: ServerFrame): void {
       })
       return
     case 'done':
-      writer.message(3, () => {})
+      writer.emptyMessage(3)
       return
     case 'published':
       writer.message(4, (body) => writePublished(body, frame))
@@ -153,7 +153,7 @@ function writeBody(writer: WireWriter, frame: ServerFrame): void {
       })
       return
     case 'pong':
-      writer.message(9, () => {})
+      writer.emptyMessage(9)
       return
     case 'description':
       writer.message(10, (body) => {

@@ -79,7 +79,7 @@ export class WireReader {
     this.position = start + length
     const bytes = this.buffer.subarray(start, this.position)
     if (!isUtf8(bytes)) throw new ProtocolError('a text field is not valid UTF-8')
-    return this.buffer.utf8Slice(start, this.position)
+    return bytes.toString('utf8')
   }
 
   /** A view, not a copy: it pins the buffer of the connection. */
@@ -269,6 +269,12 @@ export class WireWriter {
     this.#buffer.copyWithin(start + prefix, start, this.#length)
     putVarint(this.#buffer, start, bytes)
     this.#length += prefix
+  }
+
+  /** A nested message with nothing in it. */
+  emptyMessage(field: number): void {
+    this.varint(field * 8 + WIRE_LEN)
+    this.varint(0)
   }
 
   raw(bytes: Uint8Array): void {

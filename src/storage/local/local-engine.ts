@@ -1,0 +1,156 @@
+/**
+ * The engine on one machine: an Engine over a Store. Adds to the store what needs no disk: arrival times, expected
+ * offsets, producer sequences, cursors that wait at the end, and retention.
+ */
+
+import type { Clock } from '../../common/clock.js'
+import { ClosedError, PartitionNotFoundError, TopicNotFoundError, UnsupportedError } from '../../common/errors.js'
+import type { Offset } from '../../model/offset.js'
+import type { Batch } from '../../model/record.js'
+import type { Start, TopicSettings } from '../../model/topic.js'
+import type { Capability, Cursor, Engine, PartitionInfo, PublishHow, Receipt, TopicInfo } from '../engine.js'
+import type { Store } from '../store.js'
+import { LocalPartition } from './local-partition.js'
+
+export interface LocalEngineOptions {
+  readonly clock: Clock
+  readonly producersMax: number
+}
+
+interface LocalTopic {
+  readonly name: string
+  readonly settings: TopicSettings
+  readonly partitions: (LocalPartition | undefined)[]
+}
+
+export class LocalEngine implements Engine {
+  readonly name: string
+  readonly can: ReadonlySet<Capability> = new Set<Capability>(['dense', 'dedup', 'expect', 'max-records', 'purge'])
+  readonly #store: Store
+  readonly #options: LocalEngineOptions
+  readonly #topics = new Map<string, LocalTopic>()
+  /** Topics with limits that pass with time; the only ones that `tidy` looks at. */
+  readonly #aging = new Set<LocalTopic>()
+  #closed = false
+
+  constructor(store: Store, options: LocalEngineOptions) {
+    this.name = store.name
+    this.#store = store
+    this.#options = options
+  }
+
+  async open(): Promise<void> {
+    await this.#store.open()
+    for (const [name, settings] of await this.#store.topics()) this.#adopt(name, settings)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const topic of this.#topics.values()) closePartitions(topic, new ClosedError('the engine is closed'))
+    await this.#store.close()
+  }
+
+  async ensureTopic(name: string, settings: TopicSettings): Promise<TopicInfo> {
+    const known = this.#topics.get(name)
+    if (known !== undefined) return known
+    this.#refuseUnsupported(settings)
+    const topic = this.#adopt(name, settings)
+    try {
+      await this.#store.saveTopic(name, settings)
+    } catch (error) {
+      this.#forget(topic)
+      throw error
+    }
+    return topic
+  }
+
+  topic(name: string): Promise<TopicInfo | null> {
+    return Promise.resolve(this.#topics.get(name) ?? null)
+  }
+
+  topics(): Promise<string[]> {
+    return Promise.resolve([...this.#topics.keys()])
+  }
+
+  async dropTopic(name: string): Promise<void> {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new TopicNotFoundError(name)
+    this.#forget(topic)
+    closePartitions(topic, new TopicNotFoundError(name))
+    await this.#store.dropTopic(name)
+  }
+
+  async partition(name: string, index: number): Promise<PartitionInfo> {
+    const { log } = await this.#partition(name, index)
+    return { logStart: log.logStart, end: log.end, bytes: log.bytes }
+  }
+
+  publish(name: string, index: number, batch: Batch, how: PublishHow): Promise<Receipt> {
+    // Without a hop when the partition is open: the order of calls is the order of appends.
+    const open = this.#topics.get(name)?.partitions[index]
+    if (open !== undefined) return open.publish(batch, how)
+    return this.#partition(name, index).then((partition) => partition.publish(batch, how))
+  }
+
+  async resolve(name: string, index: number, start: Start): Promise<Offset> {
+    return (await this.#partition(name, index)).resolve(start)
+  }
+
+  async read(name: string, index: number, from: Offset): Promise<Cursor> {
+    return (await this.#partition(name, index)).read(from)
+  }
+
+  tidy(): Promise<void> {
+    for (const topic of this.#aging) for (const partition of topic.partitions) partition?.retain()
+    return Promise.resolve()
+  }
+
+  async purge(name: string, index: number, before: Offset): Promise<void> {
+    await (await this.#partition(name, index)).log.trimTo(before)
+  }
+
+  share(): Promise<never> {
+    return Promise.reject(new UnsupportedError('shared groups are not offered by this engine'))
+  }
+
+  join(): Promise<never> {
+    return Promise.reject(new UnsupportedError('partitioned groups are not offered by this engine'))
+  }
+
+  async #partition(name: string, index: number): Promise<LocalPartition> {
+    if (this.#closed) throw new ClosedError('the engine is closed')
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new TopicNotFoundError(name)
+    if (index >= topic.settings.partitions) {
+      throw new PartitionNotFoundError(
+        `topic "${name}" has ${topic.settings.partitions} partitions, no number ${index}`,
+      )
+    }
+    const log = await this.#store.partition(name, index)
+    topic.partitions[index] ??= new LocalPartition(log, topic.settings, this.#store.durabilityMax, this.#options)
+    return topic.partitions[index]
+  }
+
+  #refuseUnsupported(settings: TopicSettings): void {
+    if (settings.durability === 'replicated') {
+      throw new UnsupportedError(`the ${this.name} engine is on one machine and cannot replicate`)
+    }
+  }
+
+  #adopt(name: string, settings: TopicSettings): LocalTopic {
+    const topic: LocalTopic = { name, settings, partitions: [] }
+    this.#topics.set(name, topic)
+    if (settings.retention !== 'none' && settings.retention.ageMs !== null) this.#aging.add(topic)
+    return topic
+  }
+
+  #forget(topic: LocalTopic): void {
+    this.#topics.delete(topic.name)
+    this.#aging.delete(topic)
+  }
+}
+
+function closePartitions(topic: LocalTopic, reason: Error): void {
+  for (const partition of topic.partitions) partition?.close(reason)
+}

@@ -1,0 +1,118 @@
+/**
+ * One partition in memory: the batches that retention keeps, oldest first. The reference for the store contract.
+ */
+import { advance, FIRST_OFFSET, type Offset, toOffset } from '../../model/offset.js'
+import type { Batch, StoredBatch } from '../../model/record.js'
+import type { RetentionLimits } from '../../model/topic.js'
+import type { Appended, AppendHow, PartitionLog } from '../store.js'
+
+/** Batches dropped from the front before the array is cut; amortises the cut to nothing. */
+const DROPPED_MAX = 1024
+
+export class MemoryPartitionLog implements PartitionLog {
+  logStart: Offset = FIRST_OFFSET
+  end: Offset = FIRST_OFFSET
+  bytes = 0
+  lastTimestampMs = 0
+  #batches: StoredBatch[] | null = null
+  #first = 0
+
+  append(batch: Batch, how: AppendHow): Promise<Appended> {
+    const baseOffset = this.end
+    this.end = advance(baseOffset, batch.count)
+    this.lastTimestampMs = how.timestampMs
+    if (how.keep) {
+      this.#batches ??= []
+      this.#batches.push({ body: batch.body, count: batch.count, baseOffset, timestampMs: how.timestampMs })
+      this.bytes += batch.body.length
+    } else this.#dropAll()
+    return Promise.resolve({ baseOffset, durability: 'memory' })
+  }
+
+  read(from: Offset, maxBytes: number): Promise<StoredBatch[]> {
+    const batches = this.#batches ?? []
+    const found: StoredBatch[] = []
+    let bytes = 0
+    for (let index = this.#indexOf(from); index < batches.length && (bytes < maxBytes || bytes === 0); index++) {
+      const batch = batches[index] as StoredBatch
+      found.push(batch)
+      bytes += batch.body.length
+    }
+    return Promise.resolve(found)
+  }
+
+  offsetAt(timestampMs: number): Promise<Offset> {
+    const batches = this.#batches ?? []
+    let low = this.#first
+    let high = batches.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((batches[middle] as StoredBatch).timestampMs < timestampMs) low = middle + 1
+      else high = middle
+    }
+    const batch = batches[low]
+    return Promise.resolve(batch === undefined ? this.end : toOffset(Math.max(batch.baseOffset, this.logStart)))
+  }
+
+  /** Age and bytes go by whole batches, the newest always stays for the byte limit; the count is exact. */
+  retain({ ageMs, bytes, records }: RetentionLimits, nowMs: number): void {
+    const batches = this.#batches
+    if (batches === null) return
+    while (this.#first < batches.length) {
+      const oldest = batches[this.#first] as StoredBatch
+      const tooOld = ageMs !== null && oldest.timestampMs + ageMs <= nowMs
+      const tooMany = bytes !== null && this.bytes > bytes && this.#first < batches.length - 1
+      if (!tooOld && !tooMany) break
+      this.#dropOldest(oldest)
+    }
+    if (records !== null && this.end - this.logStart > records) this.#trim(toOffset(this.end - records))
+  }
+
+  trimTo(offset: Offset): Promise<void> {
+    this.#trim(toOffset(Math.min(offset, this.end)))
+    return Promise.resolve()
+  }
+
+  #trim(offset: Offset): void {
+    const batches = this.#batches ?? []
+    while (this.#first < batches.length) {
+      const oldest = batches[this.#first] as StoredBatch
+      if (oldest.baseOffset + oldest.count > offset) break
+      this.#dropOldest(oldest)
+    }
+    if (offset > this.logStart) this.logStart = offset
+  }
+
+  #dropOldest(oldest: StoredBatch): void {
+    const batches = this.#batches as (StoredBatch | null)[]
+    batches[this.#first++] = null
+    this.bytes -= oldest.body.length
+    const end = advance(oldest.baseOffset, oldest.count)
+    if (end > this.logStart) this.logStart = end
+    if (this.#first >= DROPPED_MAX && this.#first * 2 >= batches.length) {
+      batches.splice(0, this.#first)
+      this.#first = 0
+    }
+  }
+
+  #dropAll(): void {
+    this.#batches = null
+    this.#first = 0
+    this.bytes = 0
+    this.logStart = this.end
+  }
+
+  /** Index of the batch that holds `offset`, or of the first one after it. */
+  #indexOf(offset: Offset): number {
+    const batches = this.#batches ?? []
+    let low = this.#first
+    let high = batches.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const batch = batches[middle] as StoredBatch
+      if (batch.baseOffset + batch.count <= offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
