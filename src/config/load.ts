@@ -35,19 +35,23 @@ type Read = { readonly value: unknown } | { readonly mistake: string }
 export function loadConfig(sources: ConfigSources): Config {
   const mistakes: string[] = []
   const { env, flags } = sources
-  const path = flags[CONFIG_FILE.flag] ?? (env[CONFIG_FILE.env] || undefined)
+  const path = flags[CONFIG_FILE.flag] ?? given(env[CONFIG_FILE.env])
   const values: Values = {}
   if (typeof path === 'string') {
     const readFile = sources.readFile ?? ((name: string) => readFileSync(name, 'utf8'))
     collectFile(path, readFile, values, mistakes)
   }
   for (const key of CONFIG_KEYS) {
-    const text = env[envOf(key)]
-    // An empty variable is how a shell or a compose file leaves one out.
-    if (text !== undefined && text !== '') collect(key, envOf(key), text, values, mistakes)
+    const text = given(env[envOf(key)])
+    if (text !== undefined) collect(key, envOf(key), text, values, mistakes)
     if (flags[key] !== undefined) collect(key, `--${flagOf(key)}`, flags[key], values, mistakes)
   }
   return finish(values, mistakes)
+}
+
+/** An empty variable is how a shell or a compose file leaves one out. */
+function given(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
 }
 
 export function defaultConfig(): Config {
@@ -195,7 +199,7 @@ export function parseRetention(text: string): Retention | null {
 }
 
 function limitsOf(value: unknown): Retention | null {
-  if (typeof value !== 'object' || value === null) return null
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
   const limits: Record<string, unknown> = { ...KEEP_FOREVER, ...value }
   const { ageMs, bytes, records, ...others } = limits
   if (Object.keys(others).length > 0 || !isLimit(ageMs) || !isLimit(bytes) || !isLimit(records)) return null

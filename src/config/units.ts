@@ -16,7 +16,7 @@ export function parseSize(text: string): number | null {
   return parse(text, SIZE_UNITS, 'B')
 }
 
-/** The shortest exact form: 60000 is `1m`, 1500 is `1500ms`. */
+/** The shortest exact form: 60000 is `1m`, 1500 is `1500ms`, and 0 needs no unit. */
 export function formatDuration(ms: number): string {
   return format(ms, DURATION_UNITS)
 }
@@ -43,9 +43,10 @@ function unitOf(units: Readonly<Record<string, number>>, unit: string | null): n
 }
 
 function format(value: number, units: Readonly<Record<string, number>>): string {
+  if (value === 0) return '0'
   const largest = Object.entries(units)
     .reverse()
-    .find(([, factor]) => value !== 0 && value % factor === 0)
+    .find(([, factor]) => value % factor === 0)
   const [unit, factor] = largest ?? Object.entries(units)[0] ?? ['', 1]
   return `${value / factor}${unit}`
 }
