@@ -1,0 +1,247 @@
+/**
+ * One reader's place in one partition. Takes records from the ring while it is inside it, and from a cursor of the
+ * engine while it is behind; never misses or repeats one at the hand-over, because the next offset decides both.
+ * Called by session/subscription-manager.ts and by gateways. Synchronous: `take` never waits, the listener is told.
+ */
+import type { LeveretError } from '../common/errors.js'
+import { advance, type Offset, toOffset } from '../model/offset.js'
+import type { Loss, StoredBatch } from '../model/record.js'
+import { skipRecords } from '../model/run.js'
+import type { Cursor } from '../storage/engine.js'
+import type { TopicController } from './topic-controller.js'
+
+/** How much a reader behind the ring asks of the engine at once. */
+const READ_BYTES = 1024 * 1024
+
+export interface ReaderListener {
+  /** `take` has something new to say. May be called when it has not. */
+  readable(reader: PartitionReader): void
+}
+
+/**
+ * What `take` found: `records` (in the fields `body`, `bodyStart`, `bodyEnd`, `baseOffset`, `count`, `timestampMs`),
+ * `lost` (in `loss`), nothing for now, the end, or a failure (in `failure`) after which the reader is of no use.
+ */
+export type TakeResult = 'records' | 'lost' | 'waiting' | 'ended' | 'failed'
+
+const NO_BYTES = Buffer.alloc(0)
+
+export class PartitionReader {
+  body: Uint8Array = NO_BYTES
+  bodyStart = 0
+  bodyEnd = 0
+  baseOffset: Offset
+  count = 0
+  timestampMs = 0
+  loss: Loss | null = null
+  failure: LeveretError | null = null
+
+  readonly partition: number
+  readonly #controller: TopicController
+  readonly #listener: ReaderListener
+  readonly #until: Offset | null
+  #next: Offset
+  /** Asleep until an append or a load wakes it. */
+  #isWaiting = false
+  #batch: StoredBatch | null = null
+  /** Where the record `#next` starts in the body of `#batch`. */
+  #position = 0
+  /** Sequence of `#batch` in the ring, or -1 when it came from the engine. */
+  #sequence = -1
+  #loaded: StoredBatch[] | null = null
+  #loadedIndex = 0
+  #cursor: Cursor | null = null
+  #loading: AbortController | null = null
+
+  /** Made by TopicController.reader, which attaches it. */
+  constructor(controller: TopicController, next: Offset, until: Offset | null, listener: ReaderListener) {
+    this.#controller = controller
+    this.partition = controller.partition
+    this.#next = next
+    this.baseOffset = next
+    this.#until = until
+    this.#listener = listener
+  }
+
+  /** Offset of the next record to take. */
+  get next(): Offset {
+    return this.#next
+  }
+
+  /** Take up to `recordsMax` records of one batch, about `bytesMax` bytes and at least one. */
+  take(recordsMax: number, bytesMax: number, nowMs: number): TakeResult {
+    if (this.failure !== null) return 'failed'
+    if (this.loss !== null && this.loss.to > this.#next) return this.#tookLoss(this.loss)
+    if (this.#until !== null && this.#next >= this.#until) return 'ended'
+    const batch = this.#current()
+    if (batch === null) return this.loss !== null && this.loss.to > this.#next ? this.#tookLoss(this.loss) : 'waiting'
+    const ageMs = this.#controller.topic.retentionAgeMs
+    if (ageMs !== null && batch.timestampMs + ageMs <= nowMs) return this.#expire(batch, ageMs, nowMs)
+    this.#cut(batch, recordsMax, bytesMax)
+    return 'records'
+  }
+
+  /** Called by the controller after an append, and after a load. */
+  wake(): void {
+    if (!this.#isWaiting) return
+    this.#isWaiting = false
+    this.#listener.readable(this)
+  }
+
+  /** Stop reading, because the topic is gone or the engine failed. */
+  fail(error: LeveretError): void {
+    this.failure = error
+    this.#dropCursor()
+    this.#listener.readable(this)
+  }
+
+  close(): void {
+    this.#dropCursor()
+    this.#batch = null
+    this.#loaded = null
+    this.#controller.detach(this)
+  }
+
+  #tookLoss(loss: Loss): 'lost' {
+    this.loss = loss
+    this.#next = loss.to
+    this.#batch = null
+    this.#controller.advanced(this)
+    return 'lost'
+  }
+
+  /** The batch that holds the next record, or null while there is none: then the reader waits. */
+  #current(): StoredBatch | null {
+    const next = this.#next
+    const batch = this.#batch
+    if (batch !== null && next < batch.baseOffset + batch.count) return batch
+    const { ring } = this.#controller
+    if (next >= ring.end) return this.#wait()
+    if (next >= ring.start) return this.#fromRing()
+    return this.#fromEngine()
+  }
+
+  #wait(): null {
+    this.#batch = null
+    this.#isWaiting = true
+    return null
+  }
+
+  #fromRing(): StoredBatch {
+    const { ring } = this.#controller
+    this.#dropCursor()
+    this.#loaded = null
+    let batch = this.#sequence < 0 ? undefined : ring.at(this.#sequence + 1)
+    if (batch !== undefined && batch.baseOffset === this.#next) this.#sequence++
+    else {
+      this.#sequence = ring.sequenceOf(this.#next)
+      batch = ring.at(this.#sequence) as StoredBatch
+    }
+    return this.#enter(batch)
+  }
+
+  #fromEngine(): StoredBatch | null {
+    this.#sequence = -1
+    const batch = this.#loaded?.[this.#loadedIndex]
+    if (batch !== undefined) {
+      this.#loadedIndex++
+      if (this.#next < batch.baseOffset + batch.count) return this.#enter(batch)
+      return this.#fromEngine()
+    }
+    this.#loaded = null
+    if (!this.#controller.topic.keepsRecords) {
+      const { start } = this.#controller.ring
+      this.loss = { from: this.#next, to: start, cause: 'lagged' }
+      this.#controller.lagged(this.loss)
+      return null
+    }
+    this.#load()
+    return this.#wait()
+  }
+
+  #enter(batch: StoredBatch): StoredBatch {
+    this.#batch = batch
+    this.#position = this.#next > batch.baseOffset ? skipRecords(batch.body, 0, this.#next - batch.baseOffset) : 0
+    return batch
+  }
+
+  #cut(batch: StoredBatch, recordsMax: number, bytesMax: number): void {
+    const { body } = batch
+    const start = this.#position
+    let left = batch.baseOffset + batch.count - this.#next
+    if (this.#until !== null && this.#until - this.#next < left) left = this.#until - this.#next
+    let count = Math.min(left, recordsMax)
+    let end: number
+    if (this.#next + count === batch.baseOffset + batch.count && body.length - start <= bytesMax) end = body.length
+    else {
+      end = skipRecords(body, start, 1)
+      let taken = 1
+      while (taken < count && end - start < bytesMax) {
+        end = skipRecords(body, end, 1)
+        taken++
+      }
+      count = taken
+    }
+    this.body = body
+    this.bodyStart = start
+    this.bodyEnd = end
+    this.baseOffset = this.#next
+    this.count = count
+    this.timestampMs = batch.timestampMs
+    this.#position = end
+    this.#next = advance(this.#next, count)
+    this.#controller.advanced(this)
+  }
+
+  /** Skip this batch and the expired ones that follow it at hand. */
+  #expire(first: StoredBatch, ageMs: number, nowMs: number): 'lost' {
+    const from = this.#next
+    let batch: StoredBatch | null = first
+    while (batch !== null && batch.timestampMs + ageMs <= nowMs) {
+      this.#next = advance(batch.baseOffset, batch.count)
+      if (this.#until !== null && this.#next >= this.#until) break
+      batch = this.#current()
+    }
+    const to = this.#until !== null && this.#next > this.#until ? this.#until : this.#next
+    return this.#tookLoss({ from, to, cause: 'expired' })
+  }
+
+  #load(): void {
+    if (this.#loading !== null) return
+    const loading = new AbortController()
+    this.#loading = loading
+    this.#fetch(loading.signal).then(
+      () => this.#loadEnded(loading),
+      (error: unknown) => {
+        if (loading.signal.aborted) return
+        this.#loadEnded(loading)
+        this.fail(this.#controller.readFailed(error))
+      },
+    )
+  }
+
+  async #fetch(signal: AbortSignal): Promise<void> {
+    this.#cursor ??= await this.#controller.openCursor(this.#next)
+    if (signal.aborted) return
+    const chunk = await this.#cursor.next(READ_BYTES, signal)
+    if (signal.aborted) return
+    if (chunk.kind === 'lost') this.loss = { ...chunk.loss, from: toOffset(Math.max(chunk.loss.from, this.#next)) }
+    else {
+      this.#loaded = [...chunk.batches]
+      this.#loadedIndex = 0
+    }
+  }
+
+  #loadEnded(loading: AbortController): void {
+    if (this.#loading === loading) this.#loading = null
+    this.wake()
+  }
+
+  #dropCursor(): void {
+    this.#loading?.abort()
+    this.#loading = null
+    this.#cursor?.close()
+    this.#cursor = null
+  }
+}
+

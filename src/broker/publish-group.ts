@@ -1,0 +1,114 @@
+/**
+ * Publishes on their way through one append, and the settling of each with a receipt of its own.
+ */
+import { type LeveretError, UnavailableError } from '../common/errors.js'
+import type { PublishReceipt } from '../model/receipt.js'
+import type { PublishHow, Receipt } from '../storage/engine.js'
+import type { CompactedRun } from './compact-run.js'
+import type { CompactionWindow } from './compaction.js'
+import type { PublishSink } from './publish.js'
+import type { Topic } from './topic.js'
+
+/** One accepted publish: its kept records are `slab[start, end)`. */
+export class PendingPublish {
+  readonly slab: Buffer
+  readonly start: number
+  readonly end: number
+  /** Records as published, duplicates included. */
+  readonly count: number
+  readonly how: PublishHow
+  readonly sink: PublishSink
+  readonly token: number
+  readonly compacted: CompactedRun | null
+
+  constructor(
+    slab: Buffer,
+    start: number,
+    end: number,
+    count: number,
+    how: PublishHow,
+    sink: PublishSink,
+    token: number,
+    compacted: CompactedRun | null,
+  ) {
+    this.slab = slab
+    this.start = start
+    this.end = end
+    this.count = count
+    this.how = how
+    this.sink = sink
+    this.token = token
+    this.compacted = compacted
+  }
+
+  get bytes(): number {
+    return this.end - this.start
+  }
+
+  get kept(): number {
+    return this.compacted === null ? this.count : this.compacted.kept
+  }
+}
+
+/** Publishes appended together. Exactly one of `receipt` and `error` is set once it is settled. */
+export interface AppendGroup {
+  readonly publishes: readonly PendingPublish[]
+  readonly count: number
+  readonly bytes: number
+  readonly body: Buffer | null
+  receipt: Receipt | null
+  error: LeveretError | null
+}
+
+/** Tell each publisher of the group what became of its records. */
+export function settleGroup(
+  topic: Topic,
+  partition: number,
+  { publishes, receipt, error }: AppendGroup,
+  window: CompactionWindow | null,
+): void {
+  let place = 0
+  for (const publish of publishes) {
+    const { compacted, token } = publish
+    if (receipt === null) {
+      if (compacted !== null && window !== null) for (const { key } of compacted.accepted) window.reject(key)
+      publish.sink.publishFailed(token, topic, error ?? new UnavailableError('the append was given up'))
+      continue
+    }
+    const baseOffset = receipt.baseOffset + place
+    place += publish.kept
+    if (compacted !== null) settleCompacted(topic, partition, publish, compacted, baseOffset, receipt)
+    else if (token !== 0) publish.sink.published(token, topic, plainReceipt(partition, baseOffset, publish.count, receipt))
+  }
+}
+
+function plainReceipt(partition: number, baseOffset: number, count: number, { durability }: Receipt): PublishReceipt {
+  return { partition, baseOffset, count, durability, duplicates: null, keptOffsets: null, parts: null }
+}
+
+function settleCompacted(
+  topic: Topic,
+  partition: number,
+  publish: PendingPublish,
+  { accepted, kept, duplicates, repeated }: CompactedRun,
+  baseOffset: number,
+  { durability }: Receipt,
+): void {
+  for (const { key, place } of accepted) key.offset = baseOffset + place
+  if (repeated.some((key) => key.failed)) {
+    const message = 'a record that this publish repeats could not be appended after all'
+    publish.sink.publishFailed(publish.token, topic, new UnavailableError(message, { topic: topic.name }))
+    return
+  }
+  if (publish.token === 0) return
+  const hasDuplicates = duplicates.length > 0
+  publish.sink.published(publish.token, topic, {
+    partition,
+    baseOffset: kept === 0 ? 0 : baseOffset,
+    count: kept,
+    durability,
+    duplicates: hasDuplicates ? duplicates : null,
+    keptOffsets: hasDuplicates ? repeated.map((key) => key.offset) : null,
+    parts: null,
+  })
+}

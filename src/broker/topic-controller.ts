@@ -1,0 +1,304 @@
+/**
+ * One partition of a topic in use: gathers the publishes of a turn, drops what the compaction window forbids,
+ * appends through the engine, keeps the ring and wakes the readers. Owns their order.
+ * Called by broker.ts and by readers. Knows no sockets, frames or files.
+ */
+import { EventEmitter } from 'eventemitter3'
+import type { Clock } from '../common/clock.js'
+import { asLeveretError, type LeveretError, OverloadedError } from '../common/errors.js'
+import type { Turn, TurnTask } from '../common/turn.js'
+import type { Offset } from '../model/offset.js'
+import type { Loss, RecordRun, StoredBatch } from '../model/record.js'
+import type { Counter } from '../metrics/registry.js'
+import type { Cursor, Engine, PublishHow } from '../storage/engine.js'
+import type { CompactionWindow } from './compaction.js'
+import { type CompactedRun, compactRun } from './compact-run.js'
+import type { BrokerLimits } from './limits.js'
+import { PartitionReader, type ReaderListener } from './partition-reader.js'
+import { isPlain, type PublishSink } from './publish.js'
+import { type AppendGroup, PendingPublish, settleGroup } from './publish-group.js'
+import { Slab } from './slab.js'
+import type { Topic } from './topic.js'
+import type { TopicRing } from './topic-ring.js'
+
+/** Merged publishes stay below this; a larger publish is a batch of its own. */
+const BATCH_BYTES_MAX = 256 * 1024
+
+export interface TopicEvents {
+  /** Records are in the ring: they reached the durability that their topic promises. */
+  appended: [batch: StoredBatch]
+  /** Readers of a topic that keeps nothing were overrun. */
+  lagged: [loss: Loss]
+  /** An append failed; its publishers have been told. */
+  failed: [error: LeveretError]
+}
+
+/** What all controllers of a broker share. */
+export interface ControllerContext {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly turn: Turn
+  readonly limits: BrokerLimits
+  readonly counters: BrokerCounters
+}
+
+export interface BrokerCounters {
+  readonly publishes: Counter
+  readonly recordsAppended: Counter
+  readonly bytesAppended: Counter
+  readonly duplicates: Counter
+  readonly recordsLagged: Counter
+  readonly overloaded: Counter
+}
+
+export class TopicController extends EventEmitter<TopicEvents> implements TurnTask {
+  readonly topic: Topic
+  readonly partition: number
+  readonly ring: TopicRing
+  readonly #context: ControllerContext
+  readonly #window: CompactionWindow | null
+  readonly #slab = new Slab()
+  readonly #readers = new Set<PartitionReader>()
+  #pending: PendingPublish[] = []
+  #pendingBytes = 0
+  #isScheduled = false
+  /** Groups handed to the engine and not yet settled, in offset order. */
+  #appending: AppendGroup[] = []
+  /** Monotonic time since when a slow reader of a `block` topic has held the publishes back. */
+  #blockedSinceMs: number | null = null
+
+  constructor(
+    topic: Topic,
+    partition: number,
+    ring: TopicRing,
+    window: CompactionWindow | null,
+    context: ControllerContext,
+  ) {
+    super()
+    this.topic = topic
+    this.partition = partition
+    this.ring = ring
+    this.#window = window
+    this.#context = context
+  }
+
+  get readers(): number {
+    return this.#readers.size
+  }
+
+  /** Nothing is under way, nobody reads, and nothing is remembered that the engine does not keep. */
+  get isIdle(): boolean {
+    const isQuiet = this.#pending.length === 0 && this.#appending.length === 0 && this.#readers.size === 0
+    return isQuiet && (this.#window === null || this.#window.size === 0)
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes
+  }
+
+  /** Keys in the compaction window. */
+  get windowKeys(): number {
+    return this.#window?.size ?? 0
+  }
+
+  /** Take a checked run. It is copied before this returns; the sink is told once it is appended. */
+  publish(run: RecordRun, how: PublishHow, sink: PublishSink, token: number): void {
+    const bytes = run.end - run.start
+    const { limits, counters } = this.#context
+    counters.publishes.value++
+    if (this.#pendingBytes + bytes > limits.publishPendingBytesMax && this.#pendingBytes > 0) {
+      counters.overloaded.value++
+      const message = `${this.#pendingBytes} bytes are waiting to be appended to topic "${this.topic.name}"`
+      sink.publishFailed(token, this.topic, new OverloadedError(message, { topic: this.topic.name }))
+      return
+    }
+    const compacted = this.#window === null ? null : this.#compact(run, this.#window)
+    if (compacted === null) this.#slab.copy(run.buffer, run.start, run.end)
+    const slab = this.#slab
+    const kept = compacted === null ? bytes : compacted.bytes
+    const pending = new PendingPublish(slab.buffer, slab.used - kept, slab.used, run.count, how, sink, token, compacted)
+    this.#pending.push(pending)
+    this.#pendingBytes += kept
+    this.#schedule()
+  }
+
+  /** Append what this turn gathered. */
+  runTurn(): void {
+    this.#isScheduled = false
+    const pending = this.#pending
+    if (pending.length === 0) return
+    let next = 0
+    while (next < pending.length) {
+      const end = groupEnd(pending, next)
+      if (!this.#mayAppend(pending, next, end)) break
+      this.#append(pending.slice(next, end))
+      next = end
+    }
+    this.#pending = next === pending.length ? [] : pending.slice(next)
+  }
+
+  /** A reader's place; `until` is exclusive. Attached in the same step, so that nothing falls between. */
+  reader(next: Offset, until: Offset | null, listener: ReaderListener): PartitionReader {
+    const reader = new PartitionReader(this, next, until, listener)
+    this.#readers.add(reader)
+    return reader
+  }
+
+  detach(reader: PartitionReader): void {
+    this.#readers.delete(reader)
+    this.advanced(reader)
+  }
+
+  /** A reader moved on: a publisher that waited for it may go on. */
+  advanced(_reader: PartitionReader): void {
+    if (this.#blockedSinceMs !== null) this.#schedule()
+  }
+
+  lagged(loss: Loss): void {
+    this.#context.counters.recordsLagged.value += loss.to - loss.from
+    this.emit('lagged', loss)
+  }
+
+  openCursor(from: Offset): Promise<Cursor> {
+    return this.#context.engine.read(this.topic.name, this.partition, from)
+  }
+
+  readFailed(thrown: unknown): LeveretError {
+    return asLeveretError(thrown)
+  }
+
+  /** Fail the publishes that a slow reader has held back for too long. Called once a second. */
+  failBlocked(nowMs: number): void {
+    const since = this.#blockedSinceMs
+    if (since === null || nowMs - since < this.#context.limits.publishWaitMs) return
+    this.#blockedSinceMs = null
+    const error = new OverloadedError(`a slow subscriber of topic "${this.topic.name}" holds its publishers back`)
+    const pending = this.#pending
+    this.#pending = []
+    this.#settle({ publishes: pending, count: 0, bytes: sumBytes(pending), body: null, receipt: null, error })
+  }
+
+  /** The topic is gone: readers and waiting publishers are told. */
+  close(error: LeveretError): void {
+    this.#blockedSinceMs = null
+    const pending = this.#pending
+    this.#pending = []
+    this.#settle({ publishes: pending, count: 0, bytes: sumBytes(pending), body: null, receipt: null, error })
+    for (const reader of [...this.#readers]) reader.fail(error)
+    this.#readers.clear()
+    this.removeAllListeners()
+  }
+
+  /** Trim what passes with time. */
+  tidy(nowMs: number): void {
+    this.#window?.trim(nowMs)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#context.turn.atEnd(this)
+  }
+
+  #compact(run: RecordRun, window: CompactionWindow): CompactedRun {
+    const compacted = compactRun(run, window, this.#slab, this.#context.clock.now())
+    this.#context.counters.duplicates.value += compacted.duplicates.length
+    return compacted
+  }
+
+  /** On a `block` topic an append waits while it would push unread records out of the ring. */
+  #mayAppend(pending: readonly PendingPublish[], start: number, end: number): boolean {
+    if (this.topic.settings.slowConsumer !== 'block' || this.#readers.size === 0) return true
+    let bytes = 0
+    let records = 0
+    for (let index = start; index < end; index++) {
+      bytes += (pending[index] as PendingPublish).bytes
+      records += (pending[index] as PendingPublish).kept
+    }
+    for (const group of this.#appending) {
+      bytes += group.bytes
+      records += group.count
+    }
+    const ringStart = this.ring.startAfter(bytes, records)
+    for (const reader of this.#readers) {
+      if (reader.next >= ringStart) continue
+      this.#blockedSinceMs ??= this.#context.clock.monotonic()
+      return false
+    }
+    this.#blockedSinceMs = null
+    return true
+  }
+
+  #append(publishes: PendingPublish[]): void {
+    const first = publishes[0] as PendingPublish
+    const last = publishes.at(-1) as PendingPublish
+    let count = 0
+    for (const publish of publishes) count += publish.kept
+    const body = first.slab.subarray(first.start, last.end)
+    const group: AppendGroup = { publishes, count, bytes: body.length, body, receipt: null, error: null }
+    this.#appending.push(group)
+    if (count === 0 && first.how.expectedOffset === null) {
+      // Nothing but duplicates: settled in its order, after the records that they repeat.
+      group.receipt = { baseOffset: this.ring.end, timestampMs: 0, durability: 'memory', replayed: true }
+      this.#settleInOrder()
+      return
+    }
+    this.#context.engine.publish(this.topic.name, this.partition, { body, count }, first.how).then(
+      (receipt) => {
+        group.receipt = receipt
+        this.#settleInOrder()
+      },
+      (error: unknown) => {
+        group.error = asLeveretError(error)
+        this.#settleInOrder()
+      },
+    )
+  }
+
+  #settleInOrder(): void {
+    for (let group = this.#appending[0]; group !== undefined; group = this.#appending[0]) {
+      if (group.receipt === null && group.error === null) return
+      this.#appending.shift()
+      this.#settle(group)
+    }
+  }
+
+  #settle(group: AppendGroup): void {
+    this.#pendingBytes -= group.bytes
+    const { receipt, body, count } = group
+    if (receipt !== null && !receipt.replayed && body !== null) {
+      const { counters } = this.#context
+      counters.recordsAppended.value += count
+      counters.bytesAppended.value += body.length
+      const batch: StoredBatch = { body, count, baseOffset: receipt.baseOffset, timestampMs: receipt.timestampMs }
+      this.ring.push(batch)
+      for (const reader of this.#readers) reader.wake()
+      this.emit('appended', batch)
+    }
+    if (group.error !== null) this.emit('failed', group.error)
+    settleGroup(this.topic, this.partition, group, this.#window)
+  }
+}
+
+/** Where the group that starts at `start` ends: publishes that can share one append because their runs touch. */
+function groupEnd(pending: readonly PendingPublish[], start: number): number {
+  const first = pending[start] as PendingPublish
+  if (!isPlain(first.how)) return start + 1
+  let end = start + 1
+  let touching = first.end
+  while (end < pending.length) {
+    const publish = pending[end] as PendingPublish
+    if (publish.how !== first.how || publish.slab !== first.slab || publish.start !== touching) break
+    if (publish.end - first.start > BATCH_BYTES_MAX) break
+    touching = publish.end
+    end++
+  }
+  return end
+}
+
+function sumBytes(publishes: readonly PendingPublish[]): number {
+  let bytes = 0
+  for (const publish of publishes) bytes += publish.bytes
+  return bytes
+}
+

@@ -1,0 +1,47 @@
+/**
+ * A topic as the broker holds it: name, settings, and the controllers of its partitions while they are in use.
+ * Kept small: a server may hold a million of them.
+ */
+import type { TopicSettings } from '../model/topic.js'
+import type { TopicController } from './topic-controller.js'
+
+export class Topic {
+  readonly name: string
+  settings: TopicSettings
+  /** One per partition while the topic is in use, else null. */
+  controllers: readonly TopicController[] | null = null
+  /** Set while the controllers are being made, so that it happens once. */
+  opening: Promise<void> | null = null
+  isDeleted = false
+  /** Monotonic time of the last publish or subscription, for `inactivityMs` and for dropping idle controllers. */
+  lastUsedMs: number
+  /** Turns of the unkeyed publishes. */
+  roundRobin = 0
+  #nameBytes: Buffer | null = null
+
+  constructor(name: string, settings: TopicSettings, nowMs: number) {
+    this.name = name
+    this.settings = settings
+    this.lastUsedMs = nowMs
+  }
+
+  get nameBytes(): Buffer {
+    this.#nameBytes ??= Buffer.from(this.name)
+    return this.#nameBytes
+  }
+
+  get keepsRecords(): boolean {
+    return this.settings.retention !== 'none'
+  }
+
+  get retentionAgeMs(): number | null {
+    const { retention } = this.settings
+    return retention === 'none' ? null : retention.ageMs
+  }
+
+  get subscribers(): number {
+    let most = 0
+    for (const controller of this.controllers ?? []) most = Math.max(most, controller.readers)
+    return most
+  }
+}

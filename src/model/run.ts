@@ -1,0 +1,80 @@
+/**
+ * Walking a run that has been checked (protocol/records.ts): cutting it at record boundaries and finding keys,
+ * without decoding records. Used by the ring's readers, the compaction window and the partitioner.
+ */
+
+export const RECORD_TAG = 0x7a
+export const KEY_TAG = 0x0a
+export const PAYLOAD_TAG = 0x12
+
+/** The position after skipping `records` records of a run that has been checked. */
+export function skipRecords(body: Uint8Array, start: number, records: number): number {
+  let position = start
+  for (let left = records; left > 0; left--) {
+    let length = body[++position] as number
+    if (length >= 0x80) {
+      length &= 0x7f
+      let factor = 0x80
+      let byte: number
+      do {
+        byte = body[++position] as number
+        length += (byte & 0x7f) * factor
+        factor *= 0x80
+      } while (byte >= 0x80)
+    }
+    position += 1 + length
+  }
+  return position
+}
+
+/** Where the content of the record that starts at `position` (its tag) begins and ends; of a checked run. */
+export function recordBounds(body: Uint8Array, position: number): { start: number; end: number } {
+  let length = body[position + 1] as number
+  let start = position + 2
+  if (length >= 0x80) {
+    length &= 0x7f
+    let factor = 0x80
+    let byte: number
+    do {
+      byte = body[start++] as number
+      length += (byte & 0x7f) * factor
+      factor *= 0x80
+    } while (byte >= 0x80)
+  }
+  return { start, end: start + length }
+}
+
+/** The key of the record whose content is `body[start, end)`, as a view; null when it has none. The last one counts. */
+export function recordKey(body: Buffer, start: number, end: number): Buffer | null {
+  let key: Buffer | null = null
+  let position = start
+  while (position < end) {
+    const tag = body[position] as number
+    const next = body[position + 1] as number
+    if (tag === PAYLOAD_TAG && key !== null && next < 0x80 && position + 2 + next === end) return key
+    position = skipVarint(body, position)
+    switch (tag & 7) {
+      case 0:
+        position = skipVarint(body, position)
+        break
+      case 1:
+        position += 8
+        break
+      case 5:
+        position += 4
+        break
+      default: {
+        const bounds = recordBounds(body, position - 1)
+        if (tag === KEY_TAG) key = body.subarray(bounds.start, bounds.end)
+        position = bounds.end
+      }
+    }
+  }
+  return key
+}
+
+function skipVarint(body: Buffer, start: number): number {
+  let position = start
+  while ((body[position] as number) >= 0x80) position++
+  return position + 1
+}
