@@ -3,10 +3,11 @@
  * is wrong; `failedId` then tells which request to fail.
  */
 import { ProtocolError } from '../common/errors.js'
+import { RECORD_TAG } from '../model/run.js'
 import type { Durability } from '../model/topic.js'
-import { DEFAULT_TOPIC_SETTINGS, EARLIEST } from '../model/topic.js'
-import { type ClientFrame, MODES, OUTCOMES, type PublishFrame } from './frames.js'
-import { countRecords, RECORD_TAG } from './records.js'
+import { DEFAULT_TOPIC_SETTINGS, EARLIEST, TOPIC_NAME_BYTES_MAX } from '../model/topic.js'
+import { type ClientFrame, MODES, OUTCOMES, type PublishFrame, RECORDS_FIELD } from './frames.js'
+import { countRecords } from './records.js'
 import { decodeSettings, decodeStart, durabilityFromWire } from './topic-settings.js'
 import { WIRE_LEN, WIRE_VARINT, WireReader } from './wire.js'
 
@@ -29,7 +30,7 @@ export class ClientFrameDecoder {
     let body: ClientFrame | null = null
     let unknownField = 0
     while (!reader.done) {
-      const tag = reader.uint()
+      const tag = reader.tag()
       const wireType = tag & 7
       const field = Math.floor(tag / 8)
       if (field === 1) {
@@ -41,7 +42,6 @@ export class ClientFrameDecoder {
         body = this.#body(field, reader)
         reader.leave(outer)
       } else {
-        if (field === 0) throw new ProtocolError('a frame has a field with the number 0')
         if (wireType === WIRE_LEN) unknownField = field
         reader.skip(wireType)
       }
@@ -84,7 +84,7 @@ export class ClientFrameDecoder {
     let sequence: number | null = null
     while (!reader.done) {
       if (reader.buffer[reader.position] === RECORD_TAG) break
-      const tag = reader.uint()
+      const tag = reader.tag()
       switch (tag) {
         case 0x0a:
           topic = this.#readTopic(reader)
@@ -105,7 +105,7 @@ export class ClientFrameDecoder {
           sequence = reader.uint()
           break
         default:
-          if (tag < 0x38) throw new ProtocolError('a field of Publish has the wrong wire type')
+          if (tag < 0x38 || tag >>> 3 === RECORDS_FIELD) throw new ProtocolError('a field has the wrong wire type')
           reader.skip(tag & 7)
       }
     }
@@ -129,9 +129,13 @@ export class ClientFrameDecoder {
       }
     }
     reader.position = position - varintWidth(buffer, position)
-    this.#topic = reader.string()
-    this.#topicBytes = Buffer.from(this.#topic)
-    return this.#topic
+    const topic = reader.string()
+    // A name that no topic can have is not kept: a connection would hold a frame's worth of memory for it.
+    if (length <= TOPIC_NAME_BYTES_MAX) {
+      this.#topic = topic
+      this.#topicBytes = Buffer.from(topic)
+    }
+    return topic
   }
 }
 
@@ -143,7 +147,7 @@ function varintWidth(buffer: Buffer, position: number): number {
 }
 
 function skipAll(reader: WireReader, id: number): number {
-  while (!reader.done) reader.skip(reader.uint() & 7)
+  while (!reader.done) reader.skip(reader.tag() & 7)
   return id
 }
 
@@ -152,7 +156,7 @@ function decodeHello(reader: WireReader, id: number): ClientFrame {
   let version = 0
   let heartbeatMs = 0
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     const field = Math.floor(tag / 8)
     if (field === 1 || field === 6) {
       reader.expect(tag & 7, WIRE_VARINT)
@@ -171,7 +175,7 @@ function decodeCreateTopic(reader: WireReader, id: number): ClientFrame {
   let topic = ''
   let settings = DEFAULT_TOPIC_SETTINGS
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     switch (Math.floor(tag / 8)) {
       case 1:
         reader.expect(tag & 7, WIRE_LEN)
@@ -197,7 +201,7 @@ function decodeSubscribe(reader: WireReader, id: number): ClientFrame {
   const numbers = { subscription: 0, mode: 0, window: 0, ackWaitMs: 0 }
   const texts = { topic: '', group: '', member: '' }
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     const field = Math.floor(tag / 8)
     if (field === 3) {
       reader.expect(tag & 7, WIRE_LEN)
@@ -237,7 +241,7 @@ function decodeUnsubscribe(reader: WireReader, id: number): ClientFrame {
   let subscription = 0
   let forget = false
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     switch (tag) {
       case 0x08:
         subscription = reader.uint32()
@@ -260,7 +264,7 @@ function decodeCommit(reader: WireReader, id: number): ClientFrame {
   let outcomeNumber = 0
   let delayMs = 0
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     switch (tag) {
       case 0x08:
         subscription = reader.uint32()
@@ -293,7 +297,7 @@ function decodeCommit(reader: WireReader, id: number): ClientFrame {
 function decodeDescribe(reader: WireReader, id: number): ClientFrame {
   const texts = ['', '', '']
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     const field = Math.floor(tag / 8)
     if (field >= 1 && field <= 3) {
       reader.expect(tag & 7, WIRE_LEN)

@@ -10,11 +10,9 @@
  */
 import { ProtocolError } from '../common/errors.js'
 import type { Header, NewRecord } from '../model/record.js'
+import { KEY_TAG, PAYLOAD_TAG, RECORD_TAG, recordBounds } from '../model/run.js'
 import { putVarint, varintBytes, WIRE_LEN, WireReader } from './wire.js'
 
-export const RECORD_TAG = 0x7a
-const KEY_TAG = 0x0a
-const PAYLOAD_TAG = 0x12
 const EMPTY = new Uint8Array(0)
 
 /**
@@ -76,53 +74,6 @@ function varintBytesAt(buffer: Uint8Array, position: number): number {
   return at - position + 1
 }
 
-/** The position after skipping `records` records of a run that has been checked. */
-export function skipRecords(body: Uint8Array, start: number, records: number): number {
-  let position = start
-  for (let left = records; left > 0; left--) {
-    let length = body[++position] as number
-    if (length >= 0x80) {
-      length &= 0x7f
-      let factor = 0x80
-      let byte: number
-      do {
-        byte = body[++position] as number
-        length += (byte & 0x7f) * factor
-        factor *= 0x80
-      } while (byte >= 0x80)
-    }
-    position += 1 + length
-  }
-  return position
-}
-
-/** Where the content of the record that starts at `position` (its tag) begins and ends; of a checked run. */
-export function recordBounds(body: Uint8Array, position: number): { start: number; end: number } {
-  let length = body[position + 1] as number
-  let start = position + 2
-  if (length >= 0x80) {
-    length &= 0x7f
-    let factor = 0x80
-    let byte: number
-    do {
-      byte = body[start++] as number
-      length += (byte & 0x7f) * factor
-      factor *= 0x80
-    } while (byte >= 0x80)
-  }
-  return { start, end: start + length }
-}
-
-/** The key of the record whose content is `buffer[start, end)`, as a view; null when it has none. */
-export function recordKey(buffer: Buffer, start: number, end: number): Buffer | null {
-  if (isPlainRecord(buffer, start, end)) {
-    if (buffer[start] !== KEY_TAG || start === end) return null
-    return buffer.subarray(start + 2, start + 2 + (buffer[start + 1] as number))
-  }
-  const { key } = decodeRecord(buffer, start, end)
-  return key === null ? null : Buffer.from(key.buffer, key.byteOffset, key.byteLength)
-}
-
 /** Decode a record's content. The fields are views of `buffer`. Throws ProtocolError. */
 export function decodeRecord(buffer: Buffer, start: number, end: number): NewRecord {
   const reader = new WireReader()
@@ -131,11 +82,9 @@ export function decodeRecord(buffer: Buffer, start: number, end: number): NewRec
   let payload: Uint8Array = EMPTY
   let headers: Header[] | null = null
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     const wireType = tag & 7
     switch (Math.floor(tag / 8)) {
-      case 0:
-        throw new ProtocolError('a record has a field with the number 0')
       case 1:
         reader.expect(wireType, WIRE_LEN)
         key = reader.bytes()
@@ -163,7 +112,7 @@ function decodeHeader(reader: WireReader): Header {
   let name = ''
   let value: Uint8Array = EMPTY
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     switch (tag) {
       case 0x0a:
         name = reader.string()
@@ -172,7 +121,6 @@ function decodeHeader(reader: WireReader): Header {
         value = reader.bytes()
         break
       default:
-        if (tag < 8) throw new ProtocolError('a header has a field with the number 0')
         if (tag < 24) throw new ProtocolError('a header field has the wrong wire type')
         reader.skip(tag & 7)
     }

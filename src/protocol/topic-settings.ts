@@ -48,7 +48,7 @@ export function decodeSettings(reader: WireReader): TopicSettings {
   const values = new Array<number>(SETTINGS_FIELDS + 1).fill(0)
   let deadLetterTopic = ''
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     const field = Math.floor(tag / 8)
     if (field === DEAD_LETTER_TOPIC) {
       reader.expect(tag & 7, WIRE_LEN)
@@ -105,7 +105,7 @@ export function encodeSettings(writer: WireWriter, settings: TopicSettings): voi
 export function decodeStart(reader: WireReader): Start {
   let start: Start = EARLIEST
   while (!reader.done) {
-    const tag = reader.uint()
+    const tag = reader.tag()
     const field = Math.floor(tag / 8)
     if (field < 1 || field > 7) {
       reader.skip(tag & 7)

@@ -56,6 +56,23 @@ export class WireReader {
     throw new ProtocolError('a number has more than 10 bytes')
   }
 
+  /**
+   * A field's tag. Minimal, so that a tag is known by its bytes; a stock library pads none. Its field number is
+   * at least 1 and at most 2^29 - 1.
+   */
+  tag(): number {
+    const first = this.buffer[this.position] as number
+    if (this.position < this.end && first < 0x80) {
+      if (first < 8) throw new ProtocolError('a field has the number 0')
+      this.position++
+      return first
+    }
+    const tag = this.uint()
+    if (this.buffer[this.position - 1] === 0) throw new ProtocolError('a field tag is padded with zeros')
+    if (tag > UINT32_MAX) throw new ProtocolError('a field number is larger than 2^29 - 1')
+    return tag
+  }
+
   uint32(): number {
     const value = this.uint()
     if (value > UINT32_MAX) throw new ProtocolError('a 32-bit number is larger than 2^32 - 1')

@@ -256,6 +256,39 @@ export function arbCuts(bytes: Buffer): fc.Arbitrary<Buffer[]> {
   })
 }
 
+/** One change to a run of bytes, at a place that is taken modulo its length. */
+export interface Change {
+  readonly at: number
+  readonly how: 'set' | 'insert' | 'remove' | 'flip' | 'pad'
+  readonly byte: number
+}
+
+/** Bytes that mean something here come up more often than chance would have it. */
+export const arbChanges: fc.Arbitrary<Change[]> = fc.array(
+  fc.record({
+    at: fc.nat({ max: 0xffff }),
+    how: fc.constantFrom('set', 'insert', 'remove', 'flip', 'pad'),
+    byte: fc.oneof(
+      fc.constantFrom(0, 1, 2, 3, 0x0a, 0x0c, 0x10, 0x12, 0x1a, 0x1b, 0x22, 0x7a, 0x7f, 0x80, 0x82, 0x8a, 0xff),
+      fc.nat({ max: 255 }),
+    ),
+  }),
+  { minLength: 1, maxLength: 4 },
+)
+
+export function changeBytes(original: Buffer, changes: readonly Change[]): Buffer {
+  const bytes = [...original]
+  for (const { at, how, byte } of changes) {
+    const place = at % (bytes.length + 1)
+    const old = bytes[place] ?? 0
+    if (how === 'insert') bytes.splice(place, 0, byte)
+    else if (how === 'remove') bytes.splice(place, 1)
+    else if (how === 'pad') bytes.splice(place, 1, old | 0x80, 0)
+    else bytes[place] = how === 'set' ? byte : old ^ (1 << (byte % 8))
+  }
+  return Buffer.from(bytes)
+}
+
 /** A frame as plain values that compare deeply: a run by its bytes and count, wherever it stands. */
 export function comparable(frame: ClientFrame | ServerFrame): unknown {
   if (!('run' in frame)) return structuredClone(frame)
