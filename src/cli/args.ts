@@ -1,0 +1,194 @@
+/**
+ * The command line: subcommands, flags, help, and what an exit code means (0 done, 1 failed, 2 not understood).
+ * The flags of `serve` come from the table of settings. Called by main.ts; the work is in commands/.
+ */
+import { createRequire } from 'node:module'
+import { Command, CommanderError, Option } from 'commander'
+import { ConfigError, LeveretError } from '../common/errors.js'
+import { CONFIG_FILE, CONFIG_KEYS, type ConfigKey, envOf, flagOf, SETTINGS } from '../config/schema.js'
+import { formatDuration, formatSize } from '../config/units.js'
+import { DURABILITIES } from '../model/topic.js'
+import { type PubOptions, pub } from './commands/pub.js'
+import { serve } from './commands/serve.js'
+import { type SubOptions, sub } from './commands/sub.js'
+import { type CreateOptions, createTopic, describeTopic, listTopics } from './commands/topics.js'
+import type { ClientOptions } from './open-client.js'
+import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, say, type Terminal } from './terminal.js'
+import { readAge, readCount, readOffset, readPort, readRetention, readSize, readStart } from './values.js'
+
+const DEFAULT_PORT = 8889
+
+/** Run one command line, without the words for node and script, and answer with its exit code. */
+export async function runCommandLine(words: readonly string[], terminal: Terminal): Promise<number> {
+  let exitCode: number = EXIT_OK
+  const finish = async (command: Promise<number>): Promise<void> => {
+    exitCode = await command
+  }
+  const program = programFor(terminal, finish)
+  try {
+    await program.parseAsync(words, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
+    return report(error, terminal)
+  }
+}
+
+type Finish = (command: Promise<number>) => Promise<void>
+
+function programFor(terminal: Terminal, finish: Finish): Command {
+  const program = new Command('leveret')
+    .description('A topic broker in one process: start it, publish records to topics, and read them back.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showHelpAfterError('(leveret --help tells more)')
+    .configureHelp({ showGlobalOptions: false })
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+      getOutHelpWidth: () => terminal.stderr.columns ?? 100,
+      getErrHelpWidth: () => terminal.stderr.columns ?? 100,
+      outputError: (text, write) => write(text.replace(/^error: /, 'leveret: ')),
+    })
+    .exitOverride()
+  addServe(program, terminal, finish)
+  addPub(program, terminal, finish)
+  addSub(program, terminal, finish)
+  addTopics(program, terminal, finish)
+  program.addHelpText(
+    'after',
+    '\nExamples:\n  leveret serve\n  leveret topics create orders --retain 1h\n  echo hello | leveret pub orders' +
+      '\n  leveret sub orders --from earliest --count 1',
+  )
+  return program
+}
+
+function addServe(program: Command, terminal: Terminal, finish: Finish): void {
+  const command = program
+    .command('serve')
+    .description('run the broker until SIGINT or SIGTERM; it then drains and ends')
+    .addHelpText('after', '\nA flag wins over its environment variable, and that over the file of --config.')
+  const keys = new Map<string, ConfigKey>()
+  for (const key of CONFIG_KEYS) {
+    const option = optionOf(key)
+    keys.set(option.attributeName(), key)
+    command.addOption(option)
+  }
+  const file = new Option(`--${CONFIG_FILE.flag} <file>`, `${CONFIG_FILE.doc} (env: ${CONFIG_FILE.env})`)
+  command.addOption(file.helpGroup('Options:'))
+  command.action((given: Record<string, unknown>) => {
+    const flags = Object.fromEntries(Object.entries(given).map(([name, value]) => [keys.get(name) ?? name, value]))
+    return finish(serve(flags, terminal))
+  })
+}
+
+/** Values stay text here: load.ts reads and checks them, whichever source they come from. */
+function optionOf(key: ConfigKey): Option {
+  const setting = SETTINGS[key]
+  const value = setting.type === 'switch' ? '' : ` <${setting.type === 'text' ? 'text' : setting.type}>`
+  const doc = `${setting.doc.replaceAll('`', '')} (default: ${shownDefault(key)}; env: ${envOf(key)})`
+  return new Option(`--${flagOf(key)}${value}`, doc).helpGroup(setting.atLimit === undefined ? 'Options:' : 'Limits:')
+}
+
+function shownDefault(key: ConfigKey): string {
+  const setting = SETTINGS[key]
+  if (setting.type === 'bytes') return formatSize(setting.default)
+  if (setting.type === 'duration') return formatDuration(setting.default)
+  return String(setting.default)
+}
+
+function addPub(program: Command, terminal: Terminal, finish: Finish): void {
+  const command = program
+    .command('pub')
+    .argument('<topic>', 'is created if it does not exist')
+    .description('publish standard input, one record a line; the whole line is the payload, byte for byte')
+    .option('--ndjson', 'every line must be a JSON value; empty lines are skipped')
+    .option('--key <field>', 'with --ndjson: the field of each line that is the key of its record')
+    .addOption(new Option('--durability <level>', 'what an acknowledgement waits for').choices(DURABILITIES))
+    .addHelpText('after', '\nEnds with 0 when every record was acknowledged, stored or recognised as a duplicate.')
+  command.action((topic: string, options: PubOptions) => {
+    if (options.key !== undefined && options.ndjson !== true) command.error('error: --key needs --ndjson')
+    return finish(pub(topic, options, terminal))
+  })
+  addClientOptions(command, terminal, 'print the summary as JSON')
+}
+
+function addSub(program: Command, terminal: Terminal, finish: Finish): void {
+  const command = program
+    .command('sub')
+    .argument('<topic>', 'is created if it does not exist')
+    .description('print the payloads of a topic, one a line, until interrupted or told to end')
+    .option(
+      '--from <place>',
+      'earliest, latest, last (the newest record, then live ones), an offset, a time like 2026-01-31T12:00:00Z, ' +
+        'or an age like 10m (default: earliest)',
+      readStart,
+    )
+    .option('--until <offset>', 'end before this offset of each partition', readOffset)
+    .option('--count <records>', 'end after so many records', readCount)
+  command.action((topic: string, options: SubOptions) => finish(sub(topic, options, terminal)))
+  addClientOptions(command, terminal, 'print each record whole, as one line of JSON')
+}
+
+function addTopics(program: Command, terminal: Terminal, finish: Finish): void {
+  const topics = program.command('topics').description('list, create and describe topics')
+
+  const list = topics.command('list').description('print the names of all topics')
+  list.action((options: ClientOptions) => finish(listTopics(options, terminal)))
+  addClientOptions(list, terminal, 'print an array')
+
+  const create = topics
+    .command('create')
+    .argument('<topic>')
+    .description('create a topic; fails if it exists with other settings')
+    .option('--retain <age>', 'keep records so long: an age like 1h, forever, or none', readRetention)
+    .option('--retain-bytes <size>', 'keep the newest records up to this size', readSize)
+    .option('--retain-records <count>', 'keep so many of the newest records', readCount)
+    .option('--compact <age>', 'drop a record whose key was accepted less than this ago', readAge)
+    .option('--partitions <count>', 'split the topic; order is kept within a partition', readCount)
+  create.action((topic: string, options: CreateOptions) => finish(createTopic(topic, options, terminal)))
+  addClientOptions(create, terminal, 'print the topic as JSON')
+
+  const describe = topics
+    .command('describe')
+    .argument('<topic>')
+    .description('print the settings and the state of a topic')
+  describe.action((topic: string, options: ClientOptions) => finish(describeTopic(topic, options, terminal)))
+  addClientOptions(describe, terminal, 'print the topic as JSON')
+}
+
+function addClientOptions(command: Command, terminal: Terminal, json: string): void {
+  const fromEnv = terminal.env['PORT']
+  command.optionsGroup('Server and output:')
+  command.option('--host <host>', 'where the server listens', '127.0.0.1')
+  const port = new Option('--port <port>', `native port of the server (default: ${DEFAULT_PORT}; env: PORT)`)
+  command.addOption(port.argParser(readPort))
+  command.option('--json', json)
+  command.hook('preAction', (_, acting) => {
+    if (acting.getOptionValue('port') !== undefined) return
+    try {
+      acting.setOptionValue('port', fromEnv === undefined || fromEnv === '' ? DEFAULT_PORT : readPort(fromEnv))
+    } catch {
+      acting.error(`error: PORT is "${fromEnv}", and a port is a number from 1 to 65535`)
+    }
+  })
+}
+
+function report(error: unknown, terminal: Terminal): number {
+  if (error instanceof ConfigError) {
+    say(terminal, 'the settings have mistakes:')
+    for (const mistake of error.mistakes) terminal.stderr.write(`  ${mistake}\n`)
+    return EXIT_USAGE
+  }
+  // What leveret throws is told in a sentence; anything else is a defect, and its stack is what a report needs.
+  if (error instanceof LeveretError && error.code !== 'LVT_INTERNAL') say(terminal, error.message)
+  else say(terminal, error instanceof Error ? (error.stack ?? error.message) : String(error))
+  return EXIT_FAILURE
+}
+
+function version(): string {
+  const manifest: unknown = createRequire(import.meta.url)('leveret/package.json')
+  const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest
+  return isNamed ? String(manifest.version) : 'unknown'
+}

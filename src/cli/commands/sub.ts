@@ -1,0 +1,75 @@
+/**
+ * `leveret sub`: the records of a topic to standard output, payload by payload and byte for byte, or whole as JSON.
+ * Nothing is read faster than the output takes it.
+ */
+import { isUtf8 } from 'node:buffer'
+import type { Lost, ReceivedRecord } from '../../../client/index.js'
+import { AbortedError } from '../../common/errors.js'
+import type { Start } from '../../model/topic.js'
+import { type ClientOptions, withClient } from '../open-client.js'
+import { EXIT_OK, LineOutput, say, type Terminal } from '../terminal.js'
+
+export interface SubOptions extends ClientOptions {
+  readonly from?: Start
+  readonly until?: number
+  readonly count?: number
+}
+
+/** Records in flight: enough to keep the connection busy, few enough to be held here. */
+const WINDOW_RECORDS = 8192
+
+export function sub(name: string, options: SubOptions, terminal: Terminal): Promise<number> {
+  return withClient(options, terminal, async (client) => {
+    const output = new LineOutput(terminal.stdout)
+    const signal = AbortSignal.any([terminal.interrupted, output.closed])
+    const records = client.topic(name).subscribe({
+      from: options.from ?? { kind: 'earliest' },
+      ...(options.until === undefined ? {} : { until: options.until }),
+      window: Math.min(WINDOW_RECORDS, options.count ?? WINDOW_RECORDS),
+      signal,
+      onLost: (lost) => say(terminal, lossNotice(lost)),
+    })
+    const toLine = options.json === true ? jsonLine : payloadLine
+    let left = options.count ?? Number.POSITIVE_INFINITY
+    try {
+      for await (const record of records) {
+        if (!output.write(toLine(record))) await output.ready()
+        if (--left === 0) break
+      }
+    } catch (error) {
+      // Interrupting is how a subscription without an end is ended; a reader that went away is `| head`.
+      if (!(error instanceof AbortedError && signal.aborted)) throw error
+    }
+    await output.end()
+    return EXIT_OK
+  })
+}
+
+function payloadLine(record: ReceivedRecord<Uint8Array>): Uint8Array {
+  return record.payload
+}
+
+function jsonLine(record: ReceivedRecord<Uint8Array>): string {
+  const { partition, offset, timestampMs, key, headers, payload } = record
+  return JSON.stringify({
+    partition,
+    offset,
+    timestampMs,
+    ...(key === null ? {} : bytesField('key', key)),
+    ...(headers.length === 0
+      ? {}
+      : { headers: headers.map(({ name, value }) => ({ name, ...bytesField('value', value) })) }),
+    ...bytesField('payload', payload),
+  })
+}
+
+/** Text as text; bytes that are none under another name, so that the two are never confused. */
+function bytesField(name: string, bytes: Uint8Array): Record<string, string> {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return isUtf8(view) ? { [name]: view.toString() } : { [`${name}Base64`]: view.toString('base64') }
+}
+
+function lossNotice({ partition, from, to, cause }: Lost): string {
+  const which = to - from === 1 ? `offset ${from}` : `offsets ${from} to ${to - 1}`
+  return `warning: ${which} of partition ${partition} will not come (${cause})`
+}

@@ -1,0 +1,64 @@
+/**
+ * Words of the command line to values: ports, counts, ages, places to start from. A word that is none of what is
+ * expected is a usage error, which commander reports beside the name of the flag.
+ */
+import { InvalidArgumentError as UsageError } from 'commander'
+import { parseRetention } from '../config/load.js'
+import { parseDuration, parseSize } from '../config/units.js'
+import type { Retention, Start } from '../model/topic.js'
+
+export function readPort(text: string): number {
+  const port = readWhole(text)
+  if (port === null || port < 1 || port > 65_535) throw new UsageError('A port is a number from 1 to 65535.')
+  return port
+}
+
+export function readCount(text: string): number {
+  const count = readWhole(text)
+  if (count === null || count === 0) throw new UsageError('A whole number from 1 is expected.')
+  return count
+}
+
+export function readOffset(text: string): number {
+  const offset = readWhole(text)
+  if (offset === null) throw new UsageError('An offset is a whole number from 0.')
+  return offset
+}
+
+export function readAge(text: string): number {
+  const age = parseDuration(text)
+  if (age === null) throw new UsageError('A duration like 500ms, 10s, 5m, 1h or 7d is expected.')
+  return age
+}
+
+export function readSize(text: string): number {
+  const size = parseSize(text)
+  if (size === null || size === 0) throw new UsageError('A size like 64KiB or 8MiB is expected.')
+  return size
+}
+
+export function readRetention(text: string): Retention {
+  const retention = parseRetention(text)
+  if (retention === null) throw new UsageError('Expected is none, forever, or an age like 1h.')
+  return retention
+}
+
+/** `earliest`, `latest`, `last`, an offset, an ISO time, or an age. */
+export function readStart(text: string): Start {
+  if (text === 'earliest' || text === 'latest' || text === 'last') return { kind: text }
+  const offset = readWhole(text)
+  if (offset !== null) return { kind: 'offset', offset }
+  const ageMs = parseDuration(text)
+  if (ageMs !== null) return { kind: 'age', ageMs }
+  // Date.parse takes much that only looks like a date; a time here begins with its year, month and day.
+  const timeMs = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  if (timeMs >= 0) return { kind: 'time', timeMs }
+  throw new UsageError(
+    'Expected is earliest, latest, last, an offset, a time like 2026-01-31T12:00:00Z, or an age like 10m.',
+  )
+}
+
+function readWhole(text: string): number | null {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  return Number.isSafeInteger(value) ? value : null
+}
