@@ -160,9 +160,19 @@ const REFUSED: Readonly<Record<string, string>> = {
   'a header name that is not UTF-8': '7a051a030a01ff',
   'a header that is longer than its record': '7a041a030a01',
   'a key that is longer than its record': '7a020a01',
+  'rubbish where a length of two bytes, read as one, would end the record': `7a84010a8200${'ff'.repeat(129)}`,
   'a padded key tag': '7a048a000161',
   'a field number larger than 2^29 - 1': '7a078280808010006161',
 }
+
+test('the last key of a record counts, however the fields between are laid out', () => {
+  // The payload has a padded length that, read as one byte, would reach to the end of the record.
+  const content = Buffer.from(`0a0161${'128500'}${'00'.repeat(5)}0a7d${'62'.repeat(125)}`, 'hex')
+  const run = Buffer.concat([Buffer.from([0x7a, 0x80 | (content.length & 0x7f), content.length >> 7]), content])
+  assert.equal(countRecords(run, 0, run.length), 1)
+  assert.equal(recordKey(run, 3, run.length)?.toString(), 'b'.repeat(125))
+  assert.equal(hex(stockRecords(run)[0]?.key), '62'.repeat(125))
+})
 
 for (const [what, bytes] of Object.entries(REFUSED)) {
   test(`a run with ${what} is refused`, () => {
