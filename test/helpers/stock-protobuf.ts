@@ -22,7 +22,8 @@ export interface StockType {
 
 export interface StockProtocol {
   readonly type: (name: string) => StockType
-  readonly names: readonly string[]
+  /** Every field under a message, as `Message.field.field`. */
+  readonly paths: (name: string) => string[]
 }
 
 export interface Variation {
@@ -40,7 +41,10 @@ export function loadStock(variation: Variation = {}): StockProtocol {
   const types = scope.nestedArray.filter((nested) => nested instanceof protobuf.Type)
   if (variation.extended) types.forEach(addUnknownFields)
   root.resolveAll()
-  return { names: types.map(({ name }) => name), type: (name) => stockType(scope.lookupType(name)) }
+  return {
+    type: (name) => stockType(scope.lookupType(name)),
+    paths: (name) => pathsUnder(name, scope.lookupType(name)),
+  }
 }
 
 function stockType(type: protobuf.Type): StockType {
@@ -50,6 +54,14 @@ function stockType(type: protobuf.Type): StockType {
     decode: (bytes) => type.toObject(type.decode(bytes), { longs: Number, enums: String }),
     toJson: (bytes) => type.toObject(type.decode(bytes), { longs: String, enums: String, bytes: String }),
   }
+}
+
+function pathsUnder(path: string, type: protobuf.Type): string[] {
+  return type.fieldsArray.flatMap((field) => {
+    const inner = field.resolve().resolvedType
+    const here = `${path}.${field.name}`
+    return inner instanceof protobuf.Type ? [here, ...pathsUnder(here, inner)] : [here]
+  })
 }
 
 /** The wire types that a newer version might use, each under a number that version 1 leaves free. */
