@@ -3,9 +3,10 @@
  * expected is a usage error, which commander reports beside the name of the flag.
  */
 import { InvalidArgumentError as UsageError } from 'commander'
+import type { From } from '../../client/index.js'
 import { parseRetention } from '../config/load.js'
 import { parseDuration, parseSize } from '../config/units.js'
-import type { Retention, Start } from '../model/topic.js'
+import type { Retention } from '../model/topic.js'
 
 export function readPort(text: string): number {
   const port = readWhole(text)
@@ -44,15 +45,15 @@ export function readRetention(text: string): Retention {
 }
 
 /** `earliest`, `latest`, `last`, an offset, an ISO time, or an age. */
-export function readStart(text: string): Start {
-  if (text === 'earliest' || text === 'latest' || text === 'last') return { kind: text }
+export function readStart(text: string): From {
+  if (text === 'earliest' || text === 'latest' || text === 'last') return text
   const offset = readWhole(text)
-  if (offset !== null) return { kind: 'offset', offset }
+  if (offset !== null) return { offset }
   const ageMs = parseDuration(text)
-  if (ageMs !== null) return { kind: 'age', ageMs }
+  if (ageMs !== null) return { ageMs }
   // Date.parse takes much that only looks like a date; a time here begins with its year, month and day.
   const timeMs = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
-  if (timeMs >= 0) return { kind: 'time', timeMs }
+  if (timeMs >= 0) return { timeMs }
   throw new UsageError(
     'Expected is earliest, latest, last, an offset, a time like 2026-01-31T12:00:00Z, or an age like 10m.',
   )

@@ -3,14 +3,13 @@
  * Nothing is read faster than the output takes it.
  */
 import { isUtf8 } from 'node:buffer'
-import type { Lost, ReceivedRecord } from '../../../client/index.js'
+import type { From, LostRange, ReceivedRecord } from '../../../client/index.js'
 import { AbortedError } from '../../common/errors.js'
-import type { Start } from '../../model/topic.js'
 import { type ClientOptions, withClient } from '../open-client.js'
 import { EXIT_OK, LineOutput, say, type Terminal } from '../terminal.js'
 
 export interface SubOptions extends ClientOptions {
-  readonly from?: Start
+  readonly from?: From
   readonly until?: number
   readonly count?: number
 }
@@ -23,7 +22,7 @@ export function sub(name: string, options: SubOptions, terminal: Terminal): Prom
     const output = new LineOutput(terminal.stdout)
     const signal = AbortSignal.any([terminal.interrupted, output.closed])
     const records = client.topic(name).subscribe({
-      from: options.from ?? { kind: 'earliest' },
+      from: options.from ?? 'earliest',
       ...(options.until === undefined ? {} : { until: options.until }),
       window: Math.min(WINDOW_RECORDS, options.count ?? WINDOW_RECORDS),
       signal,
@@ -32,9 +31,11 @@ export function sub(name: string, options: SubOptions, terminal: Terminal): Prom
     const toLine = options.json === true ? jsonLine : payloadLine
     let left = options.count ?? Number.POSITIVE_INFINITY
     try {
-      for await (const record of records) {
-        if (!output.write(toLine(record))) await output.ready()
-        if (--left === 0) break
+      for await (const batch of records.batches()) {
+        for (const record of batch.slice(0, left)) output.write(toLine(record))
+        await output.ready()
+        left -= batch.length
+        if (left <= 0) break
       }
     } catch (error) {
       // Interrupting is how a subscription without an end is ended; a reader that went away is `| head`.
@@ -69,7 +70,7 @@ function bytesField(name: string, bytes: Uint8Array): Record<string, string> {
   return isUtf8(view) ? { [name]: view.toString() } : { [`${name}Base64`]: view.toString('base64') }
 }
 
-function lossNotice({ partition, from, to, cause }: Lost): string {
+function lossNotice({ partition, from, to, cause }: LostRange): string {
   const which = to - from === 1 ? `offset ${from}` : `offsets ${from} to ${to - 1}`
   return `warning: ${which} of partition ${partition} will not come (${cause})`
 }

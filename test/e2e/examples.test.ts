@@ -1,0 +1,62 @@
+/**
+ * The examples do what they say, twice in a row, against a real server.
+ */
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { after, before, describe, test } from 'node:test'
+import { runSource, type Server, startServer } from '../helpers/leveret-process.js'
+
+const PRINTED: Readonly<Record<string, string>> = {
+  'compaction.ts': `order-1, first click: stored at offset 0
+order-2, first click: stored at offset 1
+order-1, second click: duplicate of offset 0
+order-1, third click: duplicate of offset 0
+order-3, first click: stored at offset 2
+what a subscriber sees:
+  offset 0: order-1, first click
+  offset 1: order-2, first click
+  offset 2: order-3, first click
+`,
+  'echo.ts': `published "one" at offset 0
+published "two" at offset 1
+published "three" at offset 2
+received "one" from offset 0
+received "two" from offset 1
+received "three" from offset 2
+`,
+  'retention.ts': `published 2 readings to a topic that keeps them for 2000 ms
+a subscriber that comes later:
+  offset 0: cellar 8 C
+  offset 1: attic 31 C
+  2 records
+a subscriber that comes after more than 2000 ms:
+  offsets 0 to 1 are gone (expired)
+  0 records
+`,
+}
+
+describe('examples', () => {
+  let server: Server
+  before(async () => {
+    server = await startServer()
+  })
+  after(() => server.stop())
+
+  for (const name of readdirSync('examples').sort()) {
+    test(`examples/${name} prints the same each time and ends by itself`, async () => {
+      for (const round of ['first', 'second']) {
+        const { code, stdout, stderr } = await runSource(`examples/${name}`, { PORT: String(server.port) })
+        assert.deepEqual([code, stderr], [0, ''], `${round} round`)
+        assert.equal(stdout.toString(), PRINTED[name], `${round} round`)
+      }
+    })
+  }
+
+  test('an example ends with a failure when there is no server', async () => {
+    const gone = await startServer()
+    await gone.stop()
+    const { code, stderr } = await runSource('examples/echo.ts', { PORT: String(gone.port) })
+    assert.equal(code, 1)
+    assert.match(stderr, new RegExp(`127\\.0\\.0\\.1:${gone.port}`))
+  })
+})

@@ -1,0 +1,114 @@
+/**
+ * `leveret serve` as a process: what it prints, which port it takes, what keeps it from starting, and how it ends.
+ */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, connect as dial } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { runLeveret, startLeveret, startServer } from '../helpers/leveret-process.js'
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
+
+async function assertAnswers(port: number): Promise<void> {
+  const socket = dial(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.destroy()
+}
+
+test('prints its listeners and then ready, and nothing else', async () => {
+  const server = await startServer()
+  await assertAnswers(server.port)
+  const { stdout, stderr } = await server.stop()
+  assert.equal(stdout.toString(), `listening native 127.0.0.1:${server.port}\nready\n`)
+  assert.equal(stderr, '')
+})
+
+test('listens on the port that PORT names', async () => {
+  const port = await freePort()
+  const running = startLeveret(['serve'], { PORT: String(port) })
+  await running.printed(/^ready$/m)
+  assert.match(running.stdout.toString(), new RegExp(`^listening native 127\\.0\\.0\\.1:${port}$`, 'm'))
+  await assertAnswers(port)
+  running.signal('SIGTERM')
+  assert.equal((await running.ended).code, 0)
+})
+
+test('a flag wins over PORT', async () => {
+  const running = startLeveret(['serve', '--port', '0'], { PORT: '1' })
+  await running.printed(/^ready$/m)
+  running.signal('SIGINT')
+  assert.equal((await running.ended).code, 0)
+})
+
+test('a taken port is told in one clear line and ends it with 1', async () => {
+  const server = await startServer()
+  const { code, stdout, stderr } = await runLeveret(['serve', '--port', String(server.port)])
+  assert.equal(code, 1)
+  assert.equal(stdout.toString(), '')
+  assert.match(stderr, new RegExp(`^leveret: .*127\\.0\\.0\\.1:${server.port}.*\\n$`))
+  assert.doesNotMatch(stderr, /\bat .*:\d+:\d+/, 'no stack')
+  await assertAnswers(server.port)
+  await server.stop()
+})
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal} ends it with 0 while clients are connected`, async () => {
+    const server = await startServer()
+    const subscriber = server.start(['sub', 'idle'])
+    const socket = dial(server.port, '127.0.0.1')
+    await once(socket, 'connect')
+    const closed = once(socket.resume(), 'close')
+    server.process.signal(signal)
+    const { code, stderr } = await server.process.ended
+    assert.equal(code, 0, stderr)
+    await closed
+    subscriber.signal('SIGINT')
+    assert.equal((await subscriber.ended).code, 0)
+  })
+}
+
+test('a port beyond loopback needs --insecure', async () => {
+  const refused = await runLeveret(['serve', '--host', '0.0.0.0', '--port', '0'])
+  assert.equal(refused.code, 2)
+  assert.match(refused.stderr, /"0\.0\.0\.0" can be reached from other machines/)
+  const running = startLeveret(['serve', '--host', '0.0.0.0', '--port', '0', '--insecure'])
+  await running.printed(/^listening native 0\.0\.0\.0:\d+\nready$/m)
+  running.signal('SIGTERM')
+  assert.equal((await running.ended).code, 0)
+})
+
+test('lists every mistake of file, environment and flags, and starts nothing', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'leveret-config-'))
+  const file = join(folder, 'leveret.json')
+  writeFileSync(file, JSON.stringify({ colour: 'green', drainMs: 'soon' }))
+  const words = ['serve', '--port', 'http', '--config', file]
+  const { code, stdout, stderr } = await runLeveret(words, '', { LEVERET_TOPICS_MAX: '0' })
+  rmSync(folder, { recursive: true })
+  assert.equal(code, 2)
+  assert.equal(stdout.toString(), '')
+  for (const name of ['colour', 'drainMs', 'LEVERET_TOPICS_MAX', '--port']) assert.ok(stderr.includes(name), stderr)
+})
+
+test('a store that is not there yet is refused in one sentence', async () => {
+  const { code, stderr } = await runLeveret(['serve', '--port', '0', '--store', 'log'])
+  assert.equal(code, 2)
+  assert.match(stderr, /--store: "log" is planned but not in this version; what there is: memory\n$/)
+})
+
+test('serves on when nobody reads what it prints', async () => {
+  const server = await startServer()
+  server.process.child.stdout.destroy()
+  await assertAnswers(server.port)
+  server.process.signal('SIGTERM')
+  assert.equal((await server.process.ended).code, 0)
+})
