@@ -13,8 +13,8 @@ export interface Clock {
   now(): number
   /** Monotonic milliseconds from an arbitrary start; for measuring waits. */
   monotonic(): number
-  /** Call once after `delayMs`. A timer does not keep the process alive. */
-  after(delayMs: number, callback: () => void): Timer
+  /** Call once after `delayMs`. A timer keeps the process alive only if told to. */
+  after(delayMs: number, callback: () => void, keepsAlive?: boolean): Timer
   /** Call every `intervalMs` until cancelled. A timer does not keep the process alive. */
   every(intervalMs: number, callback: () => void): Timer
 }
@@ -22,9 +22,9 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(delayMs, callback) {
+  after(delayMs, callback, keepsAlive = false) {
     const timeout = setTimeout(callback, delayMs)
-    timeout.unref()
+    if (!keepsAlive) timeout.unref()
     return { cancel: () => clearTimeout(timeout) }
   },
   every(intervalMs, callback) {

@@ -199,6 +199,13 @@ export class AbortedError extends LeveretError {
   }
 }
 
+/** A value that its codec cannot turn into a payload, or a payload that it cannot turn into a value. */
+export class CodecError extends LeveretError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super('LVT_CODEC', message, details)
+  }
+}
+
 /** All mistakes of a configuration at once, one a line in `message`. */
 export class ConfigError extends LeveretError {
   readonly mistakes: readonly string[]

@@ -1,0 +1,66 @@
+/**
+ * What `subscribe` can be told, and what it says on the wire.
+ */
+import { InvalidArgumentError } from '../src/common/errors.js'
+import type { LossCause } from '../src/model/record.js'
+import { EARLIEST, type Start } from '../src/model/topic.js'
+import type { Mode } from '../src/protocol/frames.js'
+import { requireWithin } from './options.js'
+
+/** Where a subscription begins. */
+export type From =
+  | 'earliest'
+  | 'latest'
+  | 'last'
+  | { readonly offset: number }
+  | { readonly timeMs: number }
+  | { readonly ageMs: number }
+  | { readonly lastN: number }
+
+/** Offsets `from` (inclusive) to `to` (exclusive) of a partition were not delivered and will not be. */
+export interface LostRange {
+  readonly topic: string
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+  /** `reset`: the log ends before what was already read, since the server lost it or was replaced. */
+  readonly cause: LossCause | 'reset'
+}
+
+export interface SubscribeOptions {
+  /** Default: the first record that is kept. */
+  readonly from?: From
+  /** Ends the iteration before this offset. */
+  readonly until?: number
+  /** Records in flight at most: fetched and not yet consumed. Default 1,000. */
+  readonly window?: number
+  /** Records are given back by `record.commit()` or `ack()` only, instead of by asking for the next one. */
+  readonly manualCommit?: boolean
+  /** A name that several members share. */
+  readonly group?: string
+  readonly mode?: Mode
+  readonly signal?: AbortSignal
+  onLost?(lost: LostRange): void
+  /** Once, when everything that was there at subscribing has been consumed. */
+  onCaughtUp?(): void
+}
+
+export const WINDOW_DEFAULT = 1_000
+
+/** Throws InvalidArgumentError. */
+export function startOf(from: From | undefined): Start {
+  if (from === undefined || from === 'earliest') return EARLIEST
+  if (from === 'latest' || from === 'last') return { kind: from }
+  if (typeof from === 'object') {
+    if ('offset' in from) return { kind: 'offset', offset: wholeNumber('from.offset', from.offset) }
+    if ('timeMs' in from) return { kind: 'time', timeMs: wholeNumber('from.timeMs', from.timeMs) }
+    if ('ageMs' in from) return { kind: 'age', ageMs: wholeNumber('from.ageMs', from.ageMs) }
+    if ('lastN' in from) return { kind: 'last-n', records: wholeNumber('from.lastN', from.lastN) }
+  }
+  throw new InvalidArgumentError(`from cannot be ${JSON.stringify(from)}`)
+}
+
+export function wholeNumber(name: string, value: number): number {
+  requireWithin(name, value, 0, Number.MAX_SAFE_INTEGER)
+  return value
+}

@@ -1,0 +1,416 @@
+/**
+ * One subscription, as the user iterates it: holds what was fetched, gives credit back as records are consumed, and
+ * takes itself up again on a new connection where it was. Called by topic.ts and client.ts.
+ */
+import type { Timer } from '../src/common/clock.js'
+import { AbortedError, ClosedError, type LeveretError, TopicNotFoundError } from '../src/common/errors.js'
+import type { Turn } from '../src/common/turn.js'
+import type { Start } from '../src/model/topic.js'
+import type { ServerFrame, TopicDescription } from '../src/protocol/frames.js'
+import { callUser } from './call-user.js'
+import type { Codec } from './codec.js'
+import { CommitLedger } from './commit-ledger.js'
+import type { Link } from './link.js'
+import type { ClientSettings } from './options.js'
+import { DeliveredRun, type ReceivedRecord, type RecordSource } from './received-record.js'
+import { errorOf, type Requests } from './requests.js'
+import { ResumePoint } from './resume-point.js'
+import { type LostRange, type SubscribeOptions, startOf, WINDOW_DEFAULT, wholeNumber } from './subscribe-options.js'
+
+const RETRY_DELAY_MS = 500
+
+/** What all subscriptions of a client share. */
+export interface SubscribeContext {
+  readonly link: Link
+  readonly requests: Requests
+  readonly settings: ClientSettings
+  readonly turn: Turn
+  /** The subscription is over, and its number will not be used again. */
+  forget(subscription: number): void
+}
+
+type Result<T> = IteratorResult<ReceivedRecord<T>, undefined>
+
+class Waiter<T> {
+  readonly promise: Promise<Result<T>>
+  resolve: (result: Result<T>) => void = nothing
+  #reject: (error: LeveretError) => void = nothing
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  /** A failure that nobody awaits is no unhandled rejection. */
+  reject(error: LeveretError): void {
+    this.promise.catch(nothing)
+    this.#reject(error)
+  }
+}
+
+const DONE = { value: undefined, done: true } as const
+
+export class Subscription<T = Uint8Array> implements AsyncIterableIterator<ReceivedRecord<T>>, RecordSource<T> {
+  /** Resolves when the server has taken the subscription: what is published from then on will be delivered. */
+  readonly ready: Promise<void>
+  readonly topicName: string
+  readonly codec: Codec<T>
+
+  readonly #context: SubscribeContext
+  readonly #options: SubscribeOptions
+  readonly #number: number
+  readonly #start: Start
+  readonly #window: number
+  readonly #commitEvery: number
+  readonly #resume: ResumePoint
+  readonly #ledger = new CommitLedger()
+  readonly #runs: DeliveredRun<T>[] = []
+  readonly #waiters: Waiter<T>[] = []
+  /** Where the records came from that were handed out last, and how many they were. */
+  #handed: DeliveredRun<T> | null = null
+  #handedRecords = 0
+  #epoch = 0
+  #isReady = false
+  #markReady: () => void = nothing
+  #failReady: (error: LeveretError) => void = nothing
+  /** Over; the error, if any, is thrown once when everything fetched is handed out. */
+  #end: { error: LeveretError | null } | null = null
+  #lostRecords = 0
+  #isCommitScheduled = false
+  /** What there was at subscribing: to be consumed before the subscription has caught up. */
+  #backlog: TopicDescription | null = null
+  #hasCaughtUp = false
+  #retryTimer: Timer | null = null
+  readonly #onAbort = () => this.#abort()
+
+  /** Throws InvalidArgumentError. `number` is free on this client. */
+  constructor(context: SubscribeContext, number: number, topic: string, codec: Codec<T>, options: SubscribeOptions) {
+    this.#context = context
+    this.#options = options
+    this.#number = number
+    this.topicName = topic
+    this.codec = codec
+    this.#start = startOf(options.from)
+    if (options.until !== undefined) wholeNumber('until', options.until)
+    this.#window = Math.max(1, wholeNumber('window', options.window ?? WINDOW_DEFAULT))
+    this.#commitEvery = Math.ceil(this.#window / 2)
+    this.#resume = new ResumePoint(this.#start, context.settings.clock.monotonic())
+    this.ready = new Promise((resolve, reject) => {
+      this.#markReady = () => resolve()
+      this.#failReady = reject
+    })
+    this.ready.catch(nothing)
+    const { signal } = options
+    if (signal?.aborted === true) this.#abort()
+    else {
+      signal?.addEventListener('abort', this.#onAbort, { once: true })
+      if (context.link.isUp) this.onUp()
+    }
+  }
+
+  /** Records that were lost for this subscription so far; `onLost` tells which. */
+  get lostRecords(): number {
+    return this.#lostRecords
+  }
+
+  /** Nothing more will be fetched. */
+  get isOver(): boolean {
+    return this.#end !== null
+  }
+
+  // ---- iterating ----
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  /** Asking for the next record commits the previous one, unless `manualCommit`. */
+  next(): Promise<Result<T>> {
+    this.#consumeHanded()
+    const record = this.#take()
+    if (record !== null) return Promise.resolve({ value: record, done: false })
+    return this.#wait()
+  }
+
+  /** Iterate whole deliveries: an array of at least one record each time, all of one partition. */
+  async *batches(): AsyncGenerator<ReceivedRecord<T>[], undefined> {
+    try {
+      for (;;) {
+        const first = await this.next()
+        if (first.done === true) return
+        const records = [first.value]
+        const run = this.#handed
+        while (run !== null && run.remaining > 0) records.push(run.take())
+        this.#handedRecords = records.length
+        yield records
+      }
+    } finally {
+      await this.close()
+    }
+  }
+
+  /** Called when a loop is left. */
+  return(): Promise<Result<T>> {
+    return this.close().then(() => DONE)
+  }
+
+  /** Stop; what was fetched and not consumed is let go. Iterating ends. */
+  async close(): Promise<void> {
+    this.#runs.length = 0
+    this.#finish(null)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Stop fetching; what was fetched can still be iterated. */
+  finish(): void {
+    this.#finish(null)
+  }
+
+  /** The client is over. */
+  fail(error: LeveretError | null): void {
+    if (error === null) this.#runs.length = 0
+    this.#finish(error)
+  }
+
+  // ---- committing ----
+
+  commitUpTo(delivered: DeliveredRun<T>, offset: number): void {
+    if (delivered.epoch !== this.#epoch || this.#end !== null) return
+    this.#ledger.consumed(delivered.partition, offset, 1)
+    if (this.#isCommitScheduled) return
+    this.#isCommitScheduled = true
+    this.#context.turn.afterwards(this)
+  }
+
+  async acknowledge(delivered: DeliveredRun<T>, offset: number): Promise<void> {
+    // A lost connection has given all its credit back: its records are in flight no more.
+    if (delivered.epoch !== this.#epoch) return
+    if (this.#end !== null) throw new ClosedError('the subscription is over')
+    const { partition } = delivered
+    await this.#context.requests.ask('done', (id) => this.#commitFrame(id, partition, offset))
+  }
+
+  runTurn(): void {
+    this.#isCommitScheduled = false
+    this.#commit()
+  }
+
+  #consumeHanded(): void {
+    const run = this.#handed
+    if (run === null) return
+    this.#handed = null
+    if (run.epoch !== this.#epoch || this.#options.manualCommit === true) return
+    this.#ledger.consumed(run.partition, run.nextOffset - 1, this.#handedRecords)
+    if (this.#ledger.records >= this.#commitEvery) this.#commit()
+  }
+
+  #commit(): void {
+    this.#ledger.take((partition, offset) => this.#context.link.send(this.#commitFrame(0, partition, offset)))
+  }
+
+  #commitFrame(id: number, partition: number, offset: number) {
+    const subscription = this.#number
+    return { kind: 'commit', id, subscription, partition, offset, offsets: [], outcome: 'ack', delayMs: 0 } as const
+  }
+
+  // ---- what the client hands in ----
+
+  onUp(): void {
+    if (this.#end !== null) return
+    const epoch = ++this.#epoch
+    const { link } = this.#context
+    // Told before the Subscribe that follows it, so no record can slip in between the two unseen.
+    const described = (frame: ServerFrame): void => {
+      if (epoch === this.#epoch) this.#onDescribed(frame.kind === 'description' ? (frame.topics[0] ?? null) : null)
+    }
+    const id = link.nextId({ onAnswer: described })
+    link.send({ kind: 'describe', id, topic: this.topicName, group: '', after: '' })
+    if (!this.#isReady) this.#subscribe(this.#start)
+  }
+
+  onDown(): void {
+    this.#epoch++
+    this.#ledger.clear()
+    this.#retryTimer?.cancel()
+  }
+
+  onFrame(frame: ServerFrame): void {
+    if (this.#end !== null) return
+    switch (frame.kind) {
+      case 'delivery': {
+        const run = new DeliveredRun<T>(this, this.#epoch, frame)
+        const next = run.nextOffset + run.remaining
+        this.#skipKnown(run)
+        if (run.remaining === 0) return
+        this.#resume.advance(run.partition, next)
+        this.#runs.push(run)
+        this.#serve()
+        return
+      }
+      case 'lost-range':
+        this.#lost(frame.partition, frame.from, frame.to, frame.cause)
+        return
+      case 'ended':
+        this.#finish(frame.reason === 'until-reached' ? null : this.#endedBy(frame.reason), false)
+        return
+      default:
+    }
+  }
+
+  #endedBy(reason: string): LeveretError {
+    if (reason === 'topic-deleted') return new TopicNotFoundError(this.topicName)
+    return new ClosedError(`the server ended the subscription: ${reason}`)
+  }
+
+  /** Records that an earlier connection has brought: their credit goes back, and nobody sees them twice. */
+  #skipKnown(run: DeliveredRun<T>): void {
+    const known = Math.min(run.remaining, this.#resume.placeOf(run.partition) - run.nextOffset)
+    if (known <= 0) return
+    run.skip(known)
+    this.#ledger.consumed(run.partition, run.nextOffset - 1, known)
+    this.#commit()
+  }
+
+  #lost(partition: number, from: number, to: number, cause: LostRange['cause']): void {
+    const first = cause === 'reset' ? from : Math.max(from, this.#resume.placeOf(partition))
+    if (first >= to) return
+    if (cause !== 'reset') this.#resume.advance(partition, to)
+    this.#lostRecords += to - first
+    const lost = { topic: this.topicName, partition, from: first, to, cause }
+    callUser(() => this.#options.onLost?.(lost))
+  }
+
+  #onDescribed(topic: TopicDescription | null): void {
+    if (!this.#isReady) {
+      this.#resume.pin(topic)
+      this.#backlog = topic
+      return
+    }
+    const places = topic === null ? [] : this.#resume.reset(topic)
+    for (const { partition, expected, end } of places) this.#lost(partition, end, expected, 'reset')
+    this.#subscribe(this.#resume.start(topic, this.#context.settings.clock.monotonic()))
+  }
+
+  #subscribe(start: Start): void {
+    const { link } = this.#context
+    const { until, mode = 'cursor', group = '' } = this.#options
+    link.send({
+      kind: 'subscribe',
+      id: link.nextId({ onAnswer: (frame) => this.#onSubscribed(frame) }),
+      subscription: this.#number,
+      topic: this.topicName,
+      start,
+      untilOffset: until ?? null,
+      mode,
+      group,
+      window: this.#window,
+      ackWaitMs: null,
+      member: '',
+    })
+  }
+
+  #onSubscribed(frame: ServerFrame): void {
+    if (this.#end !== null) return
+    if (frame.kind === 'failure') {
+      const error = errorOf(frame)
+      if (!this.#isReady || !error.retryable) this.#finish(error, false)
+      else this.#retryTimer = this.#context.settings.clock.after(RETRY_DELAY_MS, () => this.onUp())
+      return
+    }
+    this.#isReady = true
+    this.#markReady()
+    if (this.#waiters.length > 0) this.#tellCaughtUp()
+  }
+
+  // ---- handing out ----
+
+  #take(): ReceivedRecord<T> | null {
+    const runs = this.#runs
+    let run = runs[0]
+    while (run !== undefined && run.remaining === 0) {
+      runs.shift()
+      run = runs[0]
+    }
+    if (run === undefined) return null
+    this.#handed = run
+    this.#handedRecords = 1
+    return run.take()
+  }
+
+  #wait(): Promise<Result<T>> {
+    const end = this.#end
+    if (end !== null) {
+      const { error } = end
+      end.error = null
+      return error === null ? Promise.resolve(DONE) : Promise.reject(error)
+    }
+    this.#tellCaughtUp()
+    const waiter: Waiter<T> = new Waiter()
+    this.#waiters.push(waiter)
+    return waiter.promise
+  }
+
+  #serve(): void {
+    while (this.#waiters.length > 0) {
+      this.#consumeHanded()
+      const record = this.#take()
+      if (record === null) return
+      this.#waiters.shift()?.resolve({ value: record, done: false })
+    }
+  }
+
+  #tellCaughtUp(): void {
+    if (this.#hasCaughtUp || !this.#isReady) return
+    const places = this.#resume
+    for (const { partition, logStart, end } of this.#backlog?.partitions ?? []) {
+      if (Math.max(places.placeOf(partition), logStart) < end && this.#wants(end)) return
+    }
+    this.#hasCaughtUp = true
+    this.#backlog = null
+    callUser(() => this.#options.onCaughtUp?.())
+  }
+
+  /** Whether the start lies before `end`. */
+  #wants(end: number): boolean {
+    if (this.#start.kind === 'latest') return false
+    return this.#start.kind !== 'offset' || this.#start.offset < end
+  }
+
+  // ---- the end ----
+
+  #abort(): void {
+    this.#runs.length = 0
+    this.#finish(new AbortedError('the subscription was aborted', { cause: this.#options.signal?.reason }))
+  }
+
+  /** `tellServer`: it still thinks that there is a subscription. */
+  #finish(error: LeveretError | null, tellServer = true): void {
+    if (this.#end !== null) return
+    this.#consumeHanded()
+    const { link } = this.#context
+    if (tellServer && link.isUp && this.#epoch > 0) {
+      this.#commit()
+      link.send({ kind: 'unsubscribe', id: 0, subscription: this.#number, forget: false })
+    }
+    this.#end = { error }
+    this.#retryTimer?.cancel()
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#context.forget(this.#number)
+    this.#failReady(error ?? new ClosedError('the subscription was closed before it began'))
+    for (const waiter of this.#waiters.splice(0)) {
+      const first = this.#end.error
+      this.#end.error = null
+      if (first === null) waiter.resolve(DONE)
+      else waiter.reject(first)
+    }
+  }
+}
+
+function nothing(): void {
+  // Failures reach those who iterate.
+}
