@@ -19,8 +19,8 @@ await client.createTopic(name, { retention: { ageMs: KEPT_MS, bytes: null, recor
 const readings = client.topic(name, { codec: json<Reading>() })
 
 const receipts = await readings.publishAll([
-  { value: { sensor: 'cellar', celsius: 8 } },
-  { value: { sensor: 'attic', celsius: 31 } },
+  { sensor: 'cellar', celsius: 8 },
+  { sensor: 'attic', celsius: 31 },
 ])
 console.log(`published ${receipts.length} readings to a topic that keeps them for ${KEPT_MS} ms`)
 

@@ -4,7 +4,7 @@
  */
 import { type Client, type ConnectOptions, connect } from '../../client/index.js'
 import { DisconnectedError } from '../common/errors.js'
-import type { Terminal } from './terminal.js'
+import { say, type Terminal } from './terminal.js'
 
 /** What every client command takes. */
 export interface ClientOptions {
@@ -22,6 +22,8 @@ export async function withClient(
 ): Promise<number> {
   const { host, port } = options
   const client = await open({ ...more, host, port, clientName: 'leveret', signal: terminal.interrupted })
+  client.on('disconnected', (error) => say(terminal, `${error.message}; trying again`))
+  client.on('reconnected', () => say(terminal, 'connected again'))
   try {
     return await work(client)
   } finally {
