@@ -19,7 +19,7 @@ export interface CompactedRun {
 }
 
 export function compactRun(run: RecordRun, window: CompactionWindow, slab: Slab, nowMs: number): CompactedRun {
-  const buffer = Buffer.from(run.buffer.buffer, run.buffer.byteOffset, run.buffer.length)
+  const { buffer } = run
   const duplicates: number[] = []
   const repeated: AcceptedKey[] = []
   const accepted: { key: AcceptedKey; place: number }[] = []

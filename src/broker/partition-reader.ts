@@ -7,6 +7,7 @@ import type { LeveretError } from '../common/errors.js'
 import { advance, type Offset, toOffset } from '../model/offset.js'
 import type { Loss, StoredBatch } from '../model/record.js'
 import { skipRecords } from '../model/run.js'
+import type { SlowConsumerPolicy } from '../model/topic.js'
 import type { Cursor } from '../storage/engine.js'
 import type { TopicController } from './topic-controller.js'
 
@@ -27,7 +28,7 @@ export type TakeResult = 'records' | 'lost' | 'waiting' | 'ended' | 'failed'
 const NO_BYTES = Buffer.alloc(0)
 
 export class PartitionReader {
-  body: Uint8Array = NO_BYTES
+  body: Buffer = NO_BYTES
   bodyStart = 0
   bodyEnd = 0
   baseOffset: Offset
@@ -61,6 +62,10 @@ export class PartitionReader {
     this.baseOffset = next
     this.#until = until
     this.#listener = listener
+  }
+
+  get slowConsumer(): SlowConsumerPolicy {
+    return this.#controller.topic.settings.slowConsumer
   }
 
   /** Offset of the next record to take. */
@@ -244,4 +249,3 @@ export class PartitionReader {
     this.#cursor = null
   }
 }
-

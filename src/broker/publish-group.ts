@@ -78,7 +78,8 @@ export function settleGroup(
     const baseOffset = receipt.baseOffset + place
     place += publish.kept
     if (compacted !== null) settleCompacted(topic, partition, publish, compacted, baseOffset, receipt)
-    else if (token !== 0) publish.sink.published(token, topic, plainReceipt(partition, baseOffset, publish.count, receipt))
+    else if (token !== 0)
+      publish.sink.published(token, topic, plainReceipt(partition, baseOffset, publish.count, receipt))
   }
 }
 

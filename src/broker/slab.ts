@@ -26,9 +26,8 @@ export class Slab {
   }
 
   /** Copy `source[start, end)` to the end of the slab. */
-  copy(source: Uint8Array, start: number, end: number): void {
+  copy(source: Buffer, start: number, end: number): void {
     const at = this.reserve(end - start)
-    if (Buffer.isBuffer(source)) source.copy(this.buffer, at, start, end)
-    else this.buffer.set(source.subarray(start, end), at)
+    source.copy(this.buffer, at, start, end)
   }
 }

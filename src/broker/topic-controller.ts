@@ -7,12 +7,12 @@ import { EventEmitter } from 'eventemitter3'
 import type { Clock } from '../common/clock.js'
 import { asLeveretError, type LeveretError, OverloadedError } from '../common/errors.js'
 import type { Turn, TurnTask } from '../common/turn.js'
+import type { Counter } from '../metrics/registry.js'
 import type { Offset } from '../model/offset.js'
 import type { Loss, RecordRun, StoredBatch } from '../model/record.js'
-import type { Counter } from '../metrics/registry.js'
 import type { Cursor, Engine, PublishHow } from '../storage/engine.js'
-import type { CompactionWindow } from './compaction.js'
 import { type CompactedRun, compactRun } from './compact-run.js'
+import type { CompactionWindow } from './compaction.js'
 import type { BrokerLimits } from './limits.js'
 import { PartitionReader, type ReaderListener } from './partition-reader.js'
 import { isPlain, type PublishSink } from './publish.js'
@@ -63,7 +63,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements TurnTa
   #pendingBytes = 0
   #isScheduled = false
   /** Groups handed to the engine and not yet settled, in offset order. */
-  #appending: AppendGroup[] = []
+  readonly #appending: AppendGroup[] = []
   /** Monotonic time since when a slow reader of a `block` topic has held the publishes back. */
   #blockedSinceMs: number | null = null
 
@@ -90,6 +90,11 @@ export class TopicController extends EventEmitter<TopicEvents> implements TurnTa
   get isIdle(): boolean {
     const isQuiet = this.#pending.length === 0 && this.#appending.length === 0 && this.#readers.size === 0
     return isQuiet && (this.#window === null || this.#window.size === 0)
+  }
+
+  /** Nothing is under way that time alone will settle. */
+  get isSettled(): boolean {
+    return this.#appending.length === 0 && (this.#pending.length === 0 || this.#blockedSinceMs !== null)
   }
 
   get pendingBytes(): number {
@@ -301,4 +306,3 @@ function sumBytes(publishes: readonly PendingPublish[]): number {
   for (const publish of publishes) bytes += publish.bytes
   return bytes
 }
-

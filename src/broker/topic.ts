@@ -13,7 +13,9 @@ export class Topic {
   /** Set while the controllers are being made, so that it happens once. */
   opening: Promise<void> | null = null
   isDeleted = false
-  /** Monotonic time of the last publish or subscription, for `inactivityMs` and for dropping idle controllers. */
+  /** Published or subscribed to since housekeeping last looked. */
+  wasUsed = true
+  /** Monotonic time of the last use, as housekeeping saw it: for `inactivityMs` and for dropping idle controllers. */
   lastUsedMs: number
   /** Turns of the unkeyed publishes. */
   roundRobin = 0

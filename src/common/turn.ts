@@ -33,6 +33,11 @@ export class Turn {
     process.nextTick(this.#runAfterwards)
   }
 
+  /** Resolves when the current turn's work is done. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.atEnd({ runTurn: resolve }))
+  }
+
   #drainAtEnd(): void {
     this.#endScheduled = false
     const tasks = this.#atEnd

@@ -18,7 +18,7 @@ export interface NewRecord {
 
 /** A place in somebody's buffer that holds a validated run. Valid only until the owner reuses the buffer. */
 export interface RecordRun {
-  readonly buffer: Uint8Array
+  readonly buffer: Buffer
   readonly start: number
   readonly end: number
   readonly count: number
@@ -26,7 +26,7 @@ export interface RecordRun {
 
 /** Records accepted together. `body` is a run of `count` records and belongs to whoever holds the batch. */
 export interface Batch {
-  readonly body: Uint8Array
+  readonly body: Buffer
   readonly count: number
 }
 

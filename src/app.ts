@@ -1,0 +1,87 @@
+/**
+ * The composition root: builds every part from a configuration, starts them in order and stops them in reverse.
+ */
+import { createRequire } from 'node:module'
+import { Broker } from './broker/broker.js'
+import { type Clock, systemClock } from './common/clock.js'
+import { ConfigError } from './common/errors.js'
+import { type Random, systemRandom } from './common/random.js'
+import { type Service, type StopOptions, startAll, stopAll } from './common/service.js'
+import { isLoopback } from './config/load.js'
+import type { Config } from './config/schema.js'
+import { MetricsRegistry } from './metrics/registry.js'
+import { DEFAULT_TOPIC_SETTINGS } from './model/topic.js'
+import { NativeSession, type SessionContext } from './session/native-session.js'
+import { sessionCounters } from './session/session-counters.js'
+import { createEngine } from './storage/open-engine.js'
+import { TcpListener } from './transport/tcp-listener.js'
+
+const { version } = createRequire(import.meta.url)('leveret/package.json') as { version: string }
+
+/** Where time and chance come from; the system's unless a test says otherwise. */
+export interface Seams {
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** An open listener. */
+export interface ListenerInfo {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+}
+
+export class App implements Service {
+  readonly broker: Broker
+  readonly metrics = new MetricsRegistry()
+  readonly #listener: TcpListener
+  readonly #services: readonly Service[]
+  #stopping: Promise<void> | null = null
+
+  /** Throws ConfigError and UnsupportedError; opens nothing. */
+  constructor(config: Config, { clock = systemClock, random = systemRandom }: Seams = {}) {
+    if (!isLoopback(config.host) && !config.insecure) {
+      throw new ConfigError([`host ${config.host} is reachable from outside and nothing authenticates: needs insecure`])
+    }
+    const { metrics } = this
+    const topicDefaults = {
+      ...DEFAULT_TOPIC_SETTINGS,
+      partitions: config.defaultPartitions,
+      retention: config.defaultRetention,
+      compactionWindowMs: config.defaultCompactionWindowMs,
+    }
+    this.broker = new Broker(createEngine(config, clock), clock, { ...config, topicDefaults }, metrics)
+    const context: SessionContext = {
+      broker: this.broker,
+      clock,
+      limits: config,
+      identity: { server: `leveret/${version}`, nodeId: random.id(8), maxFrameBytes: config.maxFrameBytes },
+      counters: sessionCounters(metrics),
+      coarseNowMs: () => this.#listener.coarseNowMs(),
+    }
+    this.#listener = new TcpListener({
+      ...config,
+      name: 'native',
+      clock,
+      turn: this.broker.turn,
+      metrics,
+      accept: (connection) => new NativeSession(connection, context),
+    })
+    // Readers and publishers last in, first out: listeners stop before what they lean on.
+    this.#services = [this.broker, this.#listener]
+  }
+
+  get listeners(): readonly ListenerInfo[] {
+    const { name, host, port } = this.#listener
+    return [{ name, host, port }]
+  }
+
+  start(): Promise<void> {
+    return startAll(this.#services)
+  }
+
+  stop(options: StopOptions): Promise<void> {
+    this.#stopping ??= stopAll(this.#services, options)
+    return this.#stopping
+  }
+}

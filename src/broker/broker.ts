@@ -1,0 +1,224 @@
+/**
+ * What sessions and gateways see: topics, publishing and reading, and nothing of how they work inside.
+ * Owns the registry, the turn and the housekeeping timer; knows no sockets and no frames.
+ */
+import type { Clock, Timer } from '../common/clock.js'
+import { InvalidArgumentError, type LeveretError, PartitionNotFoundError } from '../common/errors.js'
+import { createLog } from '../common/log.js'
+import type { Service, StopOptions } from '../common/service.js'
+import { Turn } from '../common/turn.js'
+import type { MetricsRegistry } from '../metrics/registry.js'
+import { type Offset, toOffset } from '../model/offset.js'
+import type { RecordRun } from '../model/record.js'
+import type { Start, TopicSettings } from '../model/topic.js'
+import type { Engine, PublishHow } from '../storage/engine.js'
+import type { BrokerLimits } from './limits.js'
+import type { PartitionReader, ReaderListener } from './partition-reader.js'
+import type { PublishSink } from './publish.js'
+import { publishSpread } from './spread.js'
+import type { Topic } from './topic.js'
+import type { BrokerCounters, ControllerContext, TopicController } from './topic-controller.js'
+import { TopicRegistry } from './topic-registry.js'
+
+const HOUSEKEEPING_MS = 1_000
+const log = createLog('broker')
+
+/** One partition as an operator sees it. */
+export interface PartitionState {
+  readonly partition: number
+  readonly logStart: number
+  readonly end: number
+  readonly bytes: number
+}
+
+export interface TopicState {
+  readonly name: string
+  readonly settings: TopicSettings
+  readonly partitions: readonly PartitionState[]
+  readonly subscribers: number
+}
+
+export class Broker implements Service {
+  readonly turn = new Turn()
+  readonly #engine: Engine
+  readonly #clock: Clock
+  readonly #registry: TopicRegistry
+  #housekeeping: Timer | null = null
+  #isTidying = false
+
+  constructor(engine: Engine, clock: Clock, limits: BrokerLimits, metrics: MetricsRegistry) {
+    this.#engine = engine
+    this.#clock = clock
+    const context: ControllerContext = { engine, clock, turn: this.turn, limits, counters: brokerCounters(metrics) }
+    this.#registry = new TopicRegistry(context)
+    this.#addGauges(metrics)
+  }
+
+  async start(): Promise<void> {
+    await this.#engine.open()
+    await this.#registry.open()
+    this.#housekeeping = this.#clock.every(HOUSEKEEPING_MS, () => void this.tidy())
+  }
+
+  async stop(options: StopOptions): Promise<void> {
+    this.#housekeeping?.cancel()
+    this.#housekeeping = null
+    const deadline = this.#clock.monotonic() + options.deadlineMs
+    while (!this.#registry.isSettled && this.#clock.monotonic() < deadline) await this.turn.next()
+    this.#registry.close()
+    await this.#engine.close(options)
+  }
+
+  /** The topic if it can be published to at once; else ask `useTopic`. */
+  topicInUse(name: string): Topic | null {
+    const topic = this.#registry.get(name)
+    return topic === undefined || topic.controllers === null ? null : topic
+  }
+
+  /** The topic ready for use, created with the default settings if it is missing. */
+  useTopic(name: string): Promise<Topic> {
+    return this.#registry.use(name)
+  }
+
+  async createTopic(name: string, settings: TopicSettings): Promise<void> {
+    await this.#registry.create(name, settings)
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    await this.#registry.delete(name)
+  }
+
+  /** Names after `after`, in order; `more` says that there are others behind them. */
+  topicNames(after: string, limit: number): { names: readonly string[]; more: boolean } {
+    return this.#registry.list(after, limit)
+  }
+
+  async describeTopic(name: string): Promise<TopicState> {
+    const { settings, subscribers } = this.#registry.require(name)
+    const partitions: PartitionState[] = []
+    for (let partition = 0; partition < settings.partitions; partition++) {
+      const { logStart, end, bytes } = await this.#engine.partition(name, partition)
+      partitions.push({ partition, logStart, end, bytes })
+    }
+    return { name, settings, partitions, subscribers }
+  }
+
+  /**
+   * Publish a checked run to a topic from `topicInUse` or `useTopic`. The run is copied before this returns and the
+   * sink is told when it is appended. Throws what the publish itself got wrong: PartitionNotFoundError,
+   * InvalidArgumentError.
+   */
+  publish(
+    topic: Topic,
+    partition: number | null,
+    run: RecordRun,
+    how: PublishHow,
+    sink: PublishSink,
+    token: number,
+  ): void {
+    if (run.count === 0) throw new InvalidArgumentError('a publish needs at least one record', { topic: topic.name })
+    const controllers = topic.controllers ?? []
+    topic.wasUsed = true
+    if (partition === null && controllers.length > 1) {
+      if (how.expectedOffset !== null) {
+        throw new InvalidArgumentError('an expected offset needs a partition', { topic: topic.name })
+      }
+      publishSpread(topic, run, how, sink, token)
+      return
+    }
+    this.#controller(topic, partition ?? 0).publish(run, how, sink, token)
+  }
+
+  /**
+   * Readers for all partitions of a topic, created if it is missing. From the moment this resolves no record after
+   * the start is missed. `untilOffset` is exclusive and counts in each partition.
+   */
+  async subscribe(
+    name: string,
+    start: Start,
+    untilOffset: number | null,
+    listener: ReaderListener,
+  ): Promise<PartitionReader[]> {
+    const topic = await this.useTopic(name)
+    const starts: Offset[] = []
+    for (let partition = 0; partition < topic.settings.partitions; partition++) {
+      starts.push(await this.#engine.resolve(name, partition, start))
+    }
+    // The controllers may have been let go of while the engine was asked.
+    await this.#registry.openControllers(topic)
+    const until = untilOffset === null ? null : toOffset(untilOffset)
+    topic.wasUsed = true
+    return (topic.controllers ?? []).map((controller, partition) => {
+      // "latest" is the high-water mark of this very step, so that a publish acknowledged before is not delivered.
+      const next = start.kind === 'latest' ? controller.ring.end : toOffset(starts[partition] ?? 0)
+      return controller.reader(next, until, listener)
+    })
+  }
+
+  /** Apply what passes with time; once a second by itself. */
+  async tidy(): Promise<void> {
+    if (this.#isTidying) return
+    this.#isTidying = true
+    try {
+      await this.#engine.tidy()
+      await this.#registry.tidy(this.#clock.monotonic())
+    } catch (error) {
+      log('housekeeping failed: %O', error)
+    } finally {
+      this.#isTidying = false
+    }
+  }
+
+  #controller(topic: Topic, partition: number): TopicController {
+    const controller = topic.controllers?.[partition]
+    if (controller === undefined) throw partitionNotFound(topic, partition)
+    return controller
+  }
+
+  #addGauges(metrics: MetricsRegistry): void {
+    metrics.gauge('leveret_broker_topics', 'Topics that exist', () => this.#registry.size)
+    const sum = (read: (controller: TopicController) => number) => () => {
+      let total = 0
+      for (const topic of this.#registry.topics())
+        for (const controller of topic.controllers ?? []) total += read(controller)
+      return total
+    }
+    metrics.gauge(
+      'leveret_broker_readers',
+      'Readers of partitions',
+      sum((controller) => controller.readers),
+    )
+    metrics.gauge(
+      'leveret_broker_ring_bytes',
+      'Bytes held by rings',
+      sum((controller) => controller.ring.bytes),
+    )
+    metrics.gauge(
+      'leveret_broker_publish_pending_bytes',
+      'Bytes waiting to be appended',
+      sum((c) => c.pendingBytes),
+    )
+    metrics.gauge(
+      'leveret_broker_compaction_keys',
+      'Keys in compaction windows',
+      sum((c) => c.windowKeys),
+    )
+  }
+}
+
+function partitionNotFound(topic: Topic, partition: number): LeveretError {
+  const message = `topic "${topic.name}" has ${topic.settings.partitions} partitions, no number ${partition}`
+  return new PartitionNotFoundError(message, { topic: topic.name })
+}
+
+function brokerCounters(metrics: MetricsRegistry): BrokerCounters {
+  const counter = (noun: string, help: string) => metrics.counter(`leveret_broker_${noun}_total`, help)
+  return {
+    publishes: counter('publishes', 'Publishes taken'),
+    recordsAppended: counter('records_appended', 'Records appended'),
+    bytesAppended: counter('bytes_appended', 'Bytes of records appended'),
+    duplicates: counter('duplicates', 'Records dropped by compaction windows'),
+    recordsLagged: counter('records_lagged', 'Records that slow readers of topics without retention lost'),
+    overloaded: counter('publishes_overloaded', 'Publishes refused because too much was waiting'),
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Name to topic: created exactly once whoever asks, limited in number, described and listed. Opens the controllers
+ * of a topic when it is used and lets go of them when it is idle.
+ */
+import { ClosedError, TopicConflictError, TopicLimitError, TopicNotFoundError } from '../common/errors.js'
+import {
+  differingSettings,
+  sameSettings,
+  type TopicSettings,
+  validateTopicName,
+  validateTopicSettings,
+} from '../model/topic.js'
+import { CompactionWindow } from './compaction.js'
+import { Topic } from './topic.js'
+import { type ControllerContext, TopicController } from './topic-controller.js'
+import { TopicRing } from './topic-ring.js'
+
+/** A topic without retention keeps its ring this long after its last use, for readers that come back. */
+const IDLE_MS = 60_000
+/** Topics looked at in one round of housekeeping. */
+const SWEEP_TOPICS_MAX = 2_000
+
+export class TopicRegistry {
+  readonly #context: ControllerContext
+  readonly #topics = new Map<string, Topic>()
+  readonly #creating = new Map<string, Promise<Topic>>()
+  #sweep: Iterator<Topic> | null = null
+  /** Names in order, made when somebody lists and dropped when a topic comes or goes. */
+  #sortedNames: readonly string[] | null = null
+
+  constructor(context: ControllerContext) {
+    this.#context = context
+  }
+
+  get size(): number {
+    return this.#topics.size
+  }
+
+  /** Topics with controllers in memory. */
+  topics(): IterableIterator<Topic> {
+    return this.#topics.values()
+  }
+
+  async open(): Promise<void> {
+    const { engine, clock } = this.#context
+    for (const name of await engine.topics()) {
+      const info = await engine.topic(name)
+      if (info !== null) this.#topics.set(name, new Topic(name, info.settings, clock.monotonic()))
+    }
+  }
+
+  get(name: string): Topic | undefined {
+    return this.#topics.get(name)
+  }
+
+  /** Throws TopicNotFoundError. */
+  require(name: string): Topic {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new TopicNotFoundError(name)
+    return topic
+  }
+
+  /** The topic, created with the server's default settings if it is missing, with its controllers open. */
+  async use(name: string): Promise<Topic> {
+    const topic = this.#topics.get(name) ?? (await this.#create(name, this.#context.limits.topicDefaults))
+    await this.openControllers(topic)
+    return topic
+  }
+
+  /** Idempotent; throws TopicConflictError when the topic exists with other settings. */
+  async create(name: string, settings: TopicSettings): Promise<Topic> {
+    const topic = this.#topics.get(name) ?? (await this.#create(name, settings))
+    if (sameSettings(topic.settings, settings)) return topic
+    const differing = differingSettings(topic.settings, settings).join(', ')
+    throw new TopicConflictError(`topic "${name}" exists with other settings: ${differing}`, { topic: name })
+  }
+
+  async delete(name: string): Promise<void> {
+    const topic = this.require(name)
+    topic.isDeleted = true
+    this.#topics.delete(name)
+    this.#sortedNames = null
+    for (const controller of topic.controllers ?? []) controller.close(new TopicNotFoundError(name))
+    topic.controllers = null
+    await this.#context.engine.dropTopic(name)
+  }
+
+  /** At most `limit` names after `after`, in the order of their UTF-16 units, and whether there are more. */
+  list(after: string, limit: number): { names: readonly string[]; more: boolean } {
+    this.#sortedNames ??= [...this.#topics.keys()].sort()
+    const sorted = this.#sortedNames
+    let low = 0
+    let high = sorted.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((sorted[middle] as string) <= after && after !== '') low = middle + 1
+      else high = middle
+    }
+    return { names: sorted.slice(low, low + limit), more: low + limit < sorted.length }
+  }
+
+  openControllers(topic: Topic): Promise<void> {
+    if (topic.controllers !== null) return Promise.resolve()
+    topic.opening ??= this.#openControllers(topic).finally(() => {
+      topic.opening = null
+    })
+    return topic.opening
+  }
+
+  /** A round of housekeeping over some of the topics: inactive ones go, idle controllers are let go of. */
+  async tidy(nowMs: number): Promise<void> {
+    this.#sweep ??= this.#topics.values()
+    for (let looked = 0; looked < SWEEP_TOPICS_MAX; looked++) {
+      const { value: topic, done } = this.#sweep.next()
+      if (done === true) {
+        this.#sweep = null
+        return
+      }
+      await this.#tidyTopic(topic, nowMs)
+    }
+  }
+
+  /** Whether every accepted publish is settled, but for those that a slow reader holds back. */
+  get isSettled(): boolean {
+    for (const topic of this.#topics.values()) {
+      for (const controller of topic.controllers ?? []) if (!controller.isSettled) return false
+    }
+    return true
+  }
+
+  close(): void {
+    const error = new ClosedError('the broker is closed', 'LVT_SHUTTING_DOWN')
+    for (const topic of this.#topics.values()) for (const controller of topic.controllers ?? []) controller.close(error)
+    this.#topics.clear()
+  }
+
+  async #tidyTopic(topic: Topic, nowMs: number): Promise<void> {
+    const { inactivityMs } = topic.settings
+    if (topic.wasUsed || topic.subscribers > 0) topic.lastUsedMs = nowMs
+    topic.wasUsed = false
+    if (inactivityMs !== null && nowMs - topic.lastUsedMs >= inactivityMs) {
+      await this.delete(topic.name)
+      return
+    }
+    if (topic.controllers === null) return
+    for (const controller of topic.controllers) {
+      controller.tidy(this.#context.clock.now())
+      controller.failBlocked(nowMs)
+    }
+    if (nowMs - topic.lastUsedMs < IDLE_MS || !topic.controllers.every((controller) => controller.isIdle)) return
+    topic.controllers = null
+  }
+
+  #create(name: string, settings: TopicSettings): Promise<Topic> {
+    const known = this.#creating.get(name)
+    if (known !== undefined) return known
+    const creating = this.#createOnce(name, settings).finally(() => this.#creating.delete(name))
+    this.#creating.set(name, creating)
+    return creating
+  }
+
+  async #createOnce(name: string, settings: TopicSettings): Promise<Topic> {
+    validateTopicName(name)
+    validateTopicSettings(settings)
+    const { engine, clock, limits } = this.#context
+    if (this.#topics.size + this.#creating.size >= limits.topicsMax) {
+      throw new TopicLimitError(`the server holds ${limits.topicsMax} topics and takes no more`, { topic: name })
+    }
+    const info = await engine.ensureTopic(name, settings)
+    // The settings most topics share are one object.
+    const shared = sameSettings(info.settings, limits.topicDefaults) ? limits.topicDefaults : info.settings
+    const topic = new Topic(name, shared, clock.monotonic())
+    this.#topics.set(name, topic)
+    this.#sortedNames = null
+    return topic
+  }
+
+  async #openControllers(topic: Topic): Promise<void> {
+    const { engine, limits } = this.#context
+    const { settings } = topic
+    const controllers: TopicController[] = []
+    for (let partition = 0; partition < settings.partitions; partition++) {
+      const { end } = await engine.partition(topic.name, partition)
+      const ring = new TopicRing(end, settings.ringBytes, settings.ringRecords)
+      const windowMs = settings.compactionWindowMs
+      const window = windowMs === 0 ? null : new CompactionWindow(windowMs, limits.compactionKeysMax)
+      controllers.push(new TopicController(topic, partition, ring, window, this.#context))
+    }
+    if (topic.isDeleted) throw new TopicNotFoundError(topic.name)
+    topic.controllers = controllers
+  }
+}

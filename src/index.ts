@@ -1,0 +1,56 @@
+/**
+ * leveret inside a process: `createBroker()` starts a broker of its own, on a port of its own, with no state shared
+ * with any other.
+ */
+import { App, type ListenerInfo } from './app.js'
+import type { Clock } from './common/clock.js'
+import type { Random } from './common/random.js'
+import { configWith } from './config/load.js'
+import type { Config } from './config/schema.js'
+import type { MetricSample } from './metrics/registry.js'
+
+export type { ListenerInfo } from './app.js'
+export type { Clock, Timer } from './common/clock.js'
+export { type ErrorCode, LeveretError } from './common/errors.js'
+export type { Random } from './common/random.js'
+export type { Config } from './config/schema.js'
+export type { MetricSample } from './metrics/registry.js'
+export type { Durability, Retention, RetentionLimits, SlowConsumerPolicy, TopicSettings } from './model/topic.js'
+
+/** Every setting of docs/configuration.md; `port` is 0 here unless given, which picks a free one. */
+export type BrokerOptions = Partial<Config> & {
+  /** Where time comes from. */
+  readonly clock?: Clock
+  /** Where chance comes from. */
+  readonly random?: Random
+}
+
+/** A running broker. `await using` stops it. */
+export interface EmbeddedBroker extends AsyncDisposable {
+  /** Port of the native listener. */
+  readonly port: number
+  readonly listeners: readonly ListenerInfo[]
+  /** All counters and gauges, as they are now. */
+  metrics(): MetricSample[]
+  /** Drain for at most `deadlineMs` (default: the setting `drainMs`), then close. Idempotent. */
+  stop(options?: { deadlineMs?: number }): Promise<void>
+}
+
+/**
+ * Start a broker in this process. Resolves when it listens.
+ * Throws ConfigError for settings out of range, LeveretError LVT_ADDRESS_IN_USE for a taken port.
+ */
+export async function createBroker({ clock, random, ...overrides }: BrokerOptions = {}): Promise<EmbeddedBroker> {
+  const config = configWith({ port: 0, ...overrides })
+  const app = new App(config, { ...(clock && { clock }), ...(random && { random }) })
+  await app.start()
+  const { listeners } = app
+  const stop = ({ deadlineMs = config.drainMs }: { deadlineMs?: number } = {}) => app.stop({ deadlineMs })
+  return {
+    port: listeners[0]?.port ?? 0,
+    listeners,
+    metrics: () => app.metrics.samples(),
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * One client frame to the broker and its answer. Everything that can be done at once is; what needs the engine
+ * returns a promise, and the session reads no further frame until it is done, so that answers keep their order.
+ */
+import type { Broker } from '../broker/broker.js'
+import { type PublishSink, plainHow } from '../broker/publish.js'
+import type { Topic } from '../broker/topic.js'
+import { unreachable } from '../common/assert.js'
+import { InvalidArgumentError, ProtocolError, UnsupportedError } from '../common/errors.js'
+import { validateTopicName } from '../model/topic.js'
+import {
+  type ClientFrame,
+  type DescribeFrame,
+  type HelloFrame,
+  PROTOCOL_VERSION,
+  type PublishFrame,
+  type ServerFrame,
+  type SubscribeFrame,
+} from '../protocol/frames.js'
+import type { SubscriptionManager } from './subscription-manager.js'
+
+/** What a session lets its frames do. */
+export interface DispatchTarget extends PublishSink {
+  readonly broker: Broker
+  readonly subscriptions: SubscriptionManager
+  readonly identity: ServerIdentity
+  reply(frame: ServerFrame): void
+  /** A request with an id is under way at the broker, and will be answered by the sink. */
+  publishing(token: number): void
+  greeted(heartbeatMs: number | null): void
+  closeRequested(id: number): void
+}
+
+export interface ServerIdentity {
+  /** Name and version, as Welcome says them. */
+  readonly server: string
+  readonly nodeId: string
+  readonly maxFrameBytes: number
+}
+
+const FEATURES = ['cursor', 'compaction-window', 'expected-offset', 'producer-sequence'] as const
+/** Names in one Description: at most 255 bytes each, so that they fit any frame limit from 1 MiB up. */
+const NAMES_MAX = 1000
+
+/** Throws, or rejects with, the error to answer the frame with. */
+export function dispatch(target: DispatchTarget, frame: ClientFrame): Promise<void> | null {
+  switch (frame.kind) {
+    case 'publish':
+      return publish(target, frame)
+    case 'commit':
+      target.subscriptions.commit(frame)
+      return done(target, frame.id)
+    case 'subscribe':
+      return subscribe(target, frame)
+    case 'unsubscribe':
+      target.subscriptions.unsubscribe(frame.subscription)
+      return done(target, frame.id)
+    case 'create-topic':
+      validateTopicName(frame.topic)
+      return target.broker.createTopic(frame.topic, frame.settings).then(() => void done(target, frame.id))
+    case 'hello':
+      return hello(target, frame)
+    case 'ping':
+      if (frame.id !== 0) target.reply({ kind: 'pong', id: frame.id })
+      return null
+    case 'describe':
+      return describe(target, frame)
+    case 'close':
+      target.closeRequested(frame.id)
+      return null
+    case 'unknown':
+      if (frame.field === 0) throw new ProtocolError('the frame has no body')
+      throw new UnsupportedError(`body ${frame.field} is not known to version ${PROTOCOL_VERSION} of the protocol`)
+    default:
+      return unreachable(frame, 'session/dispatch')
+  }
+}
+
+function done(target: DispatchTarget, id: number): null {
+  if (id !== 0) target.reply({ kind: 'done', id })
+  return null
+}
+
+function publish(target: DispatchTarget, frame: PublishFrame): Promise<void> | null {
+  const topic = target.broker.topicInUse(frame.topic)
+  if (topic !== null) {
+    publishTo(target, topic, frame)
+    return null
+  }
+  return target.broker.useTopic(frame.topic).then((opened) => publishTo(target, opened, frame))
+}
+
+function publishTo(target: DispatchTarget, topic: Topic, frame: PublishFrame): void {
+  const { durability, expectedOffset, producer, sequence } = frame
+  if (sequence !== null && producer === '') throw new InvalidArgumentError('a sequence needs a producer')
+  const isPlain = expectedOffset === null && sequence === null
+  const how = isPlain ? plainHow(durability) : { durability, expectedOffset, producer, sequence }
+  target.publishing(frame.id)
+  try {
+    target.broker.publish(topic, frame.partition, frame.run, how, target, frame.id)
+  } catch (error) {
+    target.publishing(-frame.id)
+    throw error
+  }
+}
+
+async function subscribe(target: DispatchTarget, frame: SubscribeFrame): Promise<void> {
+  const start = await target.subscriptions.subscribe(frame)
+  done(target, frame.id)
+  start()
+}
+
+function hello(target: DispatchTarget, frame: HelloFrame): null {
+  if (frame.version > PROTOCOL_VERSION) {
+    throw new UnsupportedError(`version ${frame.version} of the protocol is not spoken here, ${PROTOCOL_VERSION} is`)
+  }
+  target.greeted(frame.heartbeatMs)
+  if (frame.id !== 0) {
+    target.reply({ kind: 'welcome', id: frame.id, version: PROTOCOL_VERSION, features: FEATURES, ...target.identity })
+  }
+  return null
+}
+
+async function describe(target: DispatchTarget, frame: DescribeFrame): Promise<void> {
+  if (frame.group !== '') throw new UnsupportedError('groups are not offered by this version')
+  const { broker } = target
+  if (frame.topic !== '') {
+    const topics = [await broker.describeTopic(frame.topic)]
+    target.reply({ kind: 'description', id: frame.id, topics, groups: [], more: false })
+    return
+  }
+  const { names, more } = broker.topicNames(frame.after, NAMES_MAX)
+  const topics = names.map((name) => ({ name, settings: null, partitions: [], subscribers: 0 }))
+  target.reply({ kind: 'description', id: frame.id, topics, groups: [], more })
+}

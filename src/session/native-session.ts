@@ -1,0 +1,308 @@
+/**
+ * One native connection: chunks to frames, frames to the broker, answers to the outbox. Sole owner of its socket.
+ * A malformed frame fails one request; an undecodable stream, or a peer that keeps no time, ends the connection.
+ */
+import type { Broker } from '../broker/broker.js'
+import type { Topic } from '../broker/topic.js'
+import type { Clock } from '../common/clock.js'
+import { asLeveretError, type ErrorCode, type LeveretError } from '../common/errors.js'
+import { brief, createLog } from '../common/log.js'
+import type { PublishReceipt } from '../model/receipt.js'
+import { ClientFrameDecoder } from '../protocol/decode-client.js'
+import { encodeServerFrame, publishedBytesMax, putPublished } from '../protocol/encode-server.js'
+import { FrameSplitter } from '../protocol/frame-splitter.js'
+import type { ClientFrame, ServerFrame } from '../protocol/frames.js'
+import type { Connection } from '../transport/connection.js'
+import type { Accepted } from '../transport/tcp-listener.js'
+import { type DispatchTarget, dispatch, type ServerIdentity } from './dispatch.js'
+import { foreignProtocol } from './foreign-protocol.js'
+import type { SessionCounters } from './session-counters.js'
+import { type SubscriptionLimits, SubscriptionManager } from './subscription-manager.js'
+
+const log = createLog('session')
+/** A peer that was told goodbye has this long to read it. */
+const GOODBYE_MS = 5_000
+
+export interface SessionLimits extends SubscriptionLimits {
+  readonly maxFrameBytes: number
+  readonly handshakeTimeoutMs: number
+  readonly frameTimeoutMs: number
+  readonly drainTimeoutMs: number
+}
+
+export interface SessionContext {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly limits: SessionLimits
+  readonly identity: ServerIdentity
+  readonly counters: SessionCounters
+  /** Coarse monotonic time of the listener. */
+  coarseNowMs(): number
+}
+
+export class NativeSession implements Accepted, DispatchTarget {
+  readonly #connection: Connection
+  readonly #context: SessionContext
+  readonly #splitter: FrameSplitter
+  readonly #decoder = new ClientFrameDecoder()
+  #subscriptions: SubscriptionManager | null = null
+  /** A whole, valid frame has arrived: the peer speaks leveret. */
+  #isKnown = false
+  /** A frame waits for the engine; the next ones are not read until it is answered. */
+  #isBusy = false
+  /** Requests with an id whose publish is not settled. */
+  #publishing = 0
+  /** What to say once nothing is under way any more. */
+  #goodbye: { code: ErrorCode; message: string } | null = null
+  #heartbeatMs: number | null = null
+  /** Coarse times: since when a frame is half there (or the first is missing), last byte heard, goodbye said. */
+  #frameSinceMs: number | null
+  #heardMs: number
+  #endedMs: number | null = null
+
+  constructor(connection: Connection, context: SessionContext) {
+    this.#connection = connection
+    this.#context = context
+    this.#splitter = new FrameSplitter(context.limits.maxFrameBytes)
+    this.#frameSinceMs = context.coarseNowMs()
+    this.#heardMs = this.#frameSinceMs
+  }
+
+  get broker(): Broker {
+    return this.#context.broker
+  }
+
+  get identity(): ServerIdentity {
+    return this.#context.identity
+  }
+
+  get subscriptions(): SubscriptionManager {
+    const { broker, clock, limits } = this.#context
+    this.#subscriptions ??= new SubscriptionManager({
+      broker,
+      clock,
+      limits,
+      turn: broker.turn,
+      connection: this.#connection,
+      disconnect: (error) => this.#close(error.code, error.message),
+    })
+    return this.#subscriptions
+  }
+
+  received(chunk: Buffer): void {
+    if (this.#connection.isEnding || this.#goodbye !== null) return
+    this.#heardMs = this.#context.coarseNowMs()
+    this.#context.counters.bytesReceived.value += chunk.length
+    if (!this.#isKnown && !this.#splitter.inFrame) {
+      const foreign = foreignProtocol(chunk)
+      if (foreign !== null) {
+        this.#close('LVT_NOT_LEVERET', `this port speaks the native protocol of leveret, not ${foreign}`)
+        return
+      }
+    }
+    this.#splitter.push(chunk)
+    this.#readFrames()
+  }
+
+  ended(): void {
+    this.#goodbye ??= { code: 'LVT_CLOSED', message: 'the peer closed its side' }
+    this.#sayGoodbyeIfSettled()
+  }
+
+  drained(): void {
+    this.#subscriptions?.drained()
+    this.#readFrames()
+  }
+
+  closed(): void {
+    this.#subscriptions?.close()
+  }
+
+  sweep(nowMs: number): void {
+    const { limits } = this.#context
+    if (this.#endedMs !== null) {
+      if (nowMs - this.#endedMs > GOODBYE_MS) this.#connection.destroy()
+      return
+    }
+    const { blockedSinceMs } = this.#connection
+    if (blockedSinceMs !== null && nowMs - blockedSinceMs > limits.drainTimeoutMs) {
+      this.#context.counters.timeouts.value++
+      log('%d: destroyed, it did not read for %d ms', this.#connection.id, nowMs - blockedSinceMs)
+      this.#connection.destroy()
+      return
+    }
+    // A peer that we ourselves do not read cannot be late.
+    if (this.#isBusy || this.#connection.isBlocked) {
+      this.#heardMs = nowMs
+      if (this.#frameSinceMs !== null) this.#frameSinceMs = nowMs
+      return
+    }
+    const since = this.#frameSinceMs
+    if (since !== null && nowMs - since > (this.#isKnown ? limits.frameTimeoutMs : limits.handshakeTimeoutMs)) {
+      this.#timeOut(this.#isKnown ? 'LVT_FRAME_TIMEOUT' : 'LVT_HANDSHAKE_TIMEOUT', 'no whole frame arrived in time')
+    } else if (this.#heartbeatMs !== null && nowMs - this.#heardMs > 2 * this.#heartbeatMs) {
+      this.#timeOut('LVT_HEARTBEAT_TIMEOUT', `nothing was heard for two intervals of ${this.#heartbeatMs} ms`)
+    }
+  }
+
+  shutDown(): void {
+    this.#goodbye = { code: 'LVT_SHUTTING_DOWN', message: 'the server is stopping' }
+    this.#sayGoodbyeIfSettled()
+  }
+
+  refuse(): void {
+    this.#close('LVT_CONNECTION_LIMIT', 'the server holds as many connections as it may')
+  }
+
+  reply(frame: ServerFrame): void {
+    if (this.#connection.isEnding) return
+    log.enabled && log('%d <- %s %d', this.#connection.id, frame.kind, frame.id)
+    this.#connection.outbox.pass(encodeServerFrame(frame))
+    this.#connection.flushSoon()
+  }
+
+  greeted(heartbeatMs: number | null): void {
+    this.#heartbeatMs = heartbeatMs
+  }
+
+  closeRequested(_id: number): void {
+    this.#goodbye = { code: 'LVT_CLOSED', message: 'closed as requested' }
+    this.#sayGoodbyeIfSettled()
+  }
+
+  publishing(token: number): void {
+    if (token !== 0) this.#publishing += token > 0 ? 1 : -1
+  }
+
+  published(token: number, topic: Topic, receipt: PublishReceipt): void {
+    this.#publishing--
+    const { outbox, isEnding } = this.#connection
+    if (isEnding) return
+    if (receipt.duplicates === null && receipt.parts === null) {
+      const name = topic.nameBytes
+      const slab = outbox.room(publishedBytesMax(name.length))
+      outbox.wrote(putPublished(slab.buffer, slab.used, token, name, receipt))
+    } else outbox.pass(encodePublished(token, topic, receipt))
+    this.#connection.flushSoon()
+    if (this.#goodbye !== null) this.#sayGoodbyeIfSettled()
+  }
+
+  publishFailed(token: number, topic: Topic, error: LeveretError): void {
+    if (token !== 0) this.#publishing--
+    this.#fail(token, error, topic.name)
+    if (this.#goodbye !== null) this.#sayGoodbyeIfSettled()
+  }
+
+  #readFrames(): void {
+    while (!this.#isBusy && this.#goodbye === null && !this.#connection.isEnding) {
+      if (this.#connection.unsentBytes > this.#context.limits.outboxBytesMax) {
+        // The peer has much to read: it is asked to do so before it is answered any more.
+        this.#connection.flushSoon()
+        this.#connection.pause()
+        return
+      }
+      if (!this.#nextFrame()) break
+      this.#handle()
+    }
+    if (!this.#isBusy) {
+      this.#connection.resume()
+      this.#timeFrame()
+    }
+  }
+
+  #nextFrame(): boolean {
+    try {
+      return this.#splitter.next()
+    } catch (error) {
+      const { code, message } = asLeveretError(error)
+      this.#close(code, message)
+      return false
+    }
+  }
+
+  #handle(): void {
+    const { buffer, start, end } = this.#splitter
+    const { counters } = this.#context
+    counters.frames.value++
+    let frame: ClientFrame
+    try {
+      frame = this.#decoder.decode(buffer, start, end)
+    } catch (error) {
+      counters.malformed.value++
+      const { message, code } = asLeveretError(error)
+      if (this.#isKnown) this.#fail(this.#decoder.failedId, asLeveretError(error), '')
+      else this.#close(code === 'LVT_PROTOCOL' ? 'LVT_NOT_LEVERET' : code, message)
+      return
+    }
+    this.#isKnown = true
+    log.enabled &&
+      log('%d -> %s %d %s', this.#connection.id, frame.kind, frame.id, 'topic' in frame ? brief(frame.topic) : '')
+    try {
+      const pending = dispatch(this, frame)
+      if (pending !== null) this.#await(pending, frame)
+    } catch (error) {
+      this.#fail(frame.id, asLeveretError(error), 'topic' in frame ? frame.topic : '')
+    }
+  }
+
+  #await(pending: Promise<void>, frame: ClientFrame): void {
+    this.#isBusy = true
+    this.#connection.pause()
+    pending
+      .catch((error: unknown) => this.#fail(frame.id, asLeveretError(error), 'topic' in frame ? frame.topic : ''))
+      .finally(() => {
+        this.#isBusy = false
+        if (this.#goodbye !== null) this.#sayGoodbyeIfSettled()
+        else this.#readFrames()
+      })
+  }
+
+  /** Note since when a frame is half there. */
+  #timeFrame(): void {
+    if (!this.#splitter.inFrame && this.#isKnown) this.#frameSinceMs = null
+    else if (this.#isKnown) this.#frameSinceMs ??= this.#context.coarseNowMs()
+  }
+
+  #fail(id: number, error: LeveretError, topic: string): void {
+    this.#context.counters.failures.value++
+    if (error.code === 'LVT_INTERNAL') log('%d: defect: %O', this.#connection.id, error.cause ?? error)
+    const { code, message, retryable } = error
+    this.reply({ kind: 'failure', id, code, message, retryable, topic: error.topic ?? topic })
+  }
+
+  #timeOut(code: ErrorCode, message: string): void {
+    this.#context.counters.timeouts.value++
+    this.#close(code, message)
+  }
+
+  #sayGoodbyeIfSettled(): void {
+    if (this.#goodbye === null || this.#publishing > 0 || this.#isBusy) return
+    this.#close(this.#goodbye.code, this.#goodbye.message)
+  }
+
+  /** Tell the peer why, then FIN. */
+  #close(code: ErrorCode, message: string): void {
+    if (this.#connection.isEnding) return
+    log('%d: closing, %s: %s', this.#connection.id, code, message)
+    this.reply({ kind: 'closing', id: 0, code, message })
+    this.#endedMs = this.#context.coarseNowMs()
+    this.#subscriptions?.close()
+    this.#connection.end()
+  }
+}
+
+function encodePublished(id: number, topic: Topic, receipt: PublishReceipt): Buffer {
+  const { partition, baseOffset, count, durability, duplicates, keptOffsets, parts } = receipt
+  return encodeServerFrame({
+    kind: 'published',
+    id,
+    topic: topic.name,
+    partition,
+    baseOffset,
+    count,
+    durability,
+    duplicates: duplicates ?? [],
+    keptOffsets: keptOffsets ?? [],
+    parts: parts ?? [],
+  })
+}

@@ -1,0 +1,78 @@
+/**
+ * Where frames wait for the one write that their connection makes each turn. Small frames are laid one after the
+ * other into a slab that all connections share; large bodies are passed on as they are.
+ */
+
+const SLAB_BYTES = 64 * 1024
+
+/** The slab that the connections of one server write small frames to. Never reused: a socket may still hold it. */
+export class OutboxSlab {
+  buffer: Buffer = Buffer.alloc(0)
+  used = 0
+
+  /** Make sure that `bytes` fit behind `used`. */
+  reserve(bytes: number): void {
+    if (this.buffer.length - this.used >= bytes) return
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes))
+    this.used = 0
+  }
+}
+
+const NO_BUFFER = Buffer.alloc(0)
+
+export class Outbox {
+  bytes = 0
+  readonly #slab: OutboxSlab
+  #chunks: Buffer[] = []
+  /** The stretch of the slab that was written last, as long as nobody else has written behind it. */
+  #open: Buffer = NO_BUFFER
+  #openStart = 0
+  #openEnd = 0
+
+  constructor(slab: OutboxSlab) {
+    this.#slab = slab
+  }
+
+  /** A slab with room for `bytes` behind `used`; lay the bytes there and say `wrote`. */
+  room(bytes: number): OutboxSlab {
+    const slab = this.#slab
+    slab.reserve(bytes)
+    if (slab.buffer !== this.#open || slab.used !== this.#openEnd) {
+      this.#closeStretch()
+      this.#open = slab.buffer
+      this.#openStart = slab.used
+      this.#openEnd = slab.used
+    }
+    return slab
+  }
+
+  /** The bytes up to `end` of the slab that `room` gave are part of the stream now. */
+  wrote(end: number): void {
+    this.bytes += end - this.#openEnd
+    this.#openEnd = end
+    this.#slab.used = end
+  }
+
+  /** Append a buffer without copying it; it may not change any more. */
+  pass(buffer: Buffer): void {
+    this.#closeStretch()
+    this.#chunks.push(buffer)
+    this.bytes += buffer.length
+  }
+
+  /** Everything that waits, in order; the outbox is empty then. */
+  take(): Buffer[] {
+    this.#closeStretch()
+    const chunks = this.#chunks
+    this.#chunks = []
+    this.bytes = 0
+    return chunks
+  }
+
+  #closeStretch(): void {
+    if (this.#openEnd > this.#openStart) this.#chunks.push(this.#open.subarray(this.#openStart, this.#openEnd))
+    this.#open = NO_BUFFER
+    this.#openStart = 0
+    this.#openEnd = 0
+  }
+}
