@@ -13,7 +13,7 @@ export interface ClientOptions {
   readonly json?: boolean
 }
 
-/** Connect, work, and drain, whatever the work throws. The dial is tried once: a person can see that it failed. */
+/** Connect, work, and close, whatever the work throws. The dial is tried once: a person can see that it failed. */
 export async function withClient(
   options: ClientOptions,
   terminal: Terminal,

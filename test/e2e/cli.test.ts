@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { after, before, describe, test } from 'node:test'
-import { type Running, runLeveret, type Server, startServer } from '../helpers/leveret-process.js'
+import { runLeveret, type Server, startServer } from '../helpers/leveret-process.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
@@ -72,15 +72,6 @@ describe('client commands', () => {
   const create = (topic: string, ...words: string[]): Promise<unknown> =>
     server.succeed(['topics', 'create', topic, ...words])
 
-  /** A subscriber that the server knows of. */
-  const subscribed = async (topic: string, ...words: string[]): Promise<Running> => {
-    const running = server.start(['sub', topic, ...words])
-    for (;;) {
-      const { code, stdout } = await server.leveret(['topics', 'describe', topic, '--json'])
-      if (code === 0 && (JSON.parse(stdout.toString()) as { subscribers: number }).subscribers > 0) return running
-    }
-  }
-
   test('carry lines of any bytes from standard input to standard output', async () => {
     await create('bytes', '--retain', '1h')
     const input = Buffer.from('plain\n\ncarriage\r\nzero \0 and \xff\xfe\n{"not": json\nlast\n', 'latin1')
@@ -145,14 +136,14 @@ describe('client commands', () => {
     assert.match(unheard.stderr, /^leveret: warning: topic "unheard" keeps nothing and nobody is subscribed/)
     await create('kept', '--retain', '1h')
     assert.equal((await server.succeed(['pub', 'kept'], 'a\n')).stderr, '')
-    const listener = await subscribed('heard', '--count', '1')
+    const listener = await server.subscriber('heard', '--count', '1')
     assert.equal((await server.succeed(['pub', 'heard'], 'a\n')).stderr, '')
     const { code, stdout } = await listener.ended
     assert.deepEqual([code, stdout.toString()], [0, 'a\n'])
   })
 
   test('print live records as they come, until interrupted', async () => {
-    const listener = await subscribed('live', '--from', 'latest')
+    const listener = await server.subscriber('live', '--from', 'latest')
     await server.succeed(['pub', 'live'], 'one\n')
     await listener.printed(/^one\n$/)
     await server.succeed(['pub', 'live'], 'two\n')

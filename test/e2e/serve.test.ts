@@ -64,7 +64,7 @@ test('a taken port is told in one clear line and ends it with 1', async () => {
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal} ends it with 0 while clients are connected`, async () => {
     const server = await startServer()
-    const subscriber = server.start(['sub', 'idle'])
+    const subscriber = await server.subscriber('idle')
     const socket = dial(server.port, '127.0.0.1')
     await once(socket, 'connect')
     const closed = once(socket.resume(), 'close')

@@ -91,6 +91,15 @@ export class Server {
     return startLeveret([...words, '--port', String(this.port)])
   }
 
+  /** A `leveret sub` that the server knows of. */
+  async subscriber(topic: string, ...words: readonly string[]): Promise<Running> {
+    const running = this.start(['sub', topic, ...words])
+    for (;;) {
+      const { code, stdout } = await this.leveret(['topics', 'describe', topic, '--json'])
+      if (code === 0 && (JSON.parse(stdout.toString()) as { subscribers: number }).subscribers > 0) return running
+    }
+  }
+
   /** Drain and end; it must end with 0. */
   async stop(): Promise<Ended> {
     this.process.signal('SIGTERM')

@@ -3,7 +3,7 @@
  * Nothing is read faster than the output takes it.
  */
 import { isUtf8 } from 'node:buffer'
-import type { From, LostRange, ReceivedRecord } from '../../../client/index.js'
+import type { From, LostRange, ReceivedRecord, Subscription } from '../../../client/index.js'
 import { AbortedError } from '../../common/errors.js'
 import { type ClientOptions, withClient } from '../open-client.js'
 import { EXIT_OK, LineOutput, say, type Terminal } from '../terminal.js'
@@ -17,40 +17,46 @@ export interface SubOptions extends ClientOptions {
 /** Records in flight: enough to keep the connection busy, few enough to be held here. */
 const WINDOW_RECORDS = 8192
 
-export function sub(name: string, options: SubOptions, terminal: Terminal): Promise<number> {
-  return withClient(options, terminal, async (client) => {
-    const output = new LineOutput(terminal.stdout)
-    const signal = AbortSignal.any([terminal.interrupted, output.closed])
-    const records = client.topic(name).subscribe({
-      from: options.from ?? 'earliest',
-      ...(options.until === undefined ? {} : { until: options.until }),
-      window: Math.min(WINDOW_RECORDS, options.count ?? WINDOW_RECORDS),
-      signal,
-      onLost: (lost) => say(terminal, lossNotice(lost)),
+export async function sub(name: string, options: SubOptions, terminal: Terminal): Promise<number> {
+  const output = new LineOutput(terminal.stdout)
+  const signal = AbortSignal.any([terminal.interrupted, output.closed])
+  try {
+    return await withClient(options, terminal, async (client) => {
+      const records = client.topic(name).subscribe({
+        from: options.from ?? 'earliest',
+        ...(options.until === undefined ? {} : { until: options.until }),
+        window: Math.min(WINDOW_RECORDS, options.count ?? WINDOW_RECORDS),
+        signal,
+        onLost: (lost) => say(terminal, lossNotice(lost)),
+      })
+      await print(records, options, output)
+      return EXIT_OK
     })
-    const toLine = options.json === true ? jsonLine : payloadLine
-    let left = options.count ?? Number.POSITIVE_INFINITY
-    try {
-      for await (const batch of records.batches()) {
-        for (const record of batch.slice(0, left)) output.write(toLine(record))
-        await output.ready()
-        left -= batch.length
-        if (left <= 0) break
-      }
-    } catch (error) {
-      // Interrupting is how a subscription without an end is ended; a reader that went away is `| head`.
-      if (!(error instanceof AbortedError && signal.aborted)) throw error
-    }
+  } catch (error) {
+    // Interrupting is how a subscription without an end is ended; a reader that went away is `| head`.
+    if (error instanceof AbortedError && signal.aborted) return EXIT_OK
+    throw error
+  } finally {
     await output.end()
-    return EXIT_OK
-  })
+  }
 }
 
-function payloadLine(record: ReceivedRecord<Uint8Array>): Uint8Array {
+async function print(records: Subscription, options: SubOptions, output: LineOutput): Promise<void> {
+  const toLine = options.json === true ? jsonLine : payloadLine
+  let left = options.count ?? Number.POSITIVE_INFINITY
+  for await (const batch of records.batches()) {
+    for (const record of batch.slice(0, left)) output.write(toLine(record))
+    await output.ready()
+    left -= batch.length
+    if (left <= 0) return
+  }
+}
+
+function payloadLine(record: ReceivedRecord): Uint8Array {
   return record.payload
 }
 
-function jsonLine(record: ReceivedRecord<Uint8Array>): string {
+function jsonLine(record: ReceivedRecord): string {
   const { partition, offset, timestampMs, key, headers, payload } = record
   return JSON.stringify({
     partition,
