@@ -38,8 +38,7 @@ export class DeliveredRun<T> {
     this.partition = frame.partition
     this.timestampMs = frame.timestampMs
     this.deliveryCount = frame.deliveryCount
-    const { buffer } = frame.run
-    this.buffer = Buffer.isBuffer(buffer) ? buffer : Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+    this.buffer = frame.run.buffer
     this.#position = frame.run.start
     this.#nextOffset = frame.baseOffset
     this.#remaining = frame.run.count
