@@ -3,13 +3,14 @@
  * engine while it is behind; never misses or repeats one at the hand-over, because the next offset decides both.
  * Called by session/subscription-manager.ts and by gateways. Synchronous: `take` never waits, the listener is told.
  */
-import type { LeveretError } from '../common/errors.js'
+import { asLeveretError, type LeveretError } from '../common/errors.js'
 import { advance, type Offset, toOffset } from '../model/offset.js'
 import type { Loss, StoredBatch } from '../model/record.js'
 import { skipRecords } from '../model/run.js'
 import type { SlowConsumerPolicy } from '../model/topic.js'
 import type { Cursor } from '../storage/engine.js'
-import type { TopicController } from './topic-controller.js'
+import type { TopicFacts } from './topic-facts.js'
+import type { TopicRing } from './topic-ring.js'
 
 /** How much a reader behind the ring asks of the engine at once. */
 const READ_BYTES = 1024 * 1024
@@ -17,6 +18,19 @@ const READ_BYTES = 1024 * 1024
 export interface ReaderListener {
   /** `take` has something new to say. May be called when it has not. */
   readable(reader: PartitionReader): void
+}
+
+/** The partition that a reader reads: its topic controller. */
+export interface ReaderSource {
+  readonly topic: TopicFacts
+  readonly partition: number
+  readonly ring: TopicRing
+  openCursor(from: Offset): Promise<Cursor>
+  /** The reader moved on, and a publisher may be waiting for that. */
+  advanced(reader: PartitionReader): void
+  /** The reader was overrun. */
+  lagged(loss: Loss): void
+  detach(reader: PartitionReader): void
 }
 
 /**
@@ -38,7 +52,7 @@ export class PartitionReader {
   failure: LeveretError | null = null
 
   readonly partition: number
-  readonly #controller: TopicController
+  readonly #source: ReaderSource
   readonly #listener: ReaderListener
   readonly #until: Offset | null
   #next: Offset
@@ -55,9 +69,9 @@ export class PartitionReader {
   #loading: AbortController | null = null
 
   /** Made by TopicController.reader, which attaches it. */
-  constructor(controller: TopicController, next: Offset, until: Offset | null, listener: ReaderListener) {
-    this.#controller = controller
-    this.partition = controller.partition
+  constructor(source: ReaderSource, next: Offset, until: Offset | null, listener: ReaderListener) {
+    this.#source = source
+    this.partition = source.partition
     this.#next = next
     this.baseOffset = next
     this.#until = until
@@ -65,7 +79,7 @@ export class PartitionReader {
   }
 
   get slowConsumer(): SlowConsumerPolicy {
-    return this.#controller.topic.settings.slowConsumer
+    return this.#source.topic.settings.slowConsumer
   }
 
   /** Offset of the next record to take. */
@@ -80,7 +94,7 @@ export class PartitionReader {
     if (this.#until !== null && this.#next >= this.#until) return 'ended'
     const batch = this.#current()
     if (batch === null) return this.loss !== null && this.loss.to > this.#next ? this.#tookLoss(this.loss) : 'waiting'
-    const ageMs = this.#controller.topic.retentionAgeMs
+    const ageMs = this.#source.topic.retentionAgeMs
     if (ageMs !== null && batch.timestampMs + ageMs <= nowMs) return this.#expire(batch, ageMs, nowMs)
     this.#cut(batch, recordsMax, bytesMax)
     return 'records'
@@ -104,14 +118,14 @@ export class PartitionReader {
     this.#dropCursor()
     this.#batch = null
     this.#loaded = null
-    this.#controller.detach(this)
+    this.#source.detach(this)
   }
 
   #tookLoss(loss: Loss): 'lost' {
     this.loss = loss
     this.#next = loss.to
     this.#batch = null
-    this.#controller.advanced(this)
+    this.#source.advanced(this)
     return 'lost'
   }
 
@@ -120,7 +134,7 @@ export class PartitionReader {
     const next = this.#next
     const batch = this.#batch
     if (batch !== null && next < batch.baseOffset + batch.count) return batch
-    const { ring } = this.#controller
+    const { ring } = this.#source
     if (next >= ring.end) return this.#wait()
     if (next >= ring.start) return this.#fromRing()
     return this.#fromEngine()
@@ -133,7 +147,7 @@ export class PartitionReader {
   }
 
   #fromRing(): StoredBatch {
-    const { ring } = this.#controller
+    const { ring } = this.#source
     this.#dropCursor()
     this.#loaded = null
     let batch = this.#sequence < 0 ? undefined : ring.at(this.#sequence + 1)
@@ -154,10 +168,10 @@ export class PartitionReader {
       return this.#fromEngine()
     }
     this.#loaded = null
-    if (!this.#controller.topic.keepsRecords) {
-      const { start } = this.#controller.ring
+    if (!this.#source.topic.keepsRecords) {
+      const { start } = this.#source.ring
       this.loss = { from: this.#next, to: start, cause: 'lagged' }
-      this.#controller.lagged(this.loss)
+      this.#source.lagged(this.loss)
       return null
     }
     this.#load()
@@ -195,7 +209,7 @@ export class PartitionReader {
     this.timestampMs = batch.timestampMs
     this.#position = end
     this.#next = advance(this.#next, count)
-    this.#controller.advanced(this)
+    this.#source.advanced(this)
   }
 
   /** Skip this batch and the expired ones that follow it at hand. */
@@ -220,13 +234,13 @@ export class PartitionReader {
       (error: unknown) => {
         if (loading.signal.aborted) return
         this.#loadEnded(loading)
-        this.fail(this.#controller.readFailed(error))
+        this.fail(asLeveretError(error))
       },
     )
   }
 
   async #fetch(signal: AbortSignal): Promise<void> {
-    this.#cursor ??= await this.#controller.openCursor(this.#next)
+    this.#cursor ??= await this.#source.openCursor(this.#next)
     if (signal.aborted) return
     const chunk = await this.#cursor.next(READ_BYTES, signal)
     if (signal.aborted) return

@@ -7,7 +7,7 @@ import type { PublishHow, Receipt } from '../storage/engine.js'
 import type { CompactedRun } from './compact-run.js'
 import type { CompactionWindow } from './compaction.js'
 import type { PublishSink } from './publish.js'
-import type { Topic } from './topic.js'
+import type { TopicFacts } from './topic-facts.js'
 
 /** One accepted publish: its kept records are `slab[start, end)`. */
 export class PendingPublish {
@@ -62,7 +62,7 @@ export interface AppendGroup {
 
 /** Tell each publisher of the group what became of its records. */
 export function settleGroup(
-  topic: Topic,
+  topic: TopicFacts,
   partition: number,
   { publishes, receipt, error }: AppendGroup,
   window: CompactionWindow | null,
@@ -88,7 +88,7 @@ function plainReceipt(partition: number, baseOffset: number, count: number, { du
 }
 
 function settleCompacted(
-  topic: Topic,
+  topic: TopicFacts,
   partition: number,
   publish: PendingPublish,
   { accepted, kept, duplicates, repeated }: CompactedRun,

@@ -6,12 +6,12 @@ import type { LeveretError } from '../common/errors.js'
 import type { PublishReceipt } from '../model/receipt.js'
 import type { Durability } from '../model/topic.js'
 import type { PublishHow } from '../storage/engine.js'
-import type { Topic } from './topic.js'
+import type { TopicFacts } from './topic-facts.js'
 
 /** Told exactly once for each publish whose token is not 0; of failures for token 0 as well. */
 export interface PublishSink {
-  published(token: number, topic: Topic, receipt: PublishReceipt): void
-  publishFailed(token: number, topic: Topic, error: LeveretError): void
+  published(token: number, topic: TopicFacts, receipt: PublishReceipt): void
+  publishFailed(token: number, topic: TopicFacts, error: LeveretError): void
 }
 
 const PLAIN: Record<Durability | 'default', PublishHow> = {

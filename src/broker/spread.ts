@@ -11,6 +11,7 @@ import type { PublishHow } from '../storage/engine.js'
 import { partitionOf } from './partitioner.js'
 import type { PublishSink } from './publish.js'
 import type { Topic } from './topic.js'
+import type { TopicFacts } from './topic-facts.js'
 
 interface Share {
   readonly spans: { start: number; end: number }[]
@@ -84,7 +85,7 @@ class SpreadSink implements PublishSink {
     this.#open = shares.size
   }
 
-  published(token: number, _topic: Topic, receipt: PublishReceipt): void {
+  published(token: number, _topic: TopicFacts, receipt: PublishReceipt): void {
     const { partition, baseOffset, count, duplicates, keptOffsets } = receipt
     const records = this.#shares.get(token - 1)?.records ?? []
     const inRun = (duplicates ?? []).map((index) => records[index] as number)
@@ -93,7 +94,7 @@ class SpreadSink implements PublishSink {
     this.#settled()
   }
 
-  publishFailed(_token: number, _topic: Topic, error: LeveretError): void {
+  publishFailed(_token: number, _topic: TopicFacts, error: LeveretError): void {
     this.#error ??= error
     this.#settled()
   }

@@ -14,11 +14,11 @@ import type { Cursor, Engine, PublishHow } from '../storage/engine.js'
 import { type CompactedRun, compactRun } from './compact-run.js'
 import type { CompactionWindow } from './compaction.js'
 import type { BrokerLimits } from './limits.js'
-import { PartitionReader, type ReaderListener } from './partition-reader.js'
+import { PartitionReader, type ReaderListener, type ReaderSource } from './partition-reader.js'
 import { isPlain, type PublishSink } from './publish.js'
 import { type AppendGroup, PendingPublish, settleGroup } from './publish-group.js'
 import { Slab } from './slab.js'
-import type { Topic } from './topic.js'
+import type { TopicFacts } from './topic-facts.js'
 import type { TopicRing } from './topic-ring.js'
 
 /** Merged publishes stay below this; a larger publish is a batch of its own. */
@@ -51,8 +51,8 @@ export interface BrokerCounters {
   readonly overloaded: Counter
 }
 
-export class TopicController extends EventEmitter<TopicEvents> implements TurnTask {
-  readonly topic: Topic
+export class TopicController extends EventEmitter<TopicEvents> implements ReaderSource, TurnTask {
+  readonly topic: TopicFacts
   readonly partition: number
   readonly ring: TopicRing
   readonly #context: ControllerContext
@@ -68,7 +68,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements TurnTa
   #blockedSinceMs: number | null = null
 
   constructor(
-    topic: Topic,
+    topic: TopicFacts,
     partition: number,
     ring: TopicRing,
     window: CompactionWindow | null,
@@ -166,10 +166,6 @@ export class TopicController extends EventEmitter<TopicEvents> implements TurnTa
 
   openCursor(from: Offset): Promise<Cursor> {
     return this.#context.engine.read(this.topic.name, this.partition, from)
-  }
-
-  readFailed(thrown: unknown): LeveretError {
-    return asLeveretError(thrown)
   }
 
   /** Fail the publishes that a slow reader has held back for too long. Called once a second. */

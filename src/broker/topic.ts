@@ -4,8 +4,9 @@
  */
 import type { TopicSettings } from '../model/topic.js'
 import type { TopicController } from './topic-controller.js'
+import type { TopicFacts } from './topic-facts.js'
 
-export class Topic {
+export class Topic implements TopicFacts {
   readonly name: string
   settings: TopicSettings
   /** One per partition while the topic is in use, else null. */

@@ -3,7 +3,7 @@
  * A malformed frame fails one request; an undecodable stream, or a peer that keeps no time, ends the connection.
  */
 import type { Broker } from '../broker/broker.js'
-import type { Topic } from '../broker/topic.js'
+import type { TopicFacts } from '../broker/topic-facts.js'
 import type { Clock } from '../common/clock.js'
 import { asLeveretError, type ErrorCode, type LeveretError } from '../common/errors.js'
 import { brief, createLog } from '../common/log.js'
@@ -174,7 +174,7 @@ export class NativeSession implements Accepted, DispatchTarget {
     if (token !== 0) this.#publishing += token > 0 ? 1 : -1
   }
 
-  published(token: number, topic: Topic, receipt: PublishReceipt): void {
+  published(token: number, topic: TopicFacts, receipt: PublishReceipt): void {
     this.#publishing--
     const { outbox, isEnding } = this.#connection
     if (isEnding) return
@@ -187,7 +187,7 @@ export class NativeSession implements Accepted, DispatchTarget {
     if (this.#goodbye !== null) this.#sayGoodbyeIfSettled()
   }
 
-  publishFailed(token: number, topic: Topic, error: LeveretError): void {
+  publishFailed(token: number, topic: TopicFacts, error: LeveretError): void {
     if (token !== 0) this.#publishing--
     this.#fail(token, error, topic.name)
     if (this.#goodbye !== null) this.#sayGoodbyeIfSettled()
@@ -291,7 +291,7 @@ export class NativeSession implements Accepted, DispatchTarget {
   }
 }
 
-function encodePublished(id: number, topic: Topic, receipt: PublishReceipt): Buffer {
+function encodePublished(id: number, topic: TopicFacts, receipt: PublishReceipt): Buffer {
   const { partition, baseOffset, count, durability, duplicates, keptOffsets, parts } = receipt
   return encodeServerFrame({
     kind: 'published',
