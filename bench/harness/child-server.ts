@@ -1,0 +1,72 @@
+/**
+ * A server process under test: started, waited for until it says where it listens, and ended by its own pid.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+const START_MS_MAX = 20_000
+const STOP_MS_MAX = 5_000
+
+export interface ServerCommand {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  /** Its first group is the port. */
+  readonly listening: RegExp
+}
+
+export class ChildServer implements AsyncDisposable {
+  readonly #process: ChildProcess
+  readonly port: number
+
+  private constructor(process: ChildProcess, port: number) {
+    this.#process = process
+    this.port = port
+  }
+
+  static async start({ command, args, cwd, listening }: ServerCommand): Promise<ChildServer> {
+    const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    const port = await new Promise<number>((resolve, reject) => {
+      let text = ''
+      const end = (error: string): void => {
+        clearTimeout(timeout)
+        reject(new Error(`${command}: ${error}\n${text}`))
+      }
+      const timeout = setTimeout(() => {
+        child.kill('SIGKILL')
+        end(`not listening after ${START_MS_MAX} ms`)
+      }, START_MS_MAX)
+      const onText = (chunk: Buffer): void => {
+        if (text.length > 100_000) return
+        text += chunk.toString()
+        const found = listening.exec(text)
+        if (found === null) return
+        clearTimeout(timeout)
+        resolve(Number(found[1]))
+      }
+      child.stdout.on('data', onText)
+      child.stderr.on('data', onText)
+      child.on('error', (error) => end(error.message))
+      child.on('exit', (code) => end(`ended with ${code}`))
+    })
+    return new ChildServer(child, port)
+  }
+
+  get pid(): number {
+    return this.#process.pid as number
+  }
+
+  /** Whether it ended before it was asked to. */
+  get hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.hasEnded) return
+    const exit = once(this.#process, 'exit')
+    const timeout = setTimeout(() => this.#process.kill('SIGKILL'), STOP_MS_MAX)
+    this.#process.kill('SIGTERM')
+    await exit
+    clearTimeout(timeout)
+  }
+}

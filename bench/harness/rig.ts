@@ -1,0 +1,114 @@
+/**
+ * The processes of one throughput case: a server (or none), one publisher, and its subscribers, up to four of them
+ * in a process of their own each. The same arrangement for every contender.
+ */
+import type { DialectName } from '../wire/dialects.js'
+import type { PublisherApi } from '../workers/raw-publisher.js'
+import type { SubscribersApi, SubscribersJob } from '../workers/raw-subscribers.js'
+import type { RelayApi } from '../workers/relay.js'
+import type { Bench } from './bench.js'
+import { Disposables } from './disposables.js'
+import type { Worker } from './worker.js'
+
+/** `relay` copies and does nothing else, `direct` has nothing in between: the two limits. */
+export type Contender = 'leveret' | 'nats' | 'relay' | 'direct'
+
+export interface ThroughputCase {
+  readonly contender: Contender
+  readonly payloadBytes: number
+  /** Records in one Publish frame. NATS knows no frames: there it is 1. */
+  readonly batch: number
+  readonly fanOut: number
+}
+
+const SUBSCRIBER_PROCESSES_MAX = 4
+
+const DIALECT_OF: Readonly<Record<Contender, DialectName>> = {
+  leveret: 'leveret',
+  nats: 'nats',
+  relay: 'plain',
+  direct: 'plain',
+}
+
+/** Where the two sides connect; null when the publisher connects to its subscriber. */
+interface Place {
+  readonly publisher: number
+  readonly subscribers: number
+}
+
+export class Rig implements AsyncDisposable {
+  readonly #parts: Disposables
+  readonly #publisher: Worker<PublisherApi>
+  readonly #subscribers: readonly Worker<SubscribersApi>[]
+  #total = 0
+
+  private constructor(
+    parts: Disposables,
+    publisher: Worker<PublisherApi>,
+    subscribers: readonly Worker<SubscribersApi>[],
+  ) {
+    this.#parts = parts
+    this.#publisher = publisher
+    this.#subscribers = subscribers
+  }
+
+  static async open(bench: Bench, each: ThroughputCase, label: string): Promise<Rig> {
+    const parts = new Disposables()
+    try {
+      const place = await placeOf(bench, each.contender, label, parts)
+      const publisher = parts.use(bench.code.start<PublisherApi>('raw-publisher'))
+      const processes = Math.min(each.fanOut, SUBSCRIBER_PROCESSES_MAX)
+      const subscribers = Array.from({ length: processes }, () =>
+        parts.use(bench.code.start<SubscribersApi>('raw-subscribers')),
+      )
+      const dialect = DIALECT_OF[each.contender]
+      const job = { dialect, workload: each, port: place?.subscribers ?? 0 }
+      const perProcess = each.fanOut / processes
+      if (place === null) {
+        const port = (await subscribers[0]?.call('listen', { ...job, subscribers: 1 })) ?? 0
+        await publisher.call('open', { ...job, port })
+      } else {
+        await publisher.call('open', { ...job, port: place.publisher })
+        const jobs: SubscribersJob = { ...job, subscribers: perProcess }
+        await Promise.all(subscribers.map((worker) => worker.call('open', jobs)))
+      }
+      return new Rig(parts, publisher, subscribers)
+    } catch (error) {
+      await parts[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /**
+   * Publish `records` records and wait until each subscriber has each of them and the publisher its
+   * acknowledgements. Answers with the nanoseconds from the first write to the last arrival.
+   */
+  async round(records: number): Promise<number> {
+    this.#total += records
+    await Promise.all(this.#subscribers.map((worker) => worker.call('expect', this.#total)))
+    const arrivals = Promise.all(this.#subscribers.map((worker) => worker.call('arrived', null)))
+    const [{ startNs, endNs }, moments] = await Promise.all([this.#publisher.call('blast', records), arrivals])
+    return Math.max(endNs ?? 0, ...moments) - startNs
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#parts[Symbol.asyncDispose]()
+  }
+}
+
+async function placeOf(bench: Bench, contender: Contender, label: string, parts: Disposables): Promise<Place | null> {
+  switch (contender) {
+    case 'direct':
+      return null
+    case 'relay':
+      return parts.use(bench.code.start<RelayApi>('relay')).call('open', null)
+    case 'nats': {
+      const { port } = parts.use(await bench.startNats())
+      return { publisher: port, subscribers: port }
+    }
+    case 'leveret': {
+      const { port } = parts.use(await bench.startLeveret(label))
+      return { publisher: port, subscribers: port }
+    }
+  }
+}

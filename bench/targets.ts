@@ -1,0 +1,117 @@
+/**
+ * What the figures are held against. Each target names its figure, its bound, and how it is reached from the rows.
+ */
+import type { ClientRow } from './client.js'
+import type { Contender } from './harness/rig.js'
+import type { LatencyRow } from './latency.js'
+import type { MemoryReport } from './memory.js'
+import type { ThroughputRow } from './throughput.js'
+
+export interface Results {
+  readonly throughput?: readonly ThroughputRow[]
+  readonly latency?: readonly LatencyRow[]
+  readonly client?: readonly ClientRow[]
+  readonly memory?: MemoryReport | null
+}
+
+export interface Verdict {
+  readonly what: string
+  /** Null when it could not be measured; `note` then says why. */
+  readonly figure: number | null
+  readonly bound: number
+  readonly isAtLeast: boolean
+  readonly unit: string
+  readonly verdict: 'PASS' | 'MISS' | 'NOT MEASURED'
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+/** What a churn may leave behind and still count as ended where it began: less than 1 KiB for ten connections. */
+const CHURN_BYTES_MAX = 8 * MIB
+
+export function verdictsOf({ throughput, latency, client, memory }: Results): Verdict[] {
+  const verdicts: Verdict[] = []
+  if (throughput !== undefined) verdicts.push(...throughputVerdicts(throughput))
+  if (client !== undefined) {
+    const rate = (peer: string): number | null => client.find((row) => row.peer === peer)?.perSecond?.median ?? null
+    verdicts.push(atLeast('record by record through the clients / NATS', ratio(rate('leveret'), rate('nats')), 2))
+  }
+  if (latency !== undefined) verdicts.push(...latencyVerdicts(latency))
+  if (memory !== undefined && memory !== null) verdicts.push(...memoryVerdicts(memory))
+  return verdicts
+}
+
+function throughputVerdicts(rows: readonly ThroughputRow[]): Verdict[] {
+  const rate = (contender: Contender, payloadBytes: number, fanOut: number, batch: number): number | null => {
+    const row = rows.find(
+      (each) =>
+        each.contender === contender &&
+        each.payloadBytes === payloadBytes &&
+        each.fanOut === fanOut &&
+        (contender !== 'leveret' || each.batch === batch),
+    )
+    return row === undefined || row.problems.length > 0 ? null : (row.perSecond?.median ?? null)
+  }
+  const wanted: [payloadBytes: number, fanOut: number, batch: number, bound: number][] = [
+    [100, 1, 100, 1.5],
+    [100, 1, 1000, 1.5],
+    [1024, 1, 100, 1],
+    [1024, 1, 1000, 1],
+    [100, 4, 100, 2],
+    [100, 4, 1000, 2],
+    [100, 1, 1, 0.25],
+  ]
+  const measured = wanted.filter(([payloadBytes, fanOut, batch]) =>
+    rows.some((row) => row.payloadBytes === payloadBytes && row.fanOut === fanOut && row.batch === batch),
+  )
+  return measured.map(([payloadBytes, fanOut, batch, bound]) =>
+    atLeast(
+      `${payloadBytes} B, batch ${batch}, 1 to ${fanOut} / NATS`,
+      ratio(rate('leveret', payloadBytes, fanOut, batch), rate('nats', payloadBytes, fanOut, 1)),
+      bound,
+    ),
+  )
+}
+
+function latencyVerdicts(rows: readonly LatencyRow[]): Verdict[] {
+  const of = (peer: string, name: 'p50Us' | 'p99Us'): number | null =>
+    rows.find((row) => row.peer === peer)?.[name]?.median ?? null
+  return [
+    atMost('latency p50 at 10,000/s / NATS', ratio(of('leveret', 'p50Us'), of('nats', 'p50Us')), 1.5, 'x'),
+    atMost('latency p99 at 10,000/s / NATS', ratio(of('leveret', 'p99Us'), of('nats', 'p99Us')), 2, 'x'),
+  ]
+}
+
+function memoryVerdicts(memory: MemoryReport): Verdict[] {
+  const { churn } = memory
+  return [
+    atMost('idle server', scaled(memory.idleBytes?.median, MIB), 80, 'MiB'),
+    atMost(`each of ${memory.connections} connections`, scaled(memory.bytesPerConnection?.median, KIB), 12, 'KiB'),
+    atMost(`each of ${memory.topics} empty topics`, scaled(memory.bytesPerTopic?.median, KIB), 2, 'KiB'),
+    atMost(
+      `growth over a churn of ${churn?.connections ?? 0} connections, once warm`,
+      churn === null ? null : Math.max(0, churn.endBytes - churn.warmBytes) / MIB,
+      CHURN_BYTES_MAX / MIB,
+      'MiB',
+    ),
+    atMost('files left open by the churn', churn === null ? null : churn.filesAfter - churn.filesBefore, 0, ''),
+  ]
+}
+
+function atLeast(what: string, figure: number | null, bound: number): Verdict {
+  const verdict = figure === null ? 'NOT MEASURED' : figure >= bound ? 'PASS' : 'MISS'
+  return { what, figure, bound, isAtLeast: true, unit: 'x', verdict }
+}
+
+function atMost(what: string, figure: number | null, bound: number, unit: string): Verdict {
+  const verdict = figure === null ? 'NOT MEASURED' : figure <= bound ? 'PASS' : 'MISS'
+  return { what, figure, bound, isAtLeast: false, unit, verdict }
+}
+
+function ratio(ours: number | null, theirs: number | null): number | null {
+  return ours === null || theirs === null ? null : ours / theirs
+}
+
+function scaled(bytes: number | undefined, unit: number): number | null {
+  return bytes === undefined ? null : bytes / unit
+}
