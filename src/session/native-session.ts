@@ -224,6 +224,8 @@ export class NativeSession implements Accepted, DispatchTarget {
     const { buffer, start, end } = this.#splitter
     const { counters } = this.#context
     counters.frames.value++
+    // The frame is whole; the next one has its own time, even if it began in the same chunk.
+    this.#frameSinceMs = null
     let frame: ClientFrame
     try {
       frame = this.#decoder.decode(buffer, start, end)
@@ -259,8 +261,7 @@ export class NativeSession implements Accepted, DispatchTarget {
 
   /** Note since when a frame is half there. */
   #timeFrame(): void {
-    if (!this.#splitter.inFrame && this.#isKnown) this.#frameSinceMs = null
-    else if (this.#isKnown) this.#frameSinceMs ??= this.#context.coarseNowMs()
+    if (this.#splitter.inFrame) this.#frameSinceMs ??= this.#context.coarseNowMs()
   }
 
   #fail(id: number, error: LeveretError, topic: string): void {
