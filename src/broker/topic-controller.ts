@@ -207,24 +207,29 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     return compacted
   }
 
-  /** On a `block` topic an append waits while it would push unread records out of the ring. */
+  /**
+   * On a `block` topic an append waits while it would push unread records out of the ring. When everything is read,
+   * a batch of any size may come: the ring always holds the newest one.
+   */
   #mayAppend(pending: readonly PendingPublish[], start: number, end: number): boolean {
     if (this.topic.settings.slowConsumer !== 'block' || this.#readers.size === 0) return true
-    let bytes = 0
-    let records = 0
-    for (let index = start; index < end; index++) {
-      bytes += (pending[index] as PendingPublish).bytes
-      records += (pending[index] as PendingPublish).kept
-    }
-    for (const group of this.#appending) {
-      bytes += group.bytes
-      records += group.count
-    }
-    const ringStart = this.ring.startAfter(bytes, records)
-    for (const reader of this.#readers) {
-      if (reader.next >= ringStart) continue
-      this.#blockedSinceMs ??= this.#context.clock.monotonic()
-      return false
+    let unread = this.ring.end
+    for (const reader of this.#readers) if (reader.next < unread) unread = reader.next
+    if (unread < this.ring.end || this.#appending.length > 0) {
+      let bytes = 0
+      let records = 0
+      for (let index = start; index < end; index++) {
+        bytes += (pending[index] as PendingPublish).bytes
+        records += (pending[index] as PendingPublish).kept
+      }
+      for (const group of this.#appending) {
+        bytes += group.bytes
+        records += group.count
+      }
+      if (!this.ring.hasRoom(bytes, records, unread)) {
+        this.#blockedSinceMs ??= this.#context.clock.monotonic()
+        return false
+      }
     }
     this.#blockedSinceMs = null
     return true
@@ -277,6 +282,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
       this.emit('appended', batch)
     }
     if (group.error !== null) this.emit('failed', group.error)
+    if (this.#blockedSinceMs !== null) this.#schedule()
     settleGroup(this.topic, this.partition, group, this.#window)
   }
 }

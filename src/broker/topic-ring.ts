@@ -42,20 +42,19 @@ export class TopicRing {
     this.#tail++
     this.bytes += batch.body.length
     this.end = advance(batch.baseOffset, batch.count)
-    while (this.#tail - this.#head > 1 && this.#isOver(0, 0)) this.#evict()
+    while (this.#tail - this.#head > 1 && this.#isOver()) this.#evict()
   }
 
-  /** Offset that `start` would have after a push of so much: what a reader must have passed to lose nothing. */
-  startAfter(bytes: number, records: number): Offset {
-    let freedBytes = 0
-    let start = this.start
-    for (let sequence = this.#head; sequence < this.#tail; sequence++) {
-      if (!this.#isOver(bytes - freedBytes, records - (start - this.start))) break
-      const batch = this.at(sequence) as StoredBatch
-      freedBytes += batch.body.length
-      start = advance(batch.baseOffset, batch.count)
+  /** Whether a push of so much leaves everything from `unread` on in the ring. */
+  hasRoom(bytes: number, records: number, unread: Offset): boolean {
+    let unreadBytes = 0
+    let first = this.end
+    for (let sequence = this.#tail - 1; sequence >= this.#head && first > unread; sequence--) {
+      const batch = this.#slots[sequence & this.#mask] as StoredBatch
+      unreadBytes += batch.body.length
+      first = batch.baseOffset
     }
-    return start
+    return unreadBytes + bytes <= this.#bytesMax && this.end - first + records <= this.#recordsMax
   }
 
   /** The batch with this sequence, if it is still in the ring. */
@@ -76,8 +75,8 @@ export class TopicRing {
     return low
   }
 
-  #isOver(moreBytes: number, moreRecords: number): boolean {
-    return this.bytes + moreBytes > this.#bytesMax || this.end - this.start + moreRecords > this.#recordsMax
+  #isOver(): boolean {
+    return this.bytes > this.#bytesMax || this.end - this.start > this.#recordsMax
   }
 
   #evict(): void {
