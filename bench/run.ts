@@ -1,6 +1,6 @@
 /**
- * npm run bench [-- --quick] [--only <name>] [--runs <n>] [--cpu-prof]: measures leveret beside its peers and its
- * limits, prints the page, and keeps it in bench/results/ unless the run was quick or profiled. bench/README.md
+ * npm run bench [-- --quick] [--only <name>] [--case <pattern>] [--runs <n>] [--cpu-prof]: measures leveret beside its peers and its
+ * limits, prints the page, and keeps it in bench/results/ unless the run was quick, partial or profiled. bench/README.md
  * says how each figure comes about.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -42,6 +42,7 @@ async function main(): Promise<void> {
       quick: { type: 'boolean', default: false },
       only: { type: 'string' },
       runs: { type: 'string' },
+      case: { type: 'string', default: '' },
       'cpu-prof': { type: 'boolean', default: false },
     },
   })
@@ -53,7 +54,7 @@ async function main(): Promise<void> {
 
   const nats = findNats()
   using code = new WorkerCode()
-  using bench = new Bench({ code, nats, isQuick: values.quick, runs, profiles })
+  using bench = new Bench({ code, nats, isQuick: values.quick, runs, profiles, filter: new RegExp(values.case) })
   if (nats === null)
     bench.say('nats-server is not installed: its rows are left out (on Debian: apt-get install nats-server)')
 
@@ -63,7 +64,7 @@ async function main(): Promise<void> {
     const conditions = conditionsNow(nats?.version ?? null, runs)
     done[name] = { conditions, results: await BENCHES[name](bench) }
   }
-  if (!values.quick && profiles === null) keep(done)
+  if (!values.quick && profiles === null && values.case === '') keep(done)
   console.log(page(done))
   if (profiles !== null) {
     for (const folder of readdirSync(profiles)) console.log(selfTimes(join(profiles, folder), 25).join('\n'))

@@ -21,11 +21,14 @@ const PLAIN_BATCH = 100
 
 export async function benchThroughput(bench: Bench): Promise<ThroughputRow[]> {
   const rows: ThroughputRow[] = []
-  for (const group of groupsOf(bench)) rows.push(...(await benchGroup(bench, group)))
+  for (const group of groupsOf(bench)) {
+    const wanted = group.filter((each) => bench.filter.test(labelOf(each)))
+    rows.push(...(await benchGroup(bench, wanted)))
+  }
   return rows
 }
 
-export function labelOf({ contender, payloadBytes, batch, fanOut }: ThroughputCase): string {
+function labelOf({ contender, payloadBytes, batch, fanOut }: ThroughputCase): string {
   const batches = contender === 'leveret' ? ` batch ${batch}` : ''
   return `${contender} ${payloadBytes} B${batches} 1 to ${fanOut}`
 }

@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly nats: NatsServer | null
   readonly isQuick: boolean
   readonly runs: number
+  /** Throughput cases by their label. */
+  readonly filter: RegExp
   /** Folder for CPU profiles of leveret; null for none. */
   readonly profiles: string | null
 }
@@ -24,6 +26,7 @@ export class Bench implements Disposable {
   readonly nats: NatsServer | null
   readonly isQuick: boolean
   readonly runs: number
+  readonly filter: RegExp
   readonly #profiles: string | null
   readonly #folder = mkdtempSync(join(tmpdir(), 'leveret-bench-'))
 
@@ -32,6 +35,7 @@ export class Bench implements Disposable {
     this.nats = options.nats
     this.isQuick = options.isQuick
     this.runs = options.runs
+    this.filter = options.filter
     this.#profiles = options.profiles
   }
 

@@ -33,10 +33,16 @@ function linesOf(file: string, most: number): string[] {
     const name = names.get(id) ?? ''
     micros.set(name, (micros.get(name) ?? 0) + (profile.timeDeltas[index] ?? 0))
   }
+  const all = sumOf(micros)
   micros.delete('(idle) ')
-  const busy = [...micros.values()].reduce((sum, each) => sum + each, 0)
-  return [...micros]
+  const busy = sumOf(micros)
+  const top = [...micros]
     .sort(([, a], [, b]) => b - a)
     .slice(0, most)
     .map(([name, spent]) => `  ${((100 * spent) / busy).toFixed(1).padStart(5)}%  ${name}`)
+  return [`  busy ${((100 * busy) / all).toFixed(0)}% of ${(all / 1e6).toFixed(1)} s, of which`, ...top]
+}
+
+function sumOf(micros: ReadonlyMap<string, number>): number {
+  return [...micros.values()].reduce((sum, each) => sum + each, 0)
 }

@@ -64,6 +64,7 @@ class NatsRecords implements RecordReader {
     return this.#greeting.isReady
   }
 
+  /** The server's one PING, six bytes, is lost in the rounding. */
   get records(): number {
     return Math.floor(this.#bytes / this.#messageBytes)
   }

@@ -8,6 +8,10 @@ import { complaint, DONE, headOf, publish, runOf } from './leveret-frames.js'
 import { messageHeader, NatsGreeting, publishMessage } from './nats-dialect.js'
 import { payloadOf } from './stream.js'
 
+/** nats-server sends one PING soon after a connection has begun, to learn how far its client is. */
+const PING_BYTES = 'PING\r\n'.length
+const PING_FIRST_BYTE = 0x50
+
 export type StampedPeer = 'leveret' | 'nats'
 
 /** One publish; write the moment at `stampAt`, then send a copy. */
@@ -87,8 +91,12 @@ class NatsStamps implements StampReader {
     }
     const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     let position = 0
-    for (; position + this.#messageBytes <= bytes.length; position += this.#messageBytes) {
-      onStamp(bytes.readDoubleLE(position + this.#headerBytes))
+    while (position < bytes.length) {
+      const isPing = bytes[position] === PING_FIRST_BYTE
+      const length = isPing ? PING_BYTES : this.#messageBytes
+      if (position + length > bytes.length) break
+      if (!isPing) onStamp(bytes.readDoubleLE(position + this.#headerBytes))
+      position += length
     }
     this.#held = Buffer.from(bytes.subarray(position))
   }

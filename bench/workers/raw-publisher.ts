@@ -9,6 +9,8 @@ import { DIALECTS, type DialectName } from '../wire/dialects.js'
 import type { AnswerReader, Blast, Workload } from '../wire/stream.js'
 
 const ANSWER_MS_MAX = 30_000
+/** A publisher that wants acknowledgements keeps no more than this on their way. */
+const UNANSWERED_BYTES_MAX = 16 * 1024 * 1024
 
 export interface PublisherJob {
   readonly port: number
@@ -58,13 +60,10 @@ const api = {
       const bytes = left >= blast.units ? blast.bytes : blast.bytes.subarray(0, left * blast.unitBytes)
       if (!socket.write(bytes)) await drained(socket)
       progress.throwIfFailed()
+      if (due !== null) await answered(answers, due - left - UNANSWERED_BYTES_MAX / blast.unitBytes)
     }
     if (due === null) return { startNs, endNs: null }
-    await progress.until(
-      () => (answers.answered ?? 0) >= due,
-      ANSWER_MS_MAX,
-      () => `${answers.answered} of ${due} answers`,
-    )
+    await answered(answers, due)
     return { startNs, endNs: nowNs() }
   },
 }
@@ -72,6 +71,15 @@ const api = {
 export type PublisherApi = typeof api
 
 offer(api)
+
+async function answered(answers: AnswerReader, least: number): Promise<void> {
+  if ((answers.answered ?? 0) >= least) return
+  await progress.until(
+    () => (answers.answered ?? 0) >= least,
+    ANSWER_MS_MAX,
+    () => `${answers.answered} of ${least} answers`,
+  )
+}
 
 function drained(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
