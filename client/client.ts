@@ -5,8 +5,15 @@ import { EventEmitter } from 'eventemitter3'
 import { ClosedError, type LeveretError, TopicNotFoundError } from '../src/common/errors.js'
 import { brief, createLog } from '../src/common/log.js'
 import { Turn } from '../src/common/turn.js'
-import { DEFAULT_TOPIC_SETTINGS, type TopicSettings, validateTopicName } from '../src/model/topic.js'
+import {
+  DEFAULT_TOPIC_SETTINGS,
+  TOPIC_NAME_BYTES_MAX,
+  type TopicSettings,
+  validateTopicName,
+} from '../src/model/topic.js'
+import { publishHeadBytesMax } from '../src/protocol/encode-client.js'
 import type { ServerFrame, TopicDescription, WelcomeFrame } from '../src/protocol/frames.js'
+import { BatchBuffers } from './batch-buffers.js'
 import { callUser } from './call-user.js'
 import { bytes, type Codec } from './codec.js'
 import { Link } from './link.js'
@@ -75,7 +82,9 @@ export class Client extends EventEmitter<ClientEvents> {
     const link = this.#link
     this.#requests = new Requests(link, settings)
     const producer = Buffer.from(settings.random.id(PRODUCER_ID_BYTES))
-    this.#publishing = { link, settings, turn, producer, pendingBytes: 0 }
+    const headBytes = publishHeadBytesMax(TOPIC_NAME_BYTES_MAX, producer.length)
+    const buffers = new BatchBuffers(headBytes + settings.batchBytes)
+    this.#publishing = { link, settings, turn, buffers, producer, pendingBytes: 0 }
     const forget = (subscription: number): void => {
       this.#subscriptions.delete(subscription)
     }

@@ -9,6 +9,7 @@ import type { Durability } from '../src/model/topic.js'
 import { type PublishHead, putPublishHead } from '../src/protocol/encode-client.js'
 import type { PublishedFrame } from '../src/protocol/frames.js'
 import { putRecord } from '../src/protocol/records.js'
+import type { BatchBuffers } from './batch-buffers.js'
 import { type Receipt, receiptsOf } from './receipts.js'
 
 /** Where a publish goes: publishes that agree in it may share a frame. */
@@ -54,7 +55,9 @@ interface Span {
   readonly groupFirst: number
 }
 
-type Settler<V> = ((value: V) => void) | null
+type ReceiptAt = (index: number) => Receipt
+
+const GONE = -1
 
 export class PublishBatch {
   readonly lane: Lane
@@ -67,27 +70,43 @@ export class PublishBatch {
   refusal: LeveretError | null = null
   isSettled = false
 
+  readonly #buffers: BatchBuffers
   #buffer: Buffer
   readonly #runStart: number
   #end: number
   #count = 0
-  readonly #promises: (Promise<Receipt> | null)[] = []
-  readonly #resolves: Settler<Receipt>[] = []
-  readonly #rejects: Settler<LeveretError>[] = []
-  readonly #spans: Span[] = []
-  #cleanups: (() => void)[] | null = null
-  #aborted = 0
-  readonly #takeSettlers = (resolve: (receipt: Receipt) => void, reject: (error: LeveretError) => void): void => {
-    this.#resolves.push(resolve)
-    this.#rejects.push(reject)
-  }
 
-  constructor(lane: Lane, buffer: Buffer, headBytes: number, deadline: number) {
+  /**
+   * One promise for the whole batch; each waiting publish has a reaction on it. Reactions run in the order in which
+   * they were attached, so they share one function that counts: there is no closure for a record.
+   */
+  readonly #answer: Promise<ReceiptAt>
+  #resolve: (receiptAt: ReceiptAt) => void = nothing
+  #reject: (error: LeveretError) => void = nothing
+  readonly #pick: (receiptAt: ReceiptAt) => Receipt
+  readonly #promises: Promise<Receipt>[] = []
+  /** The record of each waiting publish; null while that is simply its number. */
+  #indexes: number[] | null = null
+  #spans: Span[] | null = null
+  #aborted: Set<number> | null = null
+
+  constructor(lane: Lane, buffers: BatchBuffers, firstBytes: number, headBytes: number, deadline: number) {
     this.lane = lane
     this.deadline = deadline
-    this.#buffer = buffer
+    this.#buffers = buffers
+    this.#buffer = buffers.take(headBytes + firstBytes)
     this.#runStart = headBytes
     this.#end = headBytes
+    this.#answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.#answer.catch(nothing)
+    let picked = 0
+    this.#pick = (receiptAt) => {
+      const publish = picked++
+      return receiptAt(this.#indexes === null ? publish : (this.#indexes[publish] as number))
+    }
   }
 
   get count(): number {
@@ -98,140 +117,109 @@ export class PublishBatch {
     return this.#end - this.#runStart
   }
 
-  get buffer(): Buffer {
-    return this.#buffer
-  }
-
   get wasSent(): boolean {
     return this.sequence >= 0
   }
 
-  /** Append a record of `bytes` encoded bytes; growing doubles. */
+  /** Append a record of `bytes` encoded bytes. */
   add(record: NewRecord, bytes: number): void {
-    const needed = this.#end + bytes
-    if (needed > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
-      this.#buffer.copy(larger, this.#runStart, this.#runStart, this.#end)
-      this.#buffer = larger
-    }
+    if (this.#end + bytes > this.#buffer.length) this.#grow(this.#end + bytes)
     this.#end = putRecord(this.#buffer, this.#end, record)
     this.#count++
   }
 
+  #grow(needed: number): void {
+    const small = this.#buffer
+    this.#buffer = this.#buffers.take(Math.max(needed, small.length * 2))
+    small.copy(this.#buffer, this.#runStart, this.#runStart, this.#end)
+    this.#buffers.give(small)
+  }
+
   /** The receipt of the record that was just added. */
   waitForLast(signal: AbortSignal | undefined): Promise<Receipt> {
-    const index = this.#count - 1
-    while (this.#resolves.length < index) this.#fillUp()
-    const promise = new Promise<Receipt>(this.#takeSettlers)
+    const promise = this.#answer.then(this.#pick)
     this.#promises.push(promise)
-    if (signal !== undefined) this.#listen(index, promise, signal)
-    return promise
+    const index = this.#count - 1
+    if (this.#indexes !== null) this.#indexes.push(index)
+    return signal === undefined ? promise : this.#abortable(promise, index, signal)
   }
 
   /** The last `count` records belong to a group, at `groupFirst` and after. */
   waitAsGroup(count: number, group: ReceiptGroup, groupFirst: number): void {
+    this.#indexes ??= this.#promises.map((_, index) => index)
+    this.#spans ??= []
     this.#spans.push({ first: this.#count - count, count, group, groupFirst })
   }
 
-  /** Lay the head before the run and return the frame. */
+  /** Lay the head before the run and return the frame: a view, which the next call lays anew. */
   frame(head: Omit<PublishHead, keyof Lane>): Buffer {
     const { partition, durability, expectedOffset } = this.lane
-    const start = putPublishHead(this.#buffer, this.#runStart, this.bytes, {
-      ...head,
-      partition,
-      durability,
-      expectedOffset,
-    })
+    const whole = { ...head, partition, durability, expectedOffset }
+    const start = putPublishHead(this.#buffer, this.#runStart, this.bytes, whole)
     return this.#buffer.subarray(start, this.#end)
   }
 
   /** Throws ProtocolError, and settles nothing, when the answer does not account for each record. */
   settle(topic: string, answer: PublishedFrame): void {
     const receiptAt = receiptsOf(topic, this.#count, answer)
-    this.#release()
-    for (let index = 0; index < this.#resolves.length; index++) {
-      const resolve = this.#resolves[index]
-      if (resolve !== null && resolve !== undefined) resolve(receiptAt(index))
-    }
-    for (const { first, count, group, groupFirst } of this.#spans) {
+    this.isSettled = true
+    this.#resolve(receiptAt)
+    for (const { first, count, group, groupFirst } of this.#spans ?? []) {
       for (let index = 0; index < count; index++) group.put(groupFirst + index, receiptAt(first + index))
     }
+    // What is answered has left the socket, so the bytes are free.
+    this.#buffers.give(this.#buffer)
   }
 
   /** Fail every record. Nobody has to listen: a failure that is not awaited is no unhandled rejection. */
   fail(error: LeveretError): void {
-    this.#release()
-    for (const promise of this.#promises) promise?.catch(nothing)
-    for (const reject of this.#rejects) reject?.(error)
-    for (const { group } of this.#spans) group.fail(error)
+    this.isSettled = true
+    for (const promise of this.#promises) promise.catch(nothing)
+    this.#reject(error)
+    for (const { group } of this.#spans ?? []) group.fail(error)
   }
 
-  /** Take out the records that were aborted before the batch was sent; returns the bytes that left. */
+  /** Take out the records that were aborted; only before the batch is sent. Returns the bytes that left. */
   dropAborted(): number {
-    if (this.#aborted === 0) return 0
+    const aborted = this.#aborted
+    if (aborted === null) return 0
     const before = this.#end
-    const spanned = new Set(
-      this.#spans.flatMap(({ first, count }) => Array.from({ length: count }, (_, i) => first + i)),
-    )
-    const kept: number[] = []
+    const places = new Map<number, number>()
     let from = this.#runStart
     let to = this.#runStart
     for (let index = 0; index < this.#count; index++) {
       const { end } = recordBounds(this.#buffer, from)
-      const isGone = this.#promises[index] === null && !spanned.has(index)
-      if (!isGone) {
+      if (!aborted.has(index)) {
         this.#buffer.copyWithin(to, from, end)
         to += end - from
-        kept.push(index)
+        places.set(index, places.size)
       }
       from = end
     }
     this.#end = to
-    this.#renumber(kept)
+    this.#count = places.size
+    this.#aborted = null
+    const placeOf = (index: number): number => places.get(index) ?? GONE
+    this.#indexes = (this.#indexes ?? this.#promises.map((_, index) => index)).map(placeOf)
+    this.#spans = this.#spans?.map((span) => ({ ...span, first: placeOf(span.first) })) ?? null
     return before - to
   }
 
-  #renumber(kept: readonly number[]): void {
-    const place = new Map(kept.map((old, index) => [old, index]))
-    const choose = <V>(values: (V | null)[]): void => {
-      const chosen = kept.map((old) => values[old] ?? null)
-      values.splice(0, values.length, ...chosen)
-    }
-    choose(this.#promises)
-    choose(this.#resolves)
-    choose(this.#rejects)
-    const spans = this.#spans.map((span) => ({ ...span, first: place.get(span.first) ?? 0 }))
-    this.#spans.splice(0, this.#spans.length, ...spans)
-    this.#count = kept.length
-    this.#aborted = 0
-  }
-
-  #fillUp(): void {
-    this.#promises.push(null)
-    this.#resolves.push(null)
-    this.#rejects.push(null)
-  }
-
-  #listen(index: number, promise: Promise<Receipt>, signal: AbortSignal): void {
-    const reject = this.#rejects[index]
-    const onAbort = (): void => {
-      if (this.isSettled || reject === undefined) return
-      promise.catch(nothing)
-      const where = this.wasSent ? 'after it was sent: it may have been stored' : 'before it was sent'
-      reject?.(new AbortedError(`the publish was aborted ${where}`, { cause: signal.reason }))
-      if (this.wasSent) return
-      this.#promises[index] = null
-      this.#aborted++
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.#cleanups ??= []
-    this.#cleanups.push(() => signal.removeEventListener('abort', onAbort))
-  }
-
-  #release(): void {
-    this.isSettled = true
-    if (this.#cleanups !== null) for (const cleanup of this.#cleanups) cleanup()
-    this.#cleanups = null
+  #abortable(promise: Promise<Receipt>, index: number, signal: AbortSignal): Promise<Receipt> {
+    const abortable = new Promise<Receipt>((resolve, reject) => {
+      const onAbort = (): void => {
+        const where = this.wasSent ? 'after it was sent: it may have been stored' : 'before it was sent'
+        reject(new AbortedError(`the publish was aborted ${where}`, { cause: signal.reason }))
+        if (this.wasSent) return
+        this.#aborted ??= new Set()
+        this.#aborted.add(index)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      const unlisten = (): void => signal.removeEventListener('abort', onAbort)
+      promise.then(resolve, reject).then(unlisten, unlisten)
+    })
+    abortable.catch(nothing)
+    return abortable
   }
 }
 

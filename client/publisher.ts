@@ -16,6 +16,7 @@ import type { NewRecord } from '../src/model/record.js'
 import { publishHeadBytesMax } from '../src/protocol/encode-client.js'
 import { DELIVERY_OVERHEAD_BYTES, type ServerFrame } from '../src/protocol/frames.js'
 import { recordBytes } from '../src/protocol/records.js'
+import type { BatchBuffers } from './batch-buffers.js'
 import type { Answerable, Link } from './link.js'
 import type { ClientSettings } from './options.js'
 import { type Lane, PublishBatch, ReceiptGroup } from './publish-batch.js'
@@ -33,6 +34,7 @@ export interface PublishContext {
   readonly link: Link
   readonly settings: ClientSettings
   readonly turn: Turn
+  readonly buffers: BatchBuffers
   /** Names this client to the server; UTF-8. */
   readonly producer: Uint8Array
   /** Bytes accepted and not answered, of all topics. */
@@ -215,10 +217,10 @@ export class Publisher implements Answerable {
   }
 
   #openBatch(lane: Lane, bytes: number): PublishBatch {
-    const { settings, turn } = this.#context
-    const buffer = Buffer.allocUnsafeSlow(this.#headBytes + Math.max(bytes, this.#bufferBytes))
+    const { settings, turn, buffers } = this.#context
     const deadline = settings.clock.monotonic() + settings.requestTimeoutMs
-    const batch = new PublishBatch(lane, buffer, this.#headBytes, deadline)
+    const firstBytes = Math.max(bytes, this.#bufferBytes)
+    const batch = new PublishBatch(lane, buffers, firstBytes, this.#headBytes, deadline)
     this.#open.push(batch)
     if (!this.#isScheduled) {
       this.#isScheduled = true
@@ -239,7 +241,7 @@ export class Publisher implements Answerable {
       this.#waiting.push(batch)
       // The next batch is probably as large as this one; growing would copy it.
       const likely = Math.max(FIRST_BUFFER_BYTES, batch.bytes + (batch.bytes >> 3))
-      this.#bufferBytes = Math.min(likely, this.#context.settings.batchBytes + FIRST_BUFFER_BYTES)
+      this.#bufferBytes = Math.min(likely, this.#context.settings.batchBytes)
     }
     this.#open = []
     if (this.#waiting.length > 0) this.#watchDeadlines()
