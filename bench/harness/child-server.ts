@@ -6,6 +6,7 @@ import { once } from 'node:events'
 
 const START_MS_MAX = 20_000
 const STOP_MS_MAX = 5_000
+const TEXT_KEPT = 4_000
 
 export interface ServerCommand {
   readonly command: string
@@ -37,13 +38,16 @@ export class ChildServer implements AsyncDisposable {
         end(`not listening after ${START_MS_MAX} ms`)
       }, START_MS_MAX)
       const onText = (chunk: Buffer): void => {
-        if (text.length > 100_000) return
-        text += chunk.toString()
+        text = `${text}${chunk.toString()}`.slice(-TEXT_KEPT)
         const found = listening.exec(text)
         if (found === null) return
         clearTimeout(timeout)
         resolve(Number(found[1]))
       }
+      child.on('exit', (code, signal) => {
+        // Code 0 is what it ends with when it is asked to.
+        if (code !== 0) console.error(`${command} ended with ${signal ?? code}, having said:\n${text}`)
+      })
       child.stdout.on('data', onText)
       child.stderr.on('data', onText)
       child.on('error', (error) => end(error.message))
