@@ -2,7 +2,6 @@
  * Publishes on their way through one append, and the settling of each with a receipt of its own.
  */
 import { type LeveretError, UnavailableError } from '../common/errors.js'
-import type { PublishReceipt } from '../model/receipt.js'
 import type { PublishHow, Receipt } from '../storage/engine.js'
 import type { CompactedRun } from './compact-run.js'
 import type { CompactionWindow } from './compaction.js'
@@ -60,6 +59,8 @@ export interface AppendGroup {
   error: LeveretError | null
 }
 
+const EMPTY_RECEIPT = { baseOffset: 0, count: 0, duplicates: null, keptOffsets: null, parts: null }
+
 /** Tell each publisher of the group what became of its records. */
 export function settleGroup(
   topic: TopicFacts,
@@ -68,6 +69,8 @@ export function settleGroup(
   window: CompactionWindow | null,
 ): void {
   let place = 0
+  // One receipt for all of the group, filled in anew for each: sinks do not keep it.
+  const plain = { ...EMPTY_RECEIPT, partition, durability: receipt?.durability ?? 'memory' }
   for (const publish of publishes) {
     const { compacted, token } = publish
     if (receipt === null) {
@@ -78,13 +81,12 @@ export function settleGroup(
     const baseOffset = receipt.baseOffset + place
     place += publish.kept
     if (compacted !== null) settleCompacted(topic, partition, publish, compacted, baseOffset, receipt)
-    else if (token !== 0)
-      publish.sink.published(token, topic, plainReceipt(partition, baseOffset, publish.count, receipt))
+    else if (token !== 0) {
+      plain.baseOffset = baseOffset
+      plain.count = publish.count
+      publish.sink.published(token, topic, plain)
+    }
   }
-}
-
-function plainReceipt(partition: number, baseOffset: number, count: number, { durability }: Receipt): PublishReceipt {
-  return { partition, baseOffset, count, durability, duplicates: null, keptOffsets: null, parts: null }
 }
 
 function settleCompacted(

@@ -10,6 +10,7 @@ import type { TopicFacts } from './topic-facts.js'
 
 /** Told exactly once for each publish whose token is not 0; of failures for token 0 as well. */
 export interface PublishSink {
+  /** The receipt is valid during the call only. */
   published(token: number, topic: TopicFacts, receipt: PublishReceipt): void
   publishFailed(token: number, topic: TopicFacts, error: LeveretError): void
 }

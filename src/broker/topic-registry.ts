@@ -25,11 +25,13 @@ export class TopicRegistry {
   readonly #topics = new Map<string, Topic>()
   readonly #creating = new Map<string, Promise<Topic>>()
   #sweep: Iterator<Topic> | null = null
+  #lastSettings: TopicSettings
   /** Names in order, made when somebody lists and dropped when a topic comes or goes. */
   #sortedNames: readonly string[] | null = null
 
   constructor(context: ControllerContext) {
     this.#context = context
+    this.#lastSettings = context.limits.topicDefaults
   }
 
   get size(): number {
@@ -166,13 +168,17 @@ export class TopicRegistry {
     if (this.#topics.size + this.#creating.size >= limits.topicsMax) {
       throw new TopicLimitError(`the server holds ${limits.topicsMax} topics and takes no more`, { topic: name })
     }
-    const info = await engine.ensureTopic(name, settings)
-    // The settings most topics share are one object.
-    const shared = sameSettings(info.settings, limits.topicDefaults) ? limits.topicDefaults : info.settings
-    const topic = new Topic(name, shared, clock.monotonic())
+    const info = await engine.ensureTopic(name, this.#shared(settings))
+    const topic = new Topic(name, info.settings, clock.monotonic())
     this.#topics.set(name, topic)
     this.#sortedNames = null
     return topic
+  }
+
+  /** Equal settings of topics made one after the other are one object, in the broker and in the engine. */
+  #shared(settings: TopicSettings): TopicSettings {
+    if (!sameSettings(settings, this.#lastSettings)) this.#lastSettings = settings
+    return this.#lastSettings
   }
 
   async #openControllers(topic: Topic): Promise<void> {

@@ -3,6 +3,7 @@
  * is wrong; `failedId` then tells which request to fail.
  */
 import { ProtocolError } from '../common/errors.js'
+import type { RecordRun } from '../model/record.js'
 import { RECORD_TAG } from '../model/run.js'
 import type { Durability } from '../model/topic.js'
 import { DEFAULT_TOPIC_SETTINGS, EARLIEST, TOPIC_NAME_BYTES_MAX } from '../model/topic.js'
@@ -13,16 +14,39 @@ import { WIRE_LEN, WIRE_VARINT, WireReader } from './wire.js'
 
 const EMPTY = Buffer.alloc(0)
 
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
+
 /** One a connection: it remembers the last topic name, so that a busy publisher's name is decoded once. */
 export class ClientFrameDecoder {
   /** The id of the frame whose decoding failed, as far as it had been read; else 0. */
   failedId = 0
 
   readonly #reader = new WireReader()
+  /** The one Publish frame of this decoder: at a million a second, a new object each is what the collector would do. */
+  readonly #publishFrame: Mutable<Omit<PublishFrame, 'run'>> & { readonly run: Mutable<RecordRun> } = {
+    kind: 'publish',
+    id: 0,
+    topic: '',
+    partition: null,
+    durability: null,
+    expectedOffset: null,
+    producer: '',
+    sequence: null,
+    run: { buffer: EMPTY, start: 0, end: 0, count: 0 },
+  }
   #topicBytes: Buffer = EMPTY
   #topic = ''
 
-  /** Decode the frame `buffer[start, end)`. The run of a publish is a place in `buffer`. Throws ProtocolError. */
+  /** Let go of the last buffer, so that an idle connection pins nothing. */
+  release(): void {
+    this.#reader.reset(EMPTY, 0, 0)
+    this.#publishFrame.run.buffer = EMPTY
+  }
+
+  /**
+   * Decode the frame `buffer[start, end)`. The run of a publish is a place in `buffer`, and its frame is the same
+   * object each time: both are valid until the next call. Throws ProtocolError.
+   */
   decode(buffer: Buffer, start: number, end: number): ClientFrame {
     const reader = this.#reader
     reader.reset(buffer, start, end)
@@ -48,6 +72,7 @@ export class ClientFrameDecoder {
     }
     const id = this.failedId
     if (body === null) return { kind: 'unknown', id, field: unknownField }
+    // A sender may write the id behind the body.
     return body.id === id ? body : { ...body, id }
   }
 
@@ -112,8 +137,20 @@ export class ClientFrameDecoder {
     const start = reader.position
     const end = reader.end
     const count = countRecords(reader.buffer, start, end)
-    const run = { buffer: reader.buffer, start, end, count }
-    return { kind: 'publish', id, topic, partition, durability, expectedOffset, producer, sequence, run }
+    const frame = this.#publishFrame
+    frame.id = id
+    frame.topic = topic
+    frame.partition = partition
+    frame.durability = durability
+    frame.expectedOffset = expectedOffset
+    frame.producer = producer
+    frame.sequence = sequence
+    const { run } = frame
+    run.buffer = reader.buffer
+    run.start = start
+    run.end = end
+    run.count = count
+    return frame
   }
 
   #readTopic(reader: WireReader): string {

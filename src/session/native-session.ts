@@ -205,6 +205,7 @@ export class NativeSession implements Accepted, DispatchTarget {
       this.#handle()
     }
     if (!this.#isBusy) {
+      this.#decoder.release()
       this.#connection.resume()
       this.#timeFrame()
     }

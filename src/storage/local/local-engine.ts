@@ -20,7 +20,8 @@ export interface LocalEngineOptions {
 interface LocalTopic {
   readonly name: string
   readonly settings: TopicSettings
-  readonly partitions: (LocalPartition | undefined)[]
+  /** Null until one is used: a server may hold a million topics. */
+  partitions: (LocalPartition | undefined)[] | null
 }
 
 export class LocalEngine implements Engine {
@@ -88,7 +89,7 @@ export class LocalEngine implements Engine {
 
   publish(name: string, index: number, batch: Batch, how: PublishHow): Promise<Receipt> {
     // Without a hop when the partition is open: the order of calls is the order of appends.
-    const open = this.#topics.get(name)?.partitions[index]
+    const open = this.#topics.get(name)?.partitions?.[index]
     if (open !== undefined) return open.publish(batch, how)
     return this.#partition(name, index).then((partition) => partition.publish(batch, how))
   }
@@ -102,7 +103,7 @@ export class LocalEngine implements Engine {
   }
 
   tidy(): Promise<void> {
-    for (const topic of this.#aging) for (const partition of topic.partitions) partition?.retain()
+    for (const topic of this.#aging) for (const partition of topic.partitions ?? []) partition?.retain()
     return Promise.resolve()
   }
 
@@ -128,6 +129,7 @@ export class LocalEngine implements Engine {
       )
     }
     const log = await this.#store.partition(name, index)
+    topic.partitions ??= []
     topic.partitions[index] ??= new LocalPartition(log, topic.settings, this.#store.durabilityMax, this.#options)
     return topic.partitions[index]
   }
@@ -139,7 +141,7 @@ export class LocalEngine implements Engine {
   }
 
   #adopt(name: string, settings: TopicSettings): LocalTopic {
-    const topic: LocalTopic = { name, settings, partitions: [] }
+    const topic: LocalTopic = { name, settings, partitions: null }
     this.#topics.set(name, topic)
     if (settings.retention !== 'none' && settings.retention.ageMs !== null) this.#aging.add(topic)
     return topic
@@ -152,5 +154,5 @@ export class LocalEngine implements Engine {
 }
 
 function closePartitions(topic: LocalTopic, reason: Error): void {
-  for (const partition of topic.partitions) partition?.close(reason)
+  for (const partition of topic.partitions ?? []) partition?.close(reason)
 }

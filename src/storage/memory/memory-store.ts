@@ -7,7 +7,8 @@ import { MemoryPartitionLog } from './memory-partition-log.js'
 
 interface MemoryTopic {
   settings: TopicSettings
-  readonly partitions: MemoryPartitionLog[]
+  /** Null until one is used: a server may hold a million topics. */
+  partitions: MemoryPartitionLog[] | null
 }
 
 export class MemoryStore implements Store {
@@ -30,7 +31,7 @@ export class MemoryStore implements Store {
 
   saveTopic(topic: string, settings: TopicSettings): Promise<void> {
     const known = this.#topics.get(topic)
-    if (known === undefined) this.#topics.set(topic, { settings, partitions: [] })
+    if (known === undefined) this.#topics.set(topic, { settings, partitions: null })
     else known.settings = settings
     return Promise.resolve()
   }
@@ -44,6 +45,7 @@ export class MemoryStore implements Store {
     const known = this.#topics.get(topic)
     // A topic dropped in this very moment: an empty log that nobody finds again.
     if (known === undefined) return Promise.resolve(new MemoryPartitionLog())
+    known.partitions ??= []
     known.partitions[index] ??= new MemoryPartitionLog()
     return Promise.resolve(known.partitions[index])
   }
