@@ -2,7 +2,6 @@
  * What a command sees of its process: streams, environment, time, and whether somebody asked it to end. main.ts
  * hands in the real ones; tests may hand in others.
  */
-import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import type { Clock } from '../common/clock.js'
 
@@ -37,10 +36,15 @@ export class LineOutput {
   #pendingBytes = 0
   #flushScheduled = false
   #isFull = false
+  #waiters: (() => void)[] = []
 
   constructor(stream: Writable) {
     this.#stream = stream
-    stream.on('error', (error: Error) => this.#closed.abort(error))
+    stream.on('drain', () => this.#release())
+    stream.on('error', (error: Error) => {
+      this.#closed.abort(error)
+      this.#release()
+    })
   }
 
   get closed(): AbortSignal {
@@ -65,25 +69,24 @@ export class LineOutput {
   }
 
   /** Until the reader has taken what was written, or has gone away. */
-  async ready(): Promise<void> {
-    if (!this.#isFull || this.#closed.signal.aborted) return
-    const waiting = new AbortController()
-    const gone = (): void => waiting.abort()
-    this.#closed.signal.addEventListener('abort', gone)
-    try {
-      await once(this.#stream, 'drain', { signal: waiting.signal })
-    } catch (error) {
-      if (!this.#closed.signal.aborted) throw error
-    } finally {
-      this.#closed.signal.removeEventListener('abort', gone)
-    }
-    this.#isFull = false
+  ready(): Promise<void> {
+    if (!this.#isFull) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve)
+    })
   }
 
   /** Hand everything on and wait until the reader has it. */
   async end(): Promise<void> {
     this.#flush()
     await this.ready()
+  }
+
+  #release(): void {
+    this.#isFull = false
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const resolve of waiters) resolve()
   }
 
   #flush(): void {

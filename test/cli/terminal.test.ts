@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
 import { test } from 'node:test'
 import { LineOutput } from '../../src/cli/terminal.js'
@@ -36,6 +37,16 @@ test('says when the reader has enough, and waits until it reads on', async () =>
   await ready
   assert.equal(output.write('more'), true)
   await output.end()
+})
+
+test('is ready at once when the reader took everything before anybody waited', async () => {
+  const stream = new PassThrough({ highWaterMark: 16 })
+  const output = new LineOutput(stream)
+  assert.equal(output.write(Buffer.alloc(128 * 1024)), false)
+  const drained = once(stream, 'drain')
+  stream.resume()
+  await drained
+  await output.ready()
 })
 
 test('stops writing, and waits for nobody, once the reader has gone away', async () => {

@@ -4,7 +4,13 @@
  */
 import { addAbortSignal } from 'node:stream'
 import type { Client, Receipt, Topic } from '../../../client/index.js'
-import { AbortedError, asLeveretError, InvalidArgumentError, type LeveretError } from '../../common/errors.js'
+import {
+  AbortedError,
+  asLeveretError,
+  InvalidArgumentError,
+  type LeveretError,
+  TopicNotFoundError,
+} from '../../common/errors.js'
 import type { Durability } from '../../model/topic.js'
 import { LineSplitter } from '../lines.js'
 import { type ClientOptions, withClient } from '../open-client.js'
@@ -101,22 +107,24 @@ class Publication {
 
   #publish(line: Buffer): void {
     const key = this.#options.ndjson === true ? this.#keyOf(line) : null
+    const before = this.#warning === null ? this.#isKeptOrHeard() : null
     this.#recordsInFlight++
     this.#bytesInFlight += line.length
-    this.#topic.publish(line, key === null ? this.#safety : { ...this.#safety, key }).then(
+    const published = this.#topic.publish(line, key === null ? this.#safety : { ...this.#safety, key })
+    published.then(
       (receipt) => this.#onReceipt(receipt, line.length),
       (error: unknown) => {
         this.#fail(error)
         this.#settle(line.length)
       },
     )
+    // The records are stored whether or not their topic can be described.
+    if (before !== null) this.#warning = this.#warnWhenNobodyKeeps(before, published).catch(() => undefined)
   }
 
   #onReceipt(receipt: Receipt, bytes: number): void {
     this.#acknowledged++
     if (receipt.duplicate) this.#duplicates++
-    // The records are stored whether or not their topic can be described.
-    this.#warning ??= this.#warnWhenNobodyKeeps().catch(() => undefined)
     this.#settle(bytes)
   }
 
@@ -164,17 +172,30 @@ class Publication {
     return field === null || typeof field === 'string' ? field : JSON.stringify(field)
   }
 
-  /** Once, when the first record was accepted: by then the topic exists. */
-  async #warnWhenNobodyKeeps(): Promise<void> {
-    const { name } = this.#topic
-    const { settings, subscribers } = await this.#client.describe(name)
-    if (settings === null || settings.retention !== 'none' || subscribers > 0) return
+  /**
+   * Asked twice, ahead of the first record and after its receipt: a subscriber that was there at either time has had
+   * its chance, and a new topic exists the second time only.
+   */
+  async #warnWhenNobodyKeeps(before: Promise<boolean>, first: Promise<Receipt>): Promise<void> {
+    if (await before) return
+    await first
+    if (await this.#isKeptOrHeard()) return
     this.#progress.clear()
     say(
       this.#terminal,
-      `warning: topic "${name}" keeps nothing and nobody is subscribed to it, so these records are gone; ` +
+      `warning: topic "${this.#topic.name}" keeps nothing and nobody is subscribed to it, so these records are gone; ` +
         'a topic made by `leveret topics create NAME --retain 1h` keeps them',
     )
+  }
+
+  async #isKeptOrHeard(): Promise<boolean> {
+    try {
+      const { settings, subscribers } = await this.#client.describe(this.#topic.name)
+      return settings === null || settings.retention !== 'none' || subscribers > 0
+    } catch (error) {
+      if (error instanceof TopicNotFoundError) return false
+      throw error
+    }
   }
 
   async #report(): Promise<void> {
