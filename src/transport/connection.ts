@@ -8,6 +8,7 @@ import type { Turn, TurnTask } from '../common/turn.js'
 import { Outbox, type OutboxSlab } from './outbox.js'
 
 const log = createLog('transport:connection')
+const COMPACTED_BYTES_MAX = 16 * 1024
 
 /** Who owns the connection. Every call comes from the socket; none after `closed`. */
 export interface ConnectionOwner {
@@ -126,9 +127,13 @@ export class Connection implements TurnTask {
       this.outbox.take()
       return
     }
+    const { bytes } = this.outbox
     const chunks = this.outbox.take()
     if (chunks.length === 0) return
-    if (chunks.length === 1) socket.write(chunks[0] as Buffer)
+    if (socket.writableLength > 0 && bytes <= COMPACTED_BYTES_MAX) {
+      // The peer is behind. What waits for it must not keep a whole slab in memory for each few bytes.
+      socket.write(Buffer.concat(chunks, bytes))
+    } else if (chunks.length === 1) socket.write(chunks[0] as Buffer)
     else {
       socket.cork()
       for (const chunk of chunks) socket.write(chunk)

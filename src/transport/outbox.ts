@@ -4,6 +4,7 @@
  */
 
 const SLAB_BYTES = 64 * 1024
+const COPIED_BYTES_MAX = 1024
 
 /** The slab that the connections of one server write small frames to. Never reused: a socket may still hold it. */
 export class OutboxSlab {
@@ -53,8 +54,16 @@ export class Outbox {
     this.#slab.used = end
   }
 
-  /** Append a buffer without copying it; it may not change any more. */
+  /**
+   * Append a buffer; it may not change any more. A large one is not copied. Small ones are laid together: a buffer of
+   * its own for each answer of 4 bytes would cost fifty times what the limit of the outbox counts.
+   */
   pass(buffer: Buffer): void {
+    if (buffer.length <= COPIED_BYTES_MAX) {
+      const { buffer: slab, used } = this.room(buffer.length)
+      this.wrote(used + buffer.copy(slab, used))
+      return
+    }
     this.#closeStretch()
     this.#chunks.push(buffer)
     this.bytes += buffer.length
