@@ -21,6 +21,8 @@ import { Slab } from './slab.js'
 import type { TopicFacts } from './topic-facts.js'
 import type { TopicRing } from './topic-ring.js'
 
+/** A run this large that came in a buffer of its own stays there: a second copy costs more than the merging saves. */
+const ADOPTED_BYTES_MIN = 16 * 1024
 /** Merged publishes stay below this; a larger publish is a batch of its own. */
 const BATCH_BYTES_MAX = 256 * 1024
 
@@ -118,13 +120,15 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
       return
     }
     const compacted = this.#window === null ? null : this.#compact(run, this.#window)
-    if (compacted === null) this.#slab.copy(run.buffer, run.start, run.end)
+    if (compacted === null && run.isOwned === true && bytes >= ADOPTED_BYTES_MIN) {
+      this.#enqueue(new PendingPublish(run.buffer, run.start, run.end, run.count, how, sink, token, null))
+      return
+    }
     const slab = this.#slab
+    if (compacted === null) slab.copy(run.buffer, run.start, run.end)
     const kept = compacted === null ? bytes : compacted.bytes
-    const pending = new PendingPublish(slab.buffer, slab.used - kept, slab.used, run.count, how, sink, token, compacted)
-    this.#pending.push(pending)
-    this.#pendingBytes += kept
-    this.#schedule()
+    const start = slab.used - kept
+    this.#enqueue(new PendingPublish(slab.buffer, start, slab.used, run.count, how, sink, token, compacted))
   }
 
   /** Append what this turn gathered. */
@@ -193,6 +197,12 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   /** Trim what passes with time. */
   tidy(nowMs: number): void {
     this.#window?.trim(nowMs)
+  }
+
+  #enqueue(publish: PendingPublish): void {
+    this.#pending.push(publish)
+    this.#pendingBytes += publish.bytes
+    this.#schedule()
   }
 
   #schedule(): void {

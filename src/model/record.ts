@@ -22,6 +22,8 @@ export interface RecordRun {
   readonly start: number
   readonly end: number
   readonly count: number
+  /** The buffer is nobody else's, and may be kept instead of copied. Absent: it is somebody's. */
+  readonly isOwned?: boolean
 }
 
 /** Records accepted together. `body` is a run of `count` records and belongs to whoever holds the batch. */

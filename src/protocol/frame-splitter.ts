@@ -19,6 +19,8 @@ export class FrameSplitter {
   buffer: Buffer = NOTHING
   start = 0
   end = 0
+  /** The frame came in pieces: its buffer holds nothing else and will not be used again. */
+  isOwned = false
 
   readonly #frameBytesMax: number
   #chunk: Buffer = NOTHING
@@ -53,8 +55,9 @@ export class FrameSplitter {
     if (lengthBytes === 0) return this.#keep(available)
     const start = position + lengthBytes
     const end = start + this.#readLength(chunk, position, lengthBytes)
-    if (end > chunk.length) return this.#keep(available)
+    if (end > chunk.length) return this.#keep(available, end - position)
     this.buffer = chunk
+    this.isOwned = false
     this.start = start
     this.end = end
     this.#position = end
@@ -70,9 +73,10 @@ export class FrameSplitter {
       return this.#nextFromPartial()
     }
     const frameEnd = lengthKnown + this.#readLength(this.#partial, 0, lengthKnown)
-    this.#append(Math.min(frameEnd - this.#partialBytes, this.#chunk.length - this.#position))
+    this.#append(Math.min(frameEnd - this.#partialBytes, this.#chunk.length - this.#position), frameEnd)
     if (this.#partialBytes < frameEnd) return this.#exhausted()
     this.buffer = this.#partial
+    this.isOwned = true
     this.start = lengthKnown
     this.end = frameEnd
     this.#partial = NOTHING
@@ -80,8 +84,8 @@ export class FrameSplitter {
     return true
   }
 
-  #keep(available: number): false {
-    this.#append(available)
+  #keep(available: number, expected = 0): false {
+    this.#append(available, expected)
     return this.#exhausted()
   }
 
@@ -93,10 +97,15 @@ export class FrameSplitter {
     return false
   }
 
-  #append(bytes: number): void {
+  /** `expected`: bytes that the frame will have, as far as its length is known. */
+  #append(bytes: number, expected = 0): void {
     const needed = this.#partialBytes + bytes
     if (needed > this.#partial.length) {
-      const capacity = Math.max(needed, Math.min(FIRST_CAPACITY_BYTES, needed * 2), this.#partial.length * 2)
+      // Once an eighth of a frame is there its whole room is made at once: announcing alone still gets nothing.
+      const capacity =
+        needed * 8 >= expected && expected > 0
+          ? Math.max(needed, expected)
+          : Math.max(needed, Math.min(FIRST_CAPACITY_BYTES, needed * 2), this.#partial.length * 2)
       const larger = Buffer.allocUnsafeSlow(capacity)
       this.#partial.copy(larger, 0, 0, this.#partialBytes)
       this.#partial = larger

@@ -25,6 +25,8 @@ export interface DispatchTarget extends PublishSink {
   readonly subscriptions: SubscriptionManager
   readonly identity: ServerIdentity
   reply(frame: ServerFrame): void
+  /** Whether the buffer of the frame at hand may be kept. */
+  readonly ownsFrame: boolean
   /** A request with an id is under way at the broker, and will be answered by the sink. */
   publishing(token: number): void
   greeted(heartbeatMs: number | null): void
@@ -97,7 +99,8 @@ function publishTo(target: DispatchTarget, topic: Topic, frame: PublishFrame): v
   const how = isPlain ? plainHow(durability) : { durability, expectedOffset, producer, sequence }
   target.publishing(frame.id)
   try {
-    target.broker.publish(topic, frame.partition, frame.run, how, target, frame.id)
+    const run = target.ownsFrame ? { ...frame.run, isOwned: true } : frame.run
+    target.broker.publish(topic, frame.partition, run, how, target, frame.id)
   } catch (error) {
     target.publishing(-frame.id)
     throw error

@@ -72,6 +72,10 @@ export class NativeSession implements Accepted, DispatchTarget {
     return this.#context.broker
   }
 
+  get ownsFrame(): boolean {
+    return this.#splitter.isOwned
+  }
+
   get identity(): ServerIdentity {
     return this.#context.identity
   }
