@@ -2,7 +2,7 @@
  * Records a second from program to program, record by record: leveret's client beside the client of NATS.
  */
 import type { Bench } from './harness/bench.js'
-import { type Spread, spreadOf } from './harness/statistics.js'
+import { type Spread, spreadOrNull } from './harness/statistics.js'
 import { createLiveTopic } from './peers/leveret.js'
 import type { ClientPeer, ClientPublisherApi } from './workers/client-publisher.js'
 import type { ClientSubscriberApi } from './workers/client-subscriber.js'
@@ -32,7 +32,7 @@ export async function benchClient(bench: Bench): Promise<ClientRow[]> {
   }
   return samples.map(({ peer, rates, problems }) => ({
     peer,
-    perSecond: rates.length === 0 ? null : spreadOf(rates),
+    perSecond: spreadOrNull(rates),
     problems,
   }))
 }

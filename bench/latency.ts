@@ -2,7 +2,7 @@
  * How long a record takes from publisher to subscriber at a load far from the limit, beside core NATS.
  */
 import type { Bench } from './harness/bench.js'
-import { type Spread, spreadOf } from './harness/statistics.js'
+import { type Spread, spreadOrNull } from './harness/statistics.js'
 import { createLiveTopic } from './peers/leveret.js'
 import type { StampedPeer } from './wire/stamped.js'
 import type { Latency, LatencyApi } from './workers/latency-subscriber.js'
@@ -41,8 +41,7 @@ export async function benchLatency(bench: Bench): Promise<LatencyRow[]> {
     }
   }
   return samples.map(({ peer, good, problems }) => {
-    const spread = (of: (sample: Sample) => number): Spread | null =>
-      good.length === 0 ? null : spreadOf(good.map(of))
+    const spread = (of: (sample: Sample) => number): Spread | null => spreadOrNull(good.map(of))
     return {
       peer,
       perSecond: spread((sample) => sample.perSecond),

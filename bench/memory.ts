@@ -4,7 +4,7 @@
  */
 import type { Bench } from './harness/bench.js'
 import { openFiles, settledBytes } from './harness/process-memory.js'
-import { type Spread, spreadOf } from './harness/statistics.js'
+import { type Spread, spreadOrNull } from './harness/statistics.js'
 import type { CrowdApi } from './workers/crowd.js'
 
 /** Longer than V8 waits, once a process has nothing to do, before it gives memory back. */
@@ -64,13 +64,12 @@ export async function benchMemory(bench: Bench): Promise<MemoryReport | null> {
     if (both[1] !== null) perTopic.push(both[1])
   }
   const churn = await attempt('churn', () => churnOf(bench, bench.isQuick ? 2_000 : 100_000))
-  const spread = (values: number[]): Spread | null => (values.length === 0 ? null : spreadOf(values))
   return {
-    idleBytes: spread([...perConnection, ...perTopic].map(({ idleBytes }) => idleBytes)),
+    idleBytes: spreadOrNull([...perConnection, ...perTopic].map(({ idleBytes }) => idleBytes)),
     connections,
-    bytesPerConnection: spread(perConnection.map(({ bytesEach }) => bytesEach)),
+    bytesPerConnection: spreadOrNull(perConnection.map(({ bytesEach }) => bytesEach)),
     topics,
-    bytesPerTopic: spread(perTopic.map(({ bytesEach }) => bytesEach)),
+    bytesPerTopic: spreadOrNull(perTopic.map(({ bytesEach }) => bytesEach)),
     churn,
     problems,
   }

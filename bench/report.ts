@@ -57,9 +57,10 @@ function throughputSections(rows: readonly ThroughputRow[]): string {
       thousands(row.perSecond === null ? undefined : row.perSecond.median * row.fanOut),
       times(row.perSecond?.median, nats),
       times(row.perSecond?.median, relay),
+      thousands(row.serverNs?.median),
       row.problems.length === 0 ? '' : `INVALID: ${row.problems.join('; ')}`,
     ])
-    const head = ['', 'records/s', 'min-max', 'deliveries/s', '/ NATS', '/ relay', '']
+    const head = ['', 'records/s', 'min-max', 'deliveries/s', '/ NATS', '/ relay', 'server ns/record', '']
     return section(`Throughput, ${title}`, [head, ...lines])
   }).join('\n\n')
 }

@@ -3,13 +3,15 @@
  * nothing but copy, and the bare loopback; the same publisher and subscriber processes for all of them.
  */
 import type { Bench } from './harness/bench.js'
-import { type Contender, Rig, type ThroughputCase } from './harness/rig.js'
-import { type Spread, spreadOf } from './harness/statistics.js'
+import { type Contender, Rig, type Round, type ThroughputCase } from './harness/rig.js'
+import { type Spread, spreadOrNull } from './harness/statistics.js'
 import { leveretDialect } from './wire/leveret-dialect.js'
 
 export interface ThroughputRow extends ThroughputCase {
   /** Records published a second; each reaches every subscriber. Null when no run was valid. */
   readonly perSecond: Spread | null
+  /** Processor time of the server for one published record, in nanoseconds. */
+  readonly serverNs: Spread | null
   /** Why runs were not counted. */
   readonly problems: readonly string[]
 }
@@ -58,14 +60,15 @@ function groupsOf({ isQuick, nats }: Bench): ThroughputCase[][] {
 }
 
 async function benchGroup(bench: Bench, group: readonly ThroughputCase[]): Promise<ThroughputRow[]> {
-  const samples = group.map((each) => ({ each, rates: [] as number[], problems: [] as string[] }))
+  const samples = group.map((each) => ({ each, rounds: [] as Round[], problems: [] as string[] }))
   for (let run = 0; run < bench.runs; run++) {
-    for (const { each, rates, problems } of samples) {
+    for (const { each, rounds, problems } of samples) {
       const label = labelOf(each)
       try {
-        const rate = await measure(bench, each, label)
-        rates.push(rate)
-        bench.say(`  ${label}: ${Math.round(rate).toLocaleString('en')} records/s`)
+        const round = await measure(bench, each, label)
+        rounds.push(round)
+        const cost = round.serverNs === null ? '' : `, ${Math.round(round.serverNs)} ns of the server each`
+        bench.say(`  ${label}: ${Math.round(round.perSecond).toLocaleString('en')} records/s${cost}`)
       } catch (error) {
         const problem = error instanceof Error ? error.message : String(error)
         problems.push(problem)
@@ -73,26 +76,23 @@ async function benchGroup(bench: Bench, group: readonly ThroughputCase[]): Promi
       }
     }
   }
-  return samples.map(({ each, rates, problems }) => ({
+  return samples.map(({ each, rounds, problems }) => ({
     ...each,
-    perSecond: rates.length === 0 ? null : spreadOf(rates),
+    perSecond: spreadOrNull(rounds.map(({ perSecond }) => perSecond)),
+    serverNs: spreadOrNull(rounds.flatMap(({ serverNs }) => serverNs ?? [])),
     problems,
   }))
 }
 
-async function measure(bench: Bench, each: ThroughputCase, label: string): Promise<number> {
+async function measure(bench: Bench, each: ThroughputCase, label: string): Promise<Round> {
   await using rig = await Rig.open(bench, each, label.replaceAll(' ', '-'))
   const { unitBytes } = leveretDialect.blast(each)
   const first = Math.max(2, Math.ceil(FIRST_BYTES / (unitBytes * each.fanOut))) * each.batch
-  const cold = await rateOf(rig, first)
-  const warm = await rateOf(rig, recordsFor(WARM_UP_SECONDS, cold, each.batch))
-  return await rateOf(rig, recordsFor(bench.isQuick ? 0.5 : 1, warm, each.batch))
+  const cold = await rig.round(first)
+  const warm = await rig.round(recordsFor(WARM_UP_SECONDS, cold, each.batch))
+  return await rig.round(recordsFor(bench.isQuick ? 0.5 : 1, warm, each.batch))
 }
 
-function recordsFor(seconds: number, perSecond: number, batch: number): number {
+function recordsFor(seconds: number, { perSecond }: Round, batch: number): number {
   return Math.max(1, Math.round((seconds * perSecond) / batch)) * batch
-}
-
-async function rateOf(rig: Rig, records: number): Promise<number> {
-  return (records * 1e9) / (await rig.round(records))
 }

@@ -19,6 +19,7 @@ export interface ServerCommand {
 export class ChildServer implements AsyncDisposable {
   readonly #process: ChildProcess
   readonly port: number
+  #isStopping = false
 
   private constructor(process: ChildProcess, port: number) {
     this.#process = process
@@ -27,8 +28,8 @@ export class ChildServer implements AsyncDisposable {
 
   static async start({ command, args, cwd, listening }: ServerCommand): Promise<ChildServer> {
     const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    let text = ''
     const port = await new Promise<number>((resolve, reject) => {
-      let text = ''
       const end = (error: string): void => {
         clearTimeout(timeout)
         reject(new Error(`${command}: ${error}\n${text}`))
@@ -44,29 +45,25 @@ export class ChildServer implements AsyncDisposable {
         clearTimeout(timeout)
         resolve(Number(found[1]))
       }
-      child.on('exit', (code, signal) => {
-        // Code 0 is what it ends with when it is asked to.
-        if (code !== 0) console.error(`${command} ended with ${signal ?? code}, having said:\n${text}`)
-      })
       child.stdout.on('data', onText)
       child.stderr.on('data', onText)
       child.on('error', (error) => end(error.message))
       child.on('exit', (code) => end(`ended with ${code}`))
     })
-    return new ChildServer(child, port)
+    const server = new ChildServer(child, port)
+    child.on('exit', (code, signal) => {
+      if (!server.#isStopping) console.error(`${command} ended with ${signal ?? code}, having said:\n${text}`)
+    })
+    return server
   }
 
   get pid(): number {
     return this.#process.pid as number
   }
 
-  /** Whether it ended before it was asked to. */
-  get hasEnded(): boolean {
-    return this.#process.exitCode !== null || this.#process.signalCode !== null
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.hasEnded) return
+    this.#isStopping = true
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const exit = once(this.#process, 'exit')
     const timeout = setTimeout(() => this.#process.kill('SIGKILL'), STOP_MS_MAX)
     this.#process.kill('SIGTERM')

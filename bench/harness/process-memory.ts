@@ -1,5 +1,5 @@
 /**
- * What the kernel says of another process. Linux only: it reads /proc.
+ * What the kernel says of another process. It reads /proc: Linux only.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { sleep } from './time.js'
@@ -12,6 +12,18 @@ export function residentBytes(pid: number): number {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]
   if (kib === undefined) throw new Error(`process ${pid} has no VmRSS`)
   return Number(kib) * 1024
+}
+
+const TICKS_PER_SECOND = 100
+
+/** Seconds of processor time that a process has used, its own and the kernel's for it; null outside Linux. */
+export function processorSeconds(pid: number): number | null {
+  if (process.platform !== 'linux') return null
+  // The name in parentheses may hold spaces; the 14th and 15th fields count ticks.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
 export function openFiles(pid: number): number {

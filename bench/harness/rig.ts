@@ -8,6 +8,7 @@ import type { SubscribersApi, SubscribersJob } from '../workers/raw-subscribers.
 import type { RelayApi } from '../workers/relay.js'
 import type { Bench } from './bench.js'
 import { Disposables } from './disposables.js'
+import { processorSeconds } from './process-memory.js'
 import type { Worker } from './worker.js'
 
 /** `relay` copies and does nothing else, `direct` has nothing in between: the two limits. */
@@ -30,8 +31,16 @@ const DIALECT_OF: Readonly<Record<Contender, DialectName>> = {
   direct: 'plain',
 }
 
+/** What one round showed. */
+export interface Round {
+  readonly perSecond: number
+  /** Processor time of the server for one record; null when there is no server, or nobody to ask. */
+  readonly serverNs: number | null
+}
+
 /** Where the two sides connect; null when the publisher connects to its subscriber. */
 interface Place {
+  readonly pid: number
   readonly publisher: number
   readonly subscribers: number
 }
@@ -40,14 +49,17 @@ export class Rig implements AsyncDisposable {
   readonly #parts: Disposables
   readonly #publisher: Worker<PublisherApi>
   readonly #subscribers: readonly Worker<SubscribersApi>[]
+  readonly #serverPid: number | null
   #total = 0
 
   private constructor(
     parts: Disposables,
+    serverPid: number | null,
     publisher: Worker<PublisherApi>,
     subscribers: readonly Worker<SubscribersApi>[],
   ) {
     this.#parts = parts
+    this.#serverPid = serverPid
     this.#publisher = publisher
     this.#subscribers = subscribers
   }
@@ -72,7 +84,7 @@ export class Rig implements AsyncDisposable {
         const jobs: SubscribersJob = { ...job, subscribers: perProcess }
         await Promise.all(subscribers.map((worker) => worker.call('open', jobs)))
       }
-      return new Rig(parts, publisher, subscribers)
+      return new Rig(parts, place?.pid ?? null, publisher, subscribers)
     } catch (error) {
       await parts[Symbol.asyncDispose]()
       throw error
@@ -81,14 +93,23 @@ export class Rig implements AsyncDisposable {
 
   /**
    * Publish `records` records and wait until each subscriber has each of them and the publisher its
-   * acknowledgements. Answers with the nanoseconds from the first write to the last arrival.
+   * acknowledgements: the time runs from the first write to the last arrival.
    */
-  async round(records: number): Promise<number> {
+  async round(records: number): Promise<Round> {
     this.#total += records
     await Promise.all(this.#subscribers.map((worker) => worker.call('expect', this.#total)))
+    const usedBefore = this.#serverSeconds()
     const arrivals = Promise.all(this.#subscribers.map((worker) => worker.call('arrived', null)))
     const [{ startNs, endNs }, moments] = await Promise.all([this.#publisher.call('blast', records), arrivals])
-    return Math.max(endNs ?? 0, ...moments) - startNs
+    const used = this.#serverSeconds()
+    return {
+      perSecond: (records * 1e9) / (Math.max(endNs ?? 0, ...moments) - startNs),
+      serverNs: used === null || usedBefore === null ? null : ((used - usedBefore) * 1e9) / records,
+    }
+  }
+
+  #serverSeconds(): number | null {
+    return this.#serverPid === null ? null : processorSeconds(this.#serverPid)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -100,15 +121,17 @@ async function placeOf(bench: Bench, contender: Contender, label: string, parts:
   switch (contender) {
     case 'direct':
       return null
-    case 'relay':
-      return parts.use(bench.code.start<RelayApi>('relay')).call('open', null)
+    case 'relay': {
+      const relay = parts.use(bench.code.start<RelayApi>('relay'))
+      return { pid: relay.pid, ...(await relay.call('open', null)) }
+    }
     case 'nats': {
-      const { port } = parts.use(await bench.startNats())
-      return { publisher: port, subscribers: port }
+      const { pid, port } = parts.use(await bench.startNats())
+      return { pid, publisher: port, subscribers: port }
     }
     case 'leveret': {
-      const { port } = parts.use(await bench.startLeveret(label))
-      return { publisher: port, subscribers: port }
+      const { pid, port } = parts.use(await bench.startLeveret(label))
+      return { pid, publisher: port, subscribers: port }
     }
   }
 }

@@ -9,12 +9,17 @@ export interface Spread {
   readonly runs: number
 }
 
-export function spreadOf(values: readonly number[]): Spread {
+function spreadOf(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? Number.NaN
   const median = sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
   return { median, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN, runs: sorted.length }
+}
+
+/** Null when nothing was measured. */
+export function spreadOrNull(values: readonly number[]): Spread | null {
+  return values.length === 0 ? null : spreadOf(values)
 }
 
 /** The value that `share` (0 to 1) of the sorted values do not exceed. */
