@@ -119,6 +119,8 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
         queue.push(subscription)
       }
     }
+    // A slow consumer was disconnected on the way: Closing was the last word.
+    if (this.#isClosed) return
     this.#queue = looked === queue.length ? [] : queue.slice(looked)
     connection.flushSoon()
   }
@@ -191,7 +193,6 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
   }
 
   #end(subscription: Subscription, reason: string): void {
-    subscription.isEnded = true
     subscription.close()
     const frame = { kind: 'ended', id: 0, subscription: subscription.id, reason } as const
     this.#peers.connection.outbox.pass(encodeServerFrame(frame))

@@ -18,7 +18,7 @@ export class Subscription implements ReaderListener {
   readers: readonly PartitionReader[] = []
   /** In the owner's queue of subscriptions to look at. */
   isQueued = false
-  /** Ended has been sent; kept while records are in flight, so that their commits are understood. */
+  /** Closed, and nothing more is sent; kept while records are in flight, so that their commits are understood. */
   isEnded = false
   /** Where the next round over the partitions begins. */
   #turn = 0
@@ -69,6 +69,7 @@ export class Subscription implements ReaderListener {
   }
 
   close(): void {
+    this.isEnded = true
     for (const reader of this.readers) reader.close()
     this.readers = []
   }
