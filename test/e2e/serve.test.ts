@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer, connect as dial } from 'node:net'
+import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -19,10 +19,18 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function assertAnswers(port: number): Promise<void> {
+async function answers(port: number): Promise<boolean> {
   const socket = dial(port, '127.0.0.1')
-  await once(socket, 'connect')
+  const outcome = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  )
   socket.destroy()
+  return outcome
+}
+
+async function assertAnswers(port: number): Promise<void> {
+  assert.ok(await answers(port), `nobody listens on ${port}`)
 }
 
 test('prints its listeners and then ready, and nothing else', async () => {
@@ -111,4 +119,32 @@ test('serves on when nobody reads what it prints', async () => {
   await assertAnswers(server.port)
   server.process.signal('SIGTERM')
   assert.equal((await server.process.ended).code, 0)
+})
+
+/** A peer that was promised a drain and never takes it: it reads nothing and keeps its side open. */
+async function stubbornPeer(port: number): Promise<Socket> {
+  const socket = dial({ port, host: '127.0.0.1', allowHalfOpen: true })
+  await once(socket, 'connect')
+  // A ping, so that the server knows it for a peer of its protocol.
+  socket.write(Buffer.from([4, 0x08, 1, 0x42, 0]))
+  await once(socket, 'readable')
+  return socket
+}
+
+test('cuts off after --drain who does not let go, and still ends with 0', async () => {
+  const server = await startServer(['--drain', '50ms'])
+  const peer = await stubbornPeer(server.port)
+  await server.stop()
+  peer.destroy()
+})
+
+test('a second signal ends it at once', async () => {
+  const server = await startServer(['--drain', '1h'])
+  const peer = await stubbornPeer(server.port)
+  server.process.signal('SIGTERM')
+  // The listener is closed by the time that the first signal is being served.
+  while (await answers(server.port)) await new Promise(setImmediate)
+  server.process.signal('SIGTERM')
+  assert.equal((await server.process.ended).code, 143)
+  peer.destroy()
 })
