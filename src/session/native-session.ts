@@ -50,6 +50,8 @@ export class NativeSession implements Accepted, DispatchTarget {
   #isKnown = false
   /** A frame waits for the engine; the next ones are not read until it is answered. */
   #isBusy = false
+  /** The peer has sent FIN. What it said before is still answered. */
+  #isPeerDone = false
   /** Requests with an id whose publish is not settled. */
   #publishing = 0
   /** What to say once nothing is under way any more. */
@@ -109,8 +111,8 @@ export class NativeSession implements Accepted, DispatchTarget {
   }
 
   ended(): void {
-    this.#goodbye ??= { code: 'LVT_CLOSED', message: 'the peer closed its side' }
-    this.#sayGoodbyeIfSettled()
+    this.#isPeerDone = true
+    this.#readFrames()
   }
 
   drained(): void {
@@ -208,10 +210,13 @@ export class NativeSession implements Accepted, DispatchTarget {
       if (!this.#nextFrame()) break
       this.#handle()
     }
-    if (!this.#isBusy) {
-      this.#decoder.release()
-      this.#connection.resume()
-      this.#timeFrame()
+    if (this.#isBusy) return
+    this.#decoder.release()
+    this.#connection.resume()
+    this.#timeFrame()
+    if (this.#isPeerDone) {
+      this.#goodbye ??= { code: 'LVT_CLOSED', message: 'the peer closed its side' }
+      this.#sayGoodbyeIfSettled()
     }
   }
 
