@@ -40,6 +40,7 @@ export interface ReaderSource {
 export type TakeResult = 'records' | 'lost' | 'waiting' | 'ended' | 'failed'
 
 const NO_BYTES = Buffer.alloc(0)
+const NO_BATCHES: readonly StoredBatch[] = []
 
 export class PartitionReader {
   body: Buffer = NO_BYTES
@@ -122,8 +123,9 @@ export class PartitionReader {
   }
 
   #tookLoss(loss: Loss): 'lost' {
-    this.loss = loss
-    this.#next = loss.to
+    const until = this.#until
+    this.loss = until !== null && loss.to > until ? { ...loss, to: until } : loss
+    this.#next = this.loss.to
     this.#batch = null
     this.#source.advanced(this)
     return 'lost'
@@ -161,11 +163,15 @@ export class PartitionReader {
 
   #fromEngine(): StoredBatch | null {
     this.#sequence = -1
-    const batch = this.#loaded?.[this.#loadedIndex]
-    if (batch !== undefined) {
+    const loaded = this.#loaded ?? NO_BATCHES
+    for (let batch = loaded[this.#loadedIndex]; batch !== undefined; batch = loaded[this.#loadedIndex]) {
+      if (batch.baseOffset > this.#next) {
+        // What stood between was trimmed while it was read.
+        this.loss = { from: this.#next, to: batch.baseOffset, cause: 'trimmed' }
+        return null
+      }
       this.#loadedIndex++
       if (this.#next < batch.baseOffset + batch.count) return this.#enter(batch)
-      return this.#fromEngine()
     }
     this.#loaded = null
     if (!this.#source.topic.keepsRecords) {
@@ -221,8 +227,11 @@ export class PartitionReader {
       if (this.#until !== null && this.#next >= this.#until) break
       batch = this.#current()
     }
-    const to = this.#until !== null && this.#next > this.#until ? this.#until : this.#next
-    return this.#tookLoss({ from, to, cause: 'expired' })
+    // Taken out of the ring or of what was loaded: the next to be cut.
+    const entered = this.#batch
+    this.#tookLoss({ from, to: this.#next, cause: 'expired' })
+    this.#batch = entered
+    return 'lost'
   }
 
   #load(): void {
@@ -240,9 +249,13 @@ export class PartitionReader {
   }
 
   async #fetch(signal: AbortSignal): Promise<void> {
-    this.#cursor ??= await this.#source.openCursor(this.#next)
-    if (signal.aborted) return
-    const chunk = await this.#cursor.next(READ_BYTES, signal)
+    let cursor = this.#cursor
+    if (cursor === null) {
+      cursor = await this.#source.openCursor(this.#next)
+      if (signal.aborted) return cursor.close()
+      this.#cursor = cursor
+    }
+    const chunk = await cursor.next(READ_BYTES, signal)
     if (signal.aborted) return
     if (chunk.kind === 'lost') this.loss = { ...chunk.loss, from: toOffset(Math.max(chunk.loss.from, this.#next)) }
     else {
