@@ -212,6 +212,21 @@ test('everything that a peer said before it closed its side is answered', WITHIN
   )
 })
 
+test('a peer that promised to be heard of is closed after two of its intervals in silence', WITHIN, async () => {
+  using silent = await RawPeer.connect(server.port)
+  using heard = await RawPeer.connect(server.port)
+  for (const peer of [silent, heard]) {
+    assert.ok('welcome' in (await peer.request({ hello: { version: 1, heartbeatMs: 600 } })))
+  }
+  const beat = setInterval(() => heard.send({ ping: {} }), 300)
+  try {
+    assert.equal(await closingCode(silent), 'LVT_HEARTBEAT_TIMEOUT')
+    await heard.ping()
+  } finally {
+    clearInterval(beat)
+  }
+})
+
 test('a good frame that is cut anywhere is answered as if it had come whole', WITHIN, async () => {
   using peer = await RawPeer.connect(server.port)
   await peer.ping()

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { encode } from 'it-length-prefixed'
+import { contiguous, splitFrames } from '../../client/framing.js'
 import { ProtocolError } from '../../src/common/errors.js'
 import { FrameSplitter } from '../../src/protocol/frame-splitter.js'
 import { arbCuts } from '../helpers/arbitraries.js'
@@ -82,6 +83,33 @@ test('agrees with the package on any bytes at all, refusing where it refuses', (
   )
   assert.ok(Math.min(...Object.values(seen)) > 100, `each kind of end comes up: ${JSON.stringify(seen)}`)
 })
+
+test('the framing of the client finds and refuses the same', async () => {
+  const arbByte = fc.oneof(fc.constantFrom(0, 1, 2, 0x7f, 0x80, 0x81, 0xff), fc.nat({ max: 255 }))
+  const arbTail = fc.array(arbByte, { maxLength: 12 }).map((bytes) => Buffer.from(bytes))
+  const arbStream = fc.tuple(arbFrames, arbTail).map(([frames, tail]) => Buffer.concat([framed(frames), tail]))
+  await fc.assert(
+    fc.asyncProperty(arbStream.chain(arbCuts), async (chunks) => {
+      const { frames, end } = split(chunks, 20_000)
+      const found: string[] = []
+      let code = ''
+      try {
+        for await (const frame of splitFrames(streamOf(chunks), 20_000)) found.push(contiguous(frame).toString('hex'))
+      } catch (error) {
+        if (error instanceof ProtocolError) code = error.code
+        // The package's own word for a stream that ends inside a frame, which is no defect of the bytes.
+        else assert.equal((error as Error).name, 'UnexpectedEOFError')
+      }
+      assert.deepEqual(found, frames)
+      assert.equal(code !== '', end === 'refused')
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+async function* streamOf(chunks: readonly Buffer[]): AsyncGenerator<Buffer> {
+  yield* chunks
+}
 
 test('finds the same frames when the stream is cut at each of its bytes', () => {
   const stream = framed(FIXED)
