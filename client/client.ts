@@ -19,6 +19,7 @@ import { bytes, type Codec } from './codec.js'
 import { Link } from './link.js'
 import { type ConnectOptions, settingsOf } from './options.js'
 import { type PublishContext, Publisher } from './publisher.js'
+import { nothing, quiet } from './quiet.js'
 import { type RequestOptions, Requests } from './requests.js'
 import type { SubscribeOptions } from './subscribe-options.js'
 import { type SubscribeContext, Subscription } from './subscription.js'
@@ -125,13 +126,18 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /** Idempotent. Settings left out have their defaults; other settings than the topic has are LVT_TOPIC_CONFLICT. */
-  async createTopic(name: string, settings: Partial<TopicSettings> = {}, options: RequestOptions = {}): Promise<void> {
+  createTopic(name: string, settings: Partial<TopicSettings> = {}, options: RequestOptions = {}): Promise<void> {
     const whole = { ...DEFAULT_TOPIC_SETTINGS, ...settings }
-    await this.#requests.ask('done', (id) => ({ kind: 'create-topic', id, topic: name, settings: whole }), options)
+    const build = (id: number) => ({ kind: 'create-topic', id, topic: name, settings: whole }) as const
+    return quiet(this.#requests.ask('done', build, options).then(nothing))
   }
 
   /** The names of all topics, in their order. */
-  async topics(options: RequestOptions = {}): Promise<string[]> {
+  topics(options: RequestOptions = {}): Promise<string[]> {
+    return quiet(this.#allNames(options))
+  }
+
+  async #allNames(options: RequestOptions): Promise<string[]> {
     const names: string[] = []
     for (;;) {
       const after = names[names.length - 1] ?? ''
@@ -142,7 +148,11 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /** Throws TopicNotFoundError. */
-  async describe(name: string, options: RequestOptions = {}): Promise<TopicDescription> {
+  describe(name: string, options: RequestOptions = {}): Promise<TopicDescription> {
+    return quiet(this.#describeOne(name, options))
+  }
+
+  async #describeOne(name: string, options: RequestOptions): Promise<TopicDescription> {
     validateTopicName(name)
     const { topics } = await this.#describe(name, '', options)
     const topic = topics[0]
@@ -151,8 +161,8 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /** There and back. */
-  async ping(options: RequestOptions = {}): Promise<void> {
-    await this.#requests.ask('pong', (id) => ({ kind: 'ping', id }), options)
+  ping(options: RequestOptions = {}): Promise<void> {
+    return quiet(this.#requests.ask('pong', (id) => ({ kind: 'ping', id }), options).then(nothing))
   }
 
   /** Resolves when everything published so far has its receipt or its failure. */

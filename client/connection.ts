@@ -9,6 +9,7 @@ import { ServerFrameDecoder } from '../src/protocol/decode-server.js'
 import type { ServerFrame } from '../src/protocol/frames.js'
 import { ChunkQueue } from './chunk-queue.js'
 import { contiguous, framePieces, splitFrames } from './framing.js'
+import { nothing } from './quiet.js'
 
 const log = createLog('client:connection')
 
@@ -34,7 +35,8 @@ export function openSocket(host: string, port: number, signal: AbortSignal): Pro
     }
     const onAbort = (): void => {
       settle()
-      socket.on('error', ignore)
+      // A socket that nobody waits for any more may still report its end.
+      socket.on('error', nothing)
       socket.destroy()
       reject(signal.reason)
     }
@@ -143,8 +145,4 @@ export class Connection {
     this.#chunks.end()
     this.#owner.onEnd(error)
   }
-}
-
-function ignore(): void {
-  // A socket that nobody waits for any more may still report its end.
 }

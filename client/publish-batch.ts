@@ -10,6 +10,7 @@ import { type PublishHead, putPublishHead } from '../src/protocol/encode-client.
 import type { PublishedFrame } from '../src/protocol/frames.js'
 import { putRecord } from '../src/protocol/records.js'
 import type { BatchBuffers } from './batch-buffers.js'
+import { nothing, quiet } from './quiet.js'
 import { type Receipt, receiptsOf } from './receipts.js'
 
 /** Where a publish goes: publishes that agree in it may share a frame. */
@@ -30,11 +31,12 @@ export class ReceiptGroup {
   constructor(count: number) {
     this.#receipts = new Array<Receipt>(count)
     this.#missing = count
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    this.promise.catch(nothing)
+    this.promise = quiet(
+      new Promise((resolve, reject) => {
+        this.#resolve = resolve
+        this.#reject = reject
+      }),
+    )
     if (count === 0) this.#resolve([])
   }
 
@@ -97,11 +99,12 @@ export class PublishBatch {
     this.#buffer = buffers.take(headBytes + firstBytes)
     this.#runStart = headBytes
     this.#end = headBytes
-    this.#answer = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    this.#answer.catch(nothing)
+    this.#answer = quiet(
+      new Promise((resolve, reject) => {
+        this.#resolve = resolve
+        this.#reject = reject
+      }),
+    )
     let picked = 0
     this.#pick = (receiptAt) => {
       const publish = picked++
@@ -218,11 +221,6 @@ export class PublishBatch {
       const unlisten = (): void => signal.removeEventListener('abort', onAbort)
       promise.then(resolve, reject).then(unlisten, unlisten)
     })
-    abortable.catch(nothing)
-    return abortable
+    return quiet(abortable)
   }
-}
-
-function nothing(): void {
-  // Failures reach those who await them.
 }

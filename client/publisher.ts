@@ -20,6 +20,7 @@ import type { BatchBuffers } from './batch-buffers.js'
 import type { Answerable, Link } from './link.js'
 import type { ClientSettings } from './options.js'
 import { type Lane, PublishBatch, ReceiptGroup } from './publish-batch.js'
+import { quiet } from './quiet.js'
 import type { Receipt } from './receipts.js'
 import { errorOf } from './requests.js'
 
@@ -349,11 +350,7 @@ function canStandBeside(open: Lane, lane: Lane): boolean {
 }
 
 function failed(error: LeveretError): Promise<never> {
-  const promise = Promise.reject(error)
-  promise.catch(() => {
-    // Those who await it hear of it; a failure that nobody awaits is no unhandled rejection.
-  })
-  return promise
+  return quiet(Promise.reject(error))
 }
 
 function aborted(signal: AbortSignal | undefined): AbortedError {

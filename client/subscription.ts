@@ -12,6 +12,7 @@ import type { Codec } from './codec.js'
 import { CommitLedger } from './commit-ledger.js'
 import type { Link } from './link.js'
 import type { ClientSettings } from './options.js'
+import { nothing, quiet } from './quiet.js'
 import { DeliveredRun, type ReceivedRecord, type RecordSource } from './received-record.js'
 import { errorOf, type Requests } from './requests.js'
 import { ResumePoint } from './resume-point.js'
@@ -45,7 +46,7 @@ class Waiter<T> {
 
   /** A failure that nobody awaits is no unhandled rejection. */
   reject(error: LeveretError): void {
-    this.promise.catch(nothing)
+    void quiet(this.promise)
     this.#reject(error)
   }
 }
@@ -101,7 +102,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
       this.#markReady = () => resolve()
       this.#failReady = reject
     })
-    this.ready.catch(nothing)
+    void quiet(this.ready)
     const { signal } = options
     if (signal?.aborted === true) this.#abort()
     else {
@@ -347,7 +348,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
     if (end !== null) {
       const { error } = end
       end.error = null
-      return error === null ? Promise.resolve(DONE) : Promise.reject(error)
+      return error === null ? Promise.resolve(DONE) : quiet(Promise.reject(error))
     }
     this.#tellCaughtUp()
     const waiter: Waiter<T> = new Waiter()
@@ -409,8 +410,4 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
       else waiter.reject(first)
     }
   }
-}
-
-function nothing(): void {
-  // Failures reach those who iterate.
 }

@@ -7,6 +7,7 @@ import type { Durability } from '../src/model/topic.js'
 import type { Codec } from './codec.js'
 import type { Lane } from './publish-batch.js'
 import type { Publisher } from './publisher.js'
+import { quiet } from './quiet.js'
 import type { Receipt } from './receipts.js'
 import { type SubscribeOptions, wholeNumber } from './subscribe-options.js'
 import type { Subscription } from './subscription.js'
@@ -160,9 +161,5 @@ function isPair(entry: readonly [string, HeaderValue] | Header): entry is readon
 
 function refused(thrown: unknown): Promise<never> {
   const error = thrown instanceof LeveretError ? thrown : new InvalidArgumentError(String(thrown), { cause: thrown })
-  const promise = Promise.reject(error)
-  promise.catch(() => {
-    // Those who await it hear of it.
-  })
-  return promise
+  return quiet(Promise.reject(error))
 }

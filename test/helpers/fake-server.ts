@@ -1,6 +1,6 @@
 /**
- * A server whose every answer a test writes itself: it splits, decodes and encodes frames on a real socket, and does
- * nothing else but greet. For what a real server does only when it is broken, slow or gone.
+ * A server whose answers a test writes itself: it splits, decodes and encodes frames on a real socket, greets, answers
+ * pings, and describes what it is told to. For what a real server does only when it is broken, slow or gone.
  */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
@@ -14,6 +14,7 @@ import type {
   PublishedFrame,
   PublishFrame,
   ServerFrame,
+  TopicDescription,
 } from '../../src/protocol/frames.js'
 import { decodeRun, encodeRun } from '../../src/protocol/records.js'
 
@@ -44,6 +45,8 @@ export class FakeServer {
   readonly #server: Server
   readonly #script: Script
   #greets = true
+  /** What it answers to Describe; null is "not found". */
+  topic: TopicDescription | null = null
   #waiting: { isDone: () => boolean; resolve: () => void }[] = []
 
   constructor(script: Script) {
@@ -69,6 +72,7 @@ export class FakeServer {
     return peer
   }
 
+  /** With false it accepts connections and says nothing. */
   set greets(value: boolean) {
     this.#greets = value
   }
@@ -105,10 +109,12 @@ export class FakeServer {
     socket.on('data', (chunk) => {
       splitter.push(Buffer.from(chunk))
       while (splitter.next()) {
-        const frame = decoder.decode(splitter.buffer, splitter.start, splitter.end)
+        const frame = kept(decoder.decode(splitter.buffer, splitter.start, splitter.end))
         peer.frames.push(frame)
         if (frame.kind === 'hello' && this.#greets) peer.send(welcome(frame.id))
         else if (frame.kind === 'close') socket.end()
+        else if (frame.kind === 'ping' && this.#greets) peer.send({ kind: 'pong', id: frame.id })
+        else if (frame.kind === 'describe') peer.send(this.#describe(frame.id))
         else this.#script(frame, peer)
       }
       this.#look()
@@ -116,11 +122,24 @@ export class FakeServer {
     this.#look()
   }
 
+  #describe(id: number): ServerFrame {
+    if (this.topic === null) return failure(id, 'LVT_TOPIC_NOT_FOUND')
+    return { kind: 'description', id, topics: [this.topic], groups: [], more: false }
+  }
+
   #look(): void {
     const done = this.#waiting.filter(({ isDone }) => isDone())
     this.#waiting = this.#waiting.filter((waiting) => !done.includes(waiting))
     for (const { resolve } of done) resolve()
   }
+}
+
+/** A frame that outlives the next one: the decoder uses its objects and bytes again. */
+function kept(frame: ClientFrame): ClientFrame {
+  if (frame.kind !== 'publish') return { ...frame }
+  const { buffer, start, end, count } = frame.run
+  const bytes = Buffer.from(buffer.subarray(start, end))
+  return { ...frame, run: { buffer: bytes, start: 0, end: bytes.length, count } }
 }
 
 export function welcome(id: number): ServerFrame {
