@@ -11,6 +11,7 @@ import { isLoopback } from './config/load.js'
 import type { Config } from './config/schema.js'
 import { MetricsRegistry } from './metrics/registry.js'
 import { DEFAULT_TOPIC_SETTINGS } from './model/topic.js'
+import { runBytesMax } from './protocol/frames.js'
 import { NativeSession, type SessionContext } from './session/native-session.js'
 import { sessionCounters } from './session/session-counters.js'
 import { createEngine } from './storage/open-engine.js'
@@ -54,7 +55,7 @@ export class App implements Service {
     const context: SessionContext = {
       broker: this.broker,
       clock,
-      limits: config,
+      limits: { ...config, deliveryBytesMax: Math.min(config.deliveryBytesMax, runBytesMax(config.maxFrameBytes)) },
       identity: { server: `leveret/${version}`, nodeId: random.id(8), maxFrameBytes: config.maxFrameBytes },
       counters: sessionCounters(metrics),
       coarseNowMs: () => this.#listener.coarseNowMs(),

@@ -3,7 +3,12 @@
  * Owns the registry, the turn and the housekeeping timer; knows no sockets and no frames.
  */
 import type { Clock, Timer } from '../common/clock.js'
-import { InvalidArgumentError, type LeveretError, PartitionNotFoundError } from '../common/errors.js'
+import {
+  InvalidArgumentError,
+  type LeveretError,
+  PartitionNotFoundError,
+  TopicNotFoundError,
+} from '../common/errors.js'
 import { createLog } from '../common/log.js'
 import type { Service, StopOptions } from '../common/service.js'
 import { Turn } from '../common/turn.js'
@@ -140,18 +145,23 @@ export class Broker implements Service {
     listener: ReaderListener,
   ): Promise<PartitionReader[]> {
     const topic = await this.useTopic(name)
-    const starts: Offset[] = []
+    const starts: { next: Offset; logStart: Offset }[] = []
     for (let partition = 0; partition < topic.settings.partitions; partition++) {
-      starts.push(await this.#engine.resolve(name, partition, start))
+      const next = await this.#engine.resolve(name, partition, start)
+      starts.push({ next, logStart: (await this.#engine.partition(name, partition)).logStart })
     }
     // The controllers may have been let go of while the engine was asked.
     await this.#registry.openControllers(topic)
     const until = untilOffset === null ? null : toOffset(untilOffset)
+    if (topic.controllers === null) throw new TopicNotFoundError(name)
     topic.wasUsed = true
-    return (topic.controllers ?? []).map((controller, partition) => {
+    return topic.controllers.map((controller, partition) => {
+      const { next, logStart } = starts[partition] as { next: Offset; logStart: Offset }
       // "latest" is the high-water mark of this very step, so that a publish acknowledged before is not delivered.
-      const next = start.kind === 'latest' ? controller.ring.end : toOffset(starts[partition] ?? 0)
-      return controller.reader(next, until, listener)
+      const reader = controller.reader(start.kind === 'latest' ? controller.ring.end : next, until, listener)
+      // The ring may still hold what retention has let go of; a reader from afar gets what is kept.
+      if (topic.keepsRecords) reader.beginAt(logStart)
+      return reader
     })
   }
 

@@ -101,6 +101,11 @@ export class PartitionReader {
     return 'records'
   }
 
+  /** Everything below the log start is gone: a reader that was to begin there says so first. */
+  beginAt(logStart: Offset): void {
+    if (this.#next < logStart) this.loss = { from: this.#next, to: logStart, cause: 'trimmed' }
+  }
+
   /** Called by the controller after an append, and after a load. */
   wake(): void {
     if (!this.#isWaiting) return

@@ -16,6 +16,11 @@ export const RECORDS_FIELD = 15
  */
 export const DELIVERY_OVERHEAD_BYTES = 64
 
+/** The longest run that can be published, and so delivered, with frames of at most so many bytes. */
+export function runBytesMax(frameBytesMax: number): number {
+  return frameBytesMax - DELIVERY_OVERHEAD_BYTES
+}
+
 export const MODES = ['cursor', 'shared', 'partitioned'] as const
 export type Mode = (typeof MODES)[number]
 

@@ -6,7 +6,7 @@ import type { Broker } from '../broker/broker.js'
 import { type PublishSink, plainHow } from '../broker/publish.js'
 import type { Topic } from '../broker/topic.js'
 import { unreachable } from '../common/assert.js'
-import { InvalidArgumentError, ProtocolError, UnsupportedError } from '../common/errors.js'
+import { InvalidArgumentError, ProtocolError, RecordTooLargeError, UnsupportedError } from '../common/errors.js'
 import { validateTopicName } from '../model/topic.js'
 import {
   type ClientFrame,
@@ -14,6 +14,7 @@ import {
   type HelloFrame,
   PROTOCOL_VERSION,
   type PublishFrame,
+  runBytesMax,
   type ServerFrame,
   type SubscribeFrame,
 } from '../protocol/frames.js'
@@ -94,6 +95,10 @@ function publish(target: DispatchTarget, frame: PublishFrame): Promise<void> | n
 
 function publishTo(target: DispatchTarget, topic: Topic, frame: PublishFrame): void {
   const { durability, expectedOffset, producer, sequence } = frame
+  const bytesMax = runBytesMax(target.identity.maxFrameBytes)
+  if (frame.run.end - frame.run.start > bytesMax) {
+    throw new RecordTooLargeError(`the records of one publish have at most ${bytesMax} bytes`, { topic: frame.topic })
+  }
   if (sequence !== null && producer === '') throw new InvalidArgumentError('a sequence needs a producer')
   const isPlain = expectedOffset === null && sequence === null
   const how = isPlain ? plainHow(durability) : { durability, expectedOffset, producer, sequence }
