@@ -21,7 +21,7 @@ export interface MemoryReport {
   readonly problems: readonly string[]
 }
 
-/** Bytes and open files before, after a tenth of the connections (when the code is warm), and after all. */
+/** Bytes and open files before, after half of the connections (when the heap has grown to its work), and after all. */
 export interface Churn {
   readonly connections: number
   readonly idleBytes: number
@@ -94,7 +94,7 @@ async function churnOf(bench: Bench, connections: number): Promise<Churn> {
   const idleBytes = await settled(bench, pid)
   const filesBefore = openFiles(pid)
   await using crowd = bench.code.start<CrowdApi>('crowd')
-  const warmUp = Math.round(connections / 10)
+  const warmUp = Math.round(connections / 2)
   await crowd.call('churn', { port, count: warmUp })
   const warmBytes = await settled(bench, pid)
   await crowd.call('churn', { port, count: connections - warmUp })
