@@ -161,6 +161,8 @@ export class Broker implements Service {
       const reader = controller.reader(start.kind === 'latest' ? controller.ring.end : next, until, listener)
       // The ring may still hold what retention has let go of; a reader from afar gets what is kept.
       if (topic.keepsRecords) reader.beginAt(logStart)
+      // Without retention that is the ring, and who comes too late for it is no slow consumer.
+      else if (start.kind === 'offset') reader.beginAt(controller.ring.start)
       return reader
     })
   }

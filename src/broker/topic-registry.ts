@@ -65,6 +65,8 @@ export class TopicRegistry {
   /** The topic, created with the server's default settings if it is missing, with its controllers open. */
   async use(name: string): Promise<Topic> {
     const topic = this.#topics.get(name) ?? (await this.#create(name, this.#context.limits.topicDefaults))
+    // Said before the wait, so that housekeeping does not take away what is being opened.
+    topic.wasUsed = true
     await this.openControllers(topic)
     return topic
   }
@@ -146,7 +148,7 @@ export class TopicRegistry {
     }
     if (topic.controllers === null) return
     for (const controller of topic.controllers) {
-      controller.tidy(this.#context.clock.now())
+      controller.tidy(nowMs)
       controller.failBlocked(nowMs)
     }
     if (nowMs - topic.lastUsedMs < IDLE_MS || !topic.controllers.every((controller) => controller.isIdle)) return
