@@ -6,7 +6,7 @@ import type { LeveretError } from '../common/errors.js'
 import type { PartReceipt, PublishReceipt } from '../model/receipt.js'
 import type { RecordRun } from '../model/record.js'
 import { recordBounds, recordKey } from '../model/run.js'
-import type { Durability } from '../model/topic.js'
+import { type Durability, weaker } from '../model/topic.js'
 import type { PublishHow } from '../storage/engine.js'
 import { partitionOf } from './partitioner.js'
 import type { PublishSink } from './publish.js'
@@ -73,7 +73,8 @@ class SpreadSink implements PublishSink {
   readonly #token: number
   readonly #shares: ReadonlyMap<number, Share>
   readonly #parts: PartReceipt[] = []
-  #durability: Durability = 'memory'
+  /** The weakest level that a part reached. */
+  #durability: Durability | null = null
   #error: LeveretError | null = null
   #open: number
 
@@ -90,7 +91,7 @@ class SpreadSink implements PublishSink {
     const records = this.#shares.get(token - 1)?.records ?? []
     const inRun = (duplicates ?? []).map((index) => records[index] as number)
     this.#parts.push({ partition, baseOffset, count, records, duplicates: inRun, keptOffsets: keptOffsets ?? [] })
-    this.#durability = receipt.durability
+    this.#durability = weaker(this.#durability ?? receipt.durability, receipt.durability)
     this.#settled()
   }
 
@@ -112,7 +113,7 @@ class SpreadSink implements PublishSink {
       partition: 0,
       baseOffset: 0,
       count: 0,
-      durability: this.#durability,
+      durability: this.#durability ?? 'memory',
       duplicates: null,
       keptOffsets: null,
       parts,

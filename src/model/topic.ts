@@ -17,6 +17,10 @@ export type Retention = 'none' | RetentionLimits
 export const DURABILITIES = ['memory', 'os', 'disk', 'replicated'] as const
 export type Durability = (typeof DURABILITIES)[number]
 
+export function weaker(a: Durability, b: Durability): Durability {
+  return DURABILITIES.indexOf(a) <= DURABILITIES.indexOf(b) ? a : b
+}
+
 export const SLOW_CONSUMER_POLICIES = ['lag', 'block', 'disconnect'] as const
 export type SlowConsumerPolicy = (typeof SLOW_CONSUMER_POLICIES)[number]
 

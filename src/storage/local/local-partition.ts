@@ -7,7 +7,7 @@ import type { Clock } from '../../common/clock.js'
 import { AbortedError, UnsupportedError, WrongOffsetError } from '../../common/errors.js'
 import { type Offset, toOffset } from '../../model/offset.js'
 import type { Batch } from '../../model/record.js'
-import { DURABILITIES, type Durability, type Start, type TopicSettings } from '../../model/topic.js'
+import { type Durability, type Start, type TopicSettings, weaker } from '../../model/topic.js'
 import type { Chunk, Cursor, PublishHow, Receipt } from '../engine.js'
 import type { Appended, PartitionLog } from '../store.js'
 import { ProducerTable } from './producer-table.js'
@@ -20,6 +20,8 @@ export class LocalPartition {
   readonly #producersMax: number
   #producers: ProducerTable | null = null
   #waiting: Set<LocalCursor> | null = null
+  /** Why nothing more can be done here, once that is so. */
+  #closed: Error | null = null
 
   constructor(
     log: PartitionLog,
@@ -35,6 +37,7 @@ export class LocalPartition {
   }
 
   async publish(batch: Batch, how: PublishHow): Promise<Receipt> {
+    if (this.#closed !== null) throw this.#closed
     if (how.sequence !== null) return await this.#publishOnce(batch, how, how.sequence)
     return await this.#append(batch, how)
   }
@@ -102,14 +105,19 @@ export class LocalPartition {
     return new LocalCursor(this, from)
   }
 
-  /** Every waiting cursor is rejected with `reason`. */
+  /** Every waiting cursor is rejected with `reason`, and so is everything that comes. */
   close(reason: Error): void {
+    this.#closed = reason
     for (const cursor of this.#waiting ?? []) cursor.fail(reason)
     this.#waiting = null
   }
 
   /** @internal For cursors: be told of the next append. */
   wait(cursor: LocalCursor): void {
+    if (this.#closed !== null) {
+      cursor.fail(this.#closed)
+      return
+    }
     this.#waiting ??= new Set()
     this.#waiting.add(cursor)
   }
@@ -192,8 +200,4 @@ class LocalCursor implements Cursor {
       this.#partition.wait(this)
     })
   }
-}
-
-function weaker(a: Durability, b: Durability): Durability {
-  return DURABILITIES.indexOf(a) <= DURABILITIES.indexOf(b) ? a : b
 }
