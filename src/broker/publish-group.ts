@@ -1,7 +1,7 @@
 /**
  * Publishes on their way through one append, and the settling of each with a receipt of its own.
  */
-import { type LeveretError, UnavailableError } from '../common/errors.js'
+import { LeveretError, UnavailableError } from '../common/errors.js'
 import type { PublishHow, Receipt } from '../storage/engine.js'
 import type { CompactedRun } from './compact-run.js'
 import type { CompactionWindow } from './compaction.js'
@@ -100,7 +100,9 @@ function settleCompacted(
   for (const { key, place } of accepted) key.offset = baseOffset + place
   if (repeated.some((key) => key.failed)) {
     const message = 'a record that this publish repeats could not be appended after all'
-    publish.sink.publishFailed(publish.token, topic, new UnavailableError(message, { topic: topic.name }))
+    // The records that were no duplicates are appended, so a repetition would not be harmless.
+    const code = kept === 0 ? 'LVT_UNAVAILABLE' : 'LVT_IN_DOUBT'
+    publish.sink.publishFailed(publish.token, topic, new LeveretError(code, message, { topic: topic.name }))
     return
   }
   if (publish.token === 0) return

@@ -5,7 +5,7 @@
  */
 import { EventEmitter } from 'eventemitter3'
 import type { Clock } from '../common/clock.js'
-import { asLeveretError, type LeveretError, OverloadedError } from '../common/errors.js'
+import { asLeveretError, type LeveretError, OverloadedError, WrongOffsetError } from '../common/errors.js'
 import type { Turn, TurnTask } from '../common/turn.js'
 import type { Counter } from '../metrics/registry.js'
 import type { Offset } from '../model/offset.js'
@@ -23,6 +23,8 @@ import type { TopicRing } from './topic-ring.js'
 
 /** A run this large that came in a buffer of its own stays there: a second copy costs more than the merging saves. */
 const ADOPTED_BYTES_MIN = 16 * 1024
+/** What a waiting publish costs beside its records: empty ones are bounded by it too. */
+const PENDING_OVERHEAD_BYTES = 128
 /** Merged publishes stay below this; a larger publish is a batch of its own. */
 const BATCH_BYTES_MAX = 256 * 1024
 
@@ -201,7 +203,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
 
   #enqueue(publish: PendingPublish): void {
     this.#pending.push(publish)
-    this.#pendingBytes += publish.bytes
+    this.#pendingBytes += publish.bytes + PENDING_OVERHEAD_BYTES
     this.#schedule()
   }
 
@@ -212,7 +214,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   }
 
   #compact(run: RecordRun, window: CompactionWindow): CompactedRun {
-    const compacted = compactRun(run, window, this.#slab, this.#context.clock.now())
+    const compacted = compactRun(run, window, this.#slab, this.#context.clock.monotonic())
     this.#context.counters.duplicates.value += compacted.duplicates.length
     return compacted
   }
@@ -253,7 +255,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     const body = first.slab.subarray(first.start, last.end)
     const group: AppendGroup = { publishes, count, bytes: body.length, body, receipt: null, error: null }
     this.#appending.push(group)
-    if (count === 0 && first.how.expectedOffset === null) {
+    if (count === 0) {
       // Nothing but duplicates: settled in its order, after the records that they repeat.
       group.receipt = { baseOffset: this.ring.end, timestampMs: 0, durability: 'memory', replayed: true }
       this.#settleInOrder()
@@ -275,12 +277,21 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     for (let group = this.#appending[0]; group !== undefined; group = this.#appending[0]) {
       if (group.receipt === null && group.error === null) return
       this.#appending.shift()
+      if (group.count === 0) this.#checkExpected(group)
       this.#settle(group)
     }
   }
 
+  /** The engine checks the offset that a publish expects; a publish that appends nothing does not get there. */
+  #checkExpected(group: AppendGroup): void {
+    const expected = group.publishes[0]?.how.expectedOffset ?? null
+    if (expected === null || expected === this.ring.end || group.error !== null) return
+    group.receipt = null
+    group.error = new WrongOffsetError(`offset ${expected} was expected, the next one is ${this.ring.end}`)
+  }
+
   #settle(group: AppendGroup): void {
-    this.#pendingBytes -= group.bytes
+    this.#pendingBytes -= group.bytes + group.publishes.length * PENDING_OVERHEAD_BYTES
     const { receipt, body, count } = group
     if (receipt !== null && !receipt.replayed && body !== null) {
       const { counters } = this.#context

@@ -42,6 +42,8 @@ export interface ServerIdentity {
 }
 
 const FEATURES = ['cursor', 'compaction-window', 'expected-offset', 'producer-sequence'] as const
+/** Names of producers are remembered. */
+const PRODUCER_LENGTH_MAX = 255
 /** Names in one Description: at most 255 bytes each, so that they fit any frame limit from 1 MiB up. */
 const NAMES_MAX = 1000
 
@@ -99,7 +101,9 @@ function publishTo(target: DispatchTarget, topic: Topic, frame: PublishFrame): v
   if (frame.run.end - frame.run.start > bytesMax) {
     throw new RecordTooLargeError(`the records of one publish have at most ${bytesMax} bytes`, { topic: frame.topic })
   }
-  if (sequence !== null && producer === '') throw new InvalidArgumentError('a sequence needs a producer')
+  if (sequence !== null && (producer === '' || producer.length > PRODUCER_LENGTH_MAX)) {
+    throw new InvalidArgumentError(`a sequence needs a producer of 1 to ${PRODUCER_LENGTH_MAX} characters`)
+  }
   const isPlain = expectedOffset === null && sequence === null
   const how = isPlain ? plainHow(durability) : { durability, expectedOffset, producer, sequence }
   target.publishing(frame.id)
