@@ -1,6 +1,9 @@
 /**
  * The life of a long-lived part. Constructors allocate and start nothing; whoever starts a part stops it.
  */
+import { createLog } from './log.js'
+
+const log = createLog('service')
 
 export interface StopOptions {
   /** How long draining may take, in milliseconds, before the rest is destroyed. */
@@ -22,7 +25,10 @@ export async function startAll(services: readonly Service[]): Promise<void> {
       await service.start()
       started.push(service)
     } catch (error) {
-      await stopAll(started, { deadlineMs: 0 })
+      // The failure to start is the one to be told.
+      await stopAll(started, { deadlineMs: 0 }).catch((undoing: unknown) =>
+        log('while a start was undone: %O', undoing),
+      )
       throw error
     }
   }
