@@ -13,7 +13,7 @@ import { encodeServerFrame, publishedBytesMax, putPublished } from '../protocol/
 import { FrameSplitter } from '../protocol/frame-splitter.js'
 import type { ClientFrame, ServerFrame } from '../protocol/frames.js'
 import type { Connection } from '../transport/connection.js'
-import type { Accepted } from '../transport/tcp-listener.js'
+import { type Accepted, COARSE_MS } from '../transport/tcp-listener.js'
 import { type DispatchTarget, dispatch, type ServerIdentity } from './dispatch.js'
 import { foreignProtocol } from './foreign-protocol.js'
 import type { SessionCounters } from './session-counters.js'
@@ -146,7 +146,7 @@ export class NativeSession implements Accepted, DispatchTarget {
     const since = this.#frameSinceMs
     if (since !== null && nowMs - since > (this.#isKnown ? limits.frameTimeoutMs : limits.handshakeTimeoutMs)) {
       this.#timeOut(this.#isKnown ? 'LVT_FRAME_TIMEOUT' : 'LVT_HANDSHAKE_TIMEOUT', 'no whole frame arrived in time')
-    } else if (this.#heartbeatMs !== null && nowMs - this.#heardMs > 2 * this.#heartbeatMs) {
+    } else if (this.#heartbeatMs !== null && nowMs - this.#heardMs > 2 * this.#heartbeatMs + COARSE_MS) {
       this.#timeOut('LVT_HEARTBEAT_TIMEOUT', `nothing was heard for two intervals of ${this.#heartbeatMs} ms`)
     }
   }

@@ -7,12 +7,14 @@ import type { Clock, Timer } from '../common/clock.js'
 import { LeveretError } from '../common/errors.js'
 import { createLog } from '../common/log.js'
 import type { Service, StopOptions } from '../common/service.js'
-import type { Turn } from '../common/turn.js'
+import type { Turn, TurnTask } from '../common/turn.js'
 import type { Counter, MetricsRegistry } from '../metrics/registry.js'
 import { Connection, type ConnectionContext, type ConnectionOwner } from './connection.js'
 import { OutboxSlab } from './outbox.js'
 
 const SWEEP_MS = 500
+/** How far coarse time is behind at most, while the process does not stall. */
+export const COARSE_MS = SWEEP_MS
 /** Half-open peers are found by TCP itself after this long in silence. */
 const KEEP_ALIVE_MS = 30_000
 const BACKLOG = 4096
@@ -41,7 +43,7 @@ export interface ListenerOptions {
   readonly accept: (connection: Connection) => Accepted
 }
 
-export class TcpListener implements Service, ConnectionContext {
+export class TcpListener implements Service, ConnectionContext, TurnTask {
   readonly name: string
   readonly host: string
   readonly slab = new OutboxSlab()
@@ -52,7 +54,11 @@ export class TcpListener implements Service, ConnectionContext {
   readonly #refusals: Counter
   #server: Server | null = null
   #sweep: Timer | null = null
+  /** Coarse time: the monotonic time without the stretches in which the loop stood still. */
   #nowMs: number
+  /** Monotonic time of the last sweep. */
+  #sweptMs: number
+  #isSweeping = false
   #nextId = 1
   /** Resolves `stop` when the last connection is gone. */
   #onEmpty: (() => void) | null = null
@@ -65,6 +71,7 @@ export class TcpListener implements Service, ConnectionContext {
     this.turn = options.turn
     this.#options = options
     this.#nowMs = options.clock.monotonic()
+    this.#sweptMs = this.#nowMs
     const { metrics } = options
     this.#accepts = metrics.counter('leveret_transport_connections_accepted_total', 'Connections accepted')
     this.#refusals = metrics.counter('leveret_transport_connections_refused_total', 'Connections refused at the limit')
@@ -146,9 +153,20 @@ export class TcpListener implements Service, ConnectionContext {
     for (const connection of [...this.#accepted.keys()]) connection.destroy()
   }
 
-  #sweepAll(): void {
-    this.#nowMs = this.#options.clock.monotonic()
+  /** The second half of a sweep: the sockets of this turn have been read. */
+  runTurn(): void {
+    this.#isSweeping = false
     for (const accepted of this.#accepted.values()) accepted.sweep(this.#nowMs)
+  }
+
+  /** A stall of this process is no silence of its peers: it counts as one late sweep, and they are heard first. */
+  #sweepAll(): void {
+    const nowMs = this.#options.clock.monotonic()
+    this.#nowMs += Math.min(nowMs - this.#sweptMs, 2 * SWEEP_MS)
+    this.#sweptMs = nowMs
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    this.turn.atEnd(this)
   }
 }
 
