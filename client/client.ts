@@ -21,8 +21,8 @@ import { type ConnectOptions, settingsOf } from './options.js'
 import { type PublishContext, Publisher } from './publisher.js'
 import { nothing, quiet } from './quiet.js'
 import { type RequestOptions, Requests } from './requests.js'
-import type { SubscribeOptions } from './subscribe-options.js'
-import { type SubscribeContext, Subscription } from './subscription.js'
+import type { SubscribeOptions, Subscription } from './subscribe-options.js'
+import { LiveSubscription, type SubscribeContext } from './subscription.js'
 import { Topic } from './topic.js'
 
 const log = createLog('client')
@@ -58,7 +58,7 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly #link: Link
   readonly #requests: Requests
   readonly #publishers = new Map<string, Publisher>()
-  readonly #subscriptions = new Map<number, Subscription<unknown>>()
+  readonly #subscriptions = new Map<number, LiveSubscription<unknown>>()
   readonly #publishing: PublishContext
   readonly #subscribing: SubscribeContext
   #lastSubscription = 0
@@ -217,8 +217,8 @@ export class Client extends EventEmitter<ClientEvents> {
     do this.#lastSubscription = this.#lastSubscription === SUBSCRIPTION_MAX ? 1 : this.#lastSubscription + 1
     while (this.#subscriptions.has(this.#lastSubscription))
     const number = this.#lastSubscription
-    const subscription = new Subscription<T>(this.#subscribing, number, topic, codec, options)
-    if (!subscription.isOver) this.#subscriptions.set(number, subscription as Subscription<unknown>)
+    const subscription = new LiveSubscription<T>(this.#subscribing, number, topic, codec, options)
+    if (!subscription.isOver) this.#subscriptions.set(number, subscription as LiveSubscription<unknown>)
     return subscription
   }
 

@@ -1,11 +1,12 @@
 /**
- * What `subscribe` can be told, and what it says on the wire.
+ * What `subscribe` can be told, what it gives, and what the start is on the wire.
  */
 import { InvalidArgumentError } from '../src/common/errors.js'
 import type { LossCause } from '../src/model/record.js'
 import { EARLIEST, type Start } from '../src/model/topic.js'
 import type { Mode } from '../src/protocol/frames.js'
 import { requireWithin } from './options.js'
+import type { ReceivedRecord } from './received-record.js'
 
 /** Where a subscription begins. */
 export type From =
@@ -43,6 +44,27 @@ export interface SubscribeOptions {
   onLost?(lost: LostRange): void
   /** Once, when everything that was there at subscribing has been consumed. */
   onCaughtUp?(): void
+}
+
+/**
+ * A running subscription: iterate it once. Leaving the loop ends it. What was fetched and not consumed is let go
+ * then; whoever starts at the last offset seen plus one misses nothing.
+ */
+export interface Subscription<T = Uint8Array> extends AsyncIterableIterator<ReceivedRecord<T>>, AsyncDisposable {
+  /** Resolves when the server has taken the subscription: what is published from then on will be delivered. */
+  readonly ready: Promise<void>
+  /** Nothing more will be fetched. */
+  readonly isOver: boolean
+  /** Records that were lost for this subscription so far; `onLost` tells which. */
+  readonly lostRecords: number
+  /** Asking for the next record commits the previous one, unless `manualCommit`. */
+  next(): Promise<IteratorResult<ReceivedRecord<T>, undefined>>
+  return(): Promise<IteratorResult<ReceivedRecord<T>, undefined>>
+  /** Iterate whole deliveries: an array of at least one record each time, all of one partition. */
+  batches(): AsyncGenerator<ReceivedRecord<T>[], undefined>
+  /** Stop; what was fetched and not consumed is let go. */
+  close(): Promise<void>
+  [Symbol.asyncIterator](): Subscription<T>
 }
 
 export const WINDOW_DEFAULT = 1_000

@@ -14,9 +14,17 @@ import type { Link } from './link.js'
 import type { ClientSettings } from './options.js'
 import { nothing, quiet } from './quiet.js'
 import { DeliveredRun, type ReceivedRecord, type RecordSource } from './received-record.js'
+import { DONE, type QueueOwner, RecordQueue, type RecordResult } from './record-queue.js'
 import { errorOf, type Requests } from './requests.js'
 import { ResumePoint } from './resume-point.js'
-import { type LostRange, type SubscribeOptions, startOf, WINDOW_DEFAULT, wholeNumber } from './subscribe-options.js'
+import {
+  type LostRange,
+  type SubscribeOptions,
+  type Subscription,
+  startOf,
+  WINDOW_DEFAULT,
+  wholeNumber,
+} from './subscribe-options.js'
 
 const RETRY_DELAY_MS = 500
 
@@ -30,30 +38,7 @@ export interface SubscribeContext {
   forget(subscription: number): void
 }
 
-type Result<T> = IteratorResult<ReceivedRecord<T>, undefined>
-
-class Waiter<T> {
-  readonly promise: Promise<Result<T>>
-  resolve: (result: Result<T>) => void = nothing
-  #reject: (error: LeveretError) => void = nothing
-
-  constructor() {
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve
-      this.#reject = reject
-    })
-  }
-
-  /** A failure that nobody awaits is no unhandled rejection. */
-  reject(error: LeveretError): void {
-    void quiet(this.promise)
-    this.#reject(error)
-  }
-}
-
-const DONE = { value: undefined, done: true } as const
-
-export class Subscription<T = Uint8Array> implements AsyncIterableIterator<ReceivedRecord<T>>, RecordSource<T> {
+export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, QueueOwner<T> {
   /** Resolves when the server has taken the subscription: what is published from then on will be delivered. */
   readonly ready: Promise<void>
   readonly topicName: string
@@ -67,17 +52,11 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
   readonly #commitEvery: number
   readonly #resume: ResumePoint
   readonly #ledger = new CommitLedger()
-  readonly #runs: DeliveredRun<T>[] = []
-  readonly #waiters: Waiter<T>[] = []
-  /** Where the records came from that were handed out last, and how many they were. */
-  #handed: DeliveredRun<T> | null = null
-  #handedRecords = 0
+  readonly #queue: RecordQueue<T>
   #epoch = 0
   #isReady = false
   #markReady: () => void = nothing
   #failReady: (error: LeveretError) => void = nothing
-  /** Over; the error, if any, is thrown once when everything fetched is handed out. */
-  #end: { error: LeveretError | null } | null = null
   #lostRecords = 0
   #isCommitScheduled = false
   /** What there was at subscribing: to be consumed before the subscription has caught up. */
@@ -89,6 +68,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
   /** Throws InvalidArgumentError. `number` is free on this client. */
   constructor(context: SubscribeContext, number: number, topic: string, codec: Codec<T>, options: SubscribeOptions) {
     this.#context = context
+    this.#queue = new RecordQueue(this)
     this.#options = options
     this.#number = number
     this.topicName = topic
@@ -118,7 +98,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
 
   /** Nothing more will be fetched. */
   get isOver(): boolean {
-    return this.#end !== null
+    return this.#queue.isOver
   }
 
   // ---- iterating ----
@@ -128,11 +108,8 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
   }
 
   /** Asking for the next record commits the previous one, unless `manualCommit`. */
-  next(): Promise<Result<T>> {
-    this.#consumeHanded()
-    const record = this.#take()
-    if (record !== null) return Promise.resolve({ value: record, done: false })
-    return this.#wait()
+  next(): Promise<RecordResult<T>> {
+    return this.#queue.next()
   }
 
   /** Iterate whole deliveries: an array of at least one record each time, all of one partition. */
@@ -141,11 +118,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
       for (;;) {
         const first = await this.next()
         if (first.done === true) return
-        const records = [first.value]
-        const run = this.#handed
-        while (run !== null && run.remaining > 0) records.push(run.take())
-        this.#handedRecords = records.length
-        yield records
+        yield [first.value, ...this.#queue.takeRest()]
       }
     } finally {
       await this.close()
@@ -153,13 +126,13 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
   }
 
   /** Called when a loop is left. */
-  return(): Promise<Result<T>> {
+  return(): Promise<RecordResult<T>> {
     return this.close().then(() => DONE)
   }
 
   /** Stop; what was fetched and not consumed is let go. Iterating ends. */
   async close(): Promise<void> {
-    this.#runs.length = 0
+    this.#queue.clear()
     this.#finish(null)
   }
 
@@ -174,14 +147,14 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
 
   /** The client is over. */
   fail(error: LeveretError | null): void {
-    if (error === null) this.#runs.length = 0
+    if (error === null) this.#queue.clear()
     this.#finish(error)
   }
 
   // ---- committing ----
 
   commitUpTo(delivered: DeliveredRun<T>, offset: number): void {
-    if (delivered.epoch !== this.#epoch || this.#end !== null) return
+    if (delivered.epoch !== this.#epoch || this.isOver) return
     this.#ledger.consumed(delivered.partition, offset, 1)
     if (this.#isCommitScheduled) return
     this.#isCommitScheduled = true
@@ -191,7 +164,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
   async acknowledge(delivered: DeliveredRun<T>, offset: number): Promise<void> {
     // A lost connection has given all its credit back: its records are in flight no more.
     if (delivered.epoch !== this.#epoch) return
-    if (this.#end !== null) throw new ClosedError('the subscription is over')
+    if (this.isOver) throw new ClosedError('the subscription is over')
     const { partition } = delivered
     await this.#context.requests.ask('done', (id) => this.#commitFrame(id, partition, offset))
   }
@@ -201,12 +174,9 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
     this.#commit()
   }
 
-  #consumeHanded(): void {
-    const run = this.#handed
-    if (run === null) return
-    this.#handed = null
+  onConsumed(run: DeliveredRun<T>, records: number): void {
     if (run.epoch !== this.#epoch || this.#options.manualCommit === true) return
-    this.#ledger.consumed(run.partition, run.nextOffset - 1, this.#handedRecords)
+    this.#ledger.consumed(run.partition, run.nextOffset - 1, records)
     if (this.#ledger.records >= this.#commitEvery) this.#commit()
   }
 
@@ -222,7 +192,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
   // ---- what the client hands in ----
 
   onUp(): void {
-    if (this.#end !== null) return
+    if (this.isOver) return
     const epoch = ++this.#epoch
     const { link } = this.#context
     // Told before the Subscribe that follows it, so no record can slip in between the two unseen.
@@ -241,7 +211,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
   }
 
   onFrame(frame: ServerFrame): void {
-    if (this.#end !== null) return
+    if (this.isOver) return
     switch (frame.kind) {
       case 'delivery': {
         const run = new DeliveredRun<T>(this, this.#epoch, frame)
@@ -249,8 +219,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
         this.#skipKnown(run)
         if (run.remaining === 0) return
         this.#resume.advance(run.partition, next)
-        this.#runs.push(run)
-        this.#serve()
+        this.#queue.push(run)
         return
       }
       case 'lost-range':
@@ -316,7 +285,7 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
   }
 
   #onSubscribed(frame: ServerFrame): void {
-    if (this.#end !== null) return
+    if (this.isOver) return
     if (frame.kind === 'failure') {
       const error = errorOf(frame)
       if (!this.#isReady || !error.retryable) this.#finish(error, false)
@@ -325,47 +294,12 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
     }
     this.#isReady = true
     this.#markReady()
-    if (this.#waiters.length > 0) this.#tellCaughtUp()
+    if (this.#queue.isDry) this.onDry()
   }
 
-  // ---- handing out ----
+  // ---- catching up ----
 
-  #take(): ReceivedRecord<T> | null {
-    const runs = this.#runs
-    let run = runs[0]
-    while (run !== undefined && run.remaining === 0) {
-      runs.shift()
-      run = runs[0]
-    }
-    if (run === undefined) return null
-    this.#handed = run
-    this.#handedRecords = 1
-    return run.take()
-  }
-
-  #wait(): Promise<Result<T>> {
-    const end = this.#end
-    if (end !== null) {
-      const { error } = end
-      end.error = null
-      return error === null ? Promise.resolve(DONE) : quiet(Promise.reject(error))
-    }
-    this.#tellCaughtUp()
-    const waiter: Waiter<T> = new Waiter()
-    this.#waiters.push(waiter)
-    return waiter.promise
-  }
-
-  #serve(): void {
-    while (this.#waiters.length > 0) {
-      this.#consumeHanded()
-      const record = this.#take()
-      if (record === null) return
-      this.#waiters.shift()?.resolve({ value: record, done: false })
-    }
-  }
-
-  #tellCaughtUp(): void {
+  onDry(): void {
     if (this.#hasCaughtUp || !this.#isReady) return
     const places = this.#resume
     for (const { partition, logStart, end } of this.#backlog?.partitions ?? []) {
@@ -385,29 +319,23 @@ export class Subscription<T = Uint8Array> implements AsyncIterableIterator<Recei
   // ---- the end ----
 
   #abort(): void {
-    this.#runs.length = 0
+    this.#queue.clear()
     this.#finish(new AbortedError('the subscription was aborted', { cause: this.#options.signal?.reason }))
   }
 
   /** `tellServer`: it still thinks that there is a subscription. */
   #finish(error: LeveretError | null, tellServer = true): void {
-    if (this.#end !== null) return
-    this.#consumeHanded()
+    if (this.isOver) return
+    this.#queue.consumeHanded()
     const { link } = this.#context
     if (tellServer && link.isUp && this.#epoch > 0) {
       this.#commit()
       link.send({ kind: 'unsubscribe', id: 0, subscription: this.#number, forget: false })
     }
-    this.#end = { error }
     this.#retryTimer?.cancel()
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     this.#context.forget(this.#number)
     this.#failReady(error ?? new ClosedError('the subscription was closed before it began'))
-    for (const waiter of this.#waiters.splice(0)) {
-      const first = this.#end.error
-      this.#end.error = null
-      if (first === null) waiter.resolve(DONE)
-      else waiter.reject(first)
-    }
+    this.#queue.end(error)
   }
 }

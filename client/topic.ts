@@ -9,8 +9,7 @@ import type { Lane } from './publish-batch.js'
 import type { Publisher } from './publisher.js'
 import { quiet } from './quiet.js'
 import type { Receipt } from './receipts.js'
-import { type SubscribeOptions, wholeNumber } from './subscribe-options.js'
-import type { Subscription } from './subscription.js'
+import { type SubscribeOptions, type Subscription, wholeNumber } from './subscribe-options.js'
 
 export type HeaderValue = string | Uint8Array
 

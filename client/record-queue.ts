@@ -1,0 +1,135 @@
+/**
+ * What a subscription has fetched, and those who wait for more of it. Hands records out one by one, and says when the
+ * one before was consumed: at the moment when the next is asked for. Called by subscription.ts.
+ */
+import type { LeveretError } from '../src/common/errors.js'
+import { nothing, quiet } from './quiet.js'
+import type { DeliveredRun, ReceivedRecord } from './received-record.js'
+
+export type RecordResult<T> = IteratorResult<ReceivedRecord<T>, undefined>
+
+export interface QueueOwner<T> {
+  /** Those of the last `records` handed out from this delivery. */
+  onConsumed(run: DeliveredRun<T>, records: number): void
+  /** Everything is consumed, and more is waited for. */
+  onDry(): void
+}
+
+export const DONE = { value: undefined, done: true } as const
+
+export class RecordQueue<T> {
+  readonly #owner: QueueOwner<T>
+  readonly #runs: DeliveredRun<T>[] = []
+  readonly #waiters: Waiter<T>[] = []
+  /** Where the records came from that were handed out last, and how many they were. */
+  #handed: DeliveredRun<T> | null = null
+  #handedRecords = 0
+  /** Nothing more comes; the error, if any, is thrown once when everything is handed out. */
+  #end: { error: LeveretError | null } | null = null
+
+  constructor(owner: QueueOwner<T>) {
+    this.#owner = owner
+  }
+
+  get isOver(): boolean {
+    return this.#end !== null
+  }
+
+  /** Somebody waits, so everything fetched is consumed. */
+  get isDry(): boolean {
+    return this.#waiters.length > 0
+  }
+
+  push(run: DeliveredRun<T>): void {
+    this.#runs.push(run)
+    while (this.#waiters.length > 0) {
+      this.consumeHanded()
+      const record = this.#take()
+      if (record === null) return
+      this.#waiters.shift()?.resolve({ value: record, done: false })
+    }
+  }
+
+  next(): Promise<RecordResult<T>> {
+    this.consumeHanded()
+    const record = this.#take()
+    return record === null ? this.#wait() : Promise.resolve({ value: record, done: false })
+  }
+
+  /** The rest of the delivery of which a record was handed out last, together with it. */
+  takeRest(): ReceivedRecord<T>[] {
+    const rest: ReceivedRecord<T>[] = []
+    const run = this.#handed
+    while (run !== null && run.remaining > 0) rest.push(run.take())
+    this.#handedRecords += rest.length
+    return rest
+  }
+
+  consumeHanded(): void {
+    const run = this.#handed
+    if (run === null) return
+    this.#handed = null
+    this.#owner.onConsumed(run, this.#handedRecords)
+  }
+
+  /** Let go of what was fetched and not handed out. */
+  clear(): void {
+    this.#runs.length = 0
+  }
+
+  /** Nothing more comes: those who wait hear of it now, others when everything is handed out. */
+  end(error: LeveretError | null): void {
+    if (this.#end !== null) return
+    this.#end = { error }
+    for (const waiter of this.#waiters.splice(0)) {
+      const first = this.#takeError()
+      if (first === null) waiter.resolve(DONE)
+      else waiter.reject(first)
+    }
+  }
+
+  #take(): ReceivedRecord<T> | null {
+    const runs = this.#runs
+    let run = runs[0]
+    while (run !== undefined && run.remaining === 0) {
+      runs.shift()
+      run = runs[0]
+    }
+    if (run === undefined) return null
+    this.#handed = run
+    this.#handedRecords = 1
+    return run.take()
+  }
+
+  #wait(): Promise<RecordResult<T>> {
+    if (this.#end !== null) {
+      const error = this.#takeError()
+      return error === null ? Promise.resolve(DONE) : quiet(Promise.reject(error))
+    }
+    this.#owner.onDry()
+    const waiter = new Waiter<T>()
+    this.#waiters.push(waiter)
+    return waiter.promise
+  }
+
+  #takeError(): LeveretError | null {
+    const error = this.#end?.error ?? null
+    this.#end = { error: null }
+    return error
+  }
+}
+
+class Waiter<T> {
+  readonly promise: Promise<RecordResult<T>>
+  resolve: (result: RecordResult<T>) => void = nothing
+  reject: (error: LeveretError) => void = nothing
+
+  constructor() {
+    this.promise = quiet(
+      new Promise((resolve, reject) => {
+        this.resolve = resolve
+        this.reject = reject
+      }),
+    )
+  }
+}
