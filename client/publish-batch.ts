@@ -86,7 +86,7 @@ export class PublishBatch {
   #resolve: (receiptAt: ReceiptAt) => void = nothing
   #reject: (error: LeveretError) => void = nothing
   readonly #pick: (receiptAt: ReceiptAt) => Receipt
-  readonly #promises: Promise<Receipt>[] = []
+  #promises: Promise<Receipt>[] = []
   /** The record of each waiting publish; null while that is simply its number. */
   #indexes: number[] | null = null
   #spans: Span[] | null = null
@@ -172,6 +172,8 @@ export class PublishBatch {
     }
     // What is answered has left the socket, so the bytes are free.
     this.#buffers.give(this.#buffer)
+    // A batch that was promoted to the old generation would take its promises along, dead as they are.
+    this.#promises = []
   }
 
   /** Fail every record. Nobody has to listen: a failure that is not awaited is no unhandled rejection. */
