@@ -21,6 +21,8 @@ import { Slab } from './slab.js'
 import type { TopicFacts } from './topic-facts.js'
 import type { TopicRing } from './topic-ring.js'
 
+/** With more than this waiting to be appended, connections that only publish are not read any further. */
+const ROOM_BYTES = 8 * 1024 * 1024
 /** A run this large that came in a buffer of its own stays there: a second copy costs more than the merging saves. */
 const ADOPTED_BYTES_MIN = 16 * 1024
 /** What a waiting publish costs beside its records: empty ones are bounded by it too. */
@@ -65,6 +67,9 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   readonly #readers = new Set<PartitionReader>()
   #pending: PendingPublish[] = []
   #pendingBytes = 0
+  readonly #roomBytes: number
+  #room: Promise<void> | null = null
+  #onRoom: (() => void) | null = null
   #isScheduled = false
   /** Groups handed to the engine and not yet settled, in offset order. */
   readonly #appending: AppendGroup[] = []
@@ -84,6 +89,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     this.ring = ring
     this.#window = window
     this.#context = context
+    this.#roomBytes = Math.min(ROOM_BYTES, context.limits.publishPendingBytesMax / 2)
   }
 
   get readers(): number {
@@ -131,6 +137,15 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     const kept = compacted === null ? bytes : compacted.bytes
     const start = slab.used - kept
     this.#enqueue(new PendingPublish(slab.buffer, start, slab.used, run.count, how, sink, token, compacted))
+  }
+
+  /** Null while more may be published; else resolves when there is room again, and asking connections should wait. */
+  room(): Promise<void> | null {
+    if (this.#pendingBytes <= this.#roomBytes) return null
+    this.#room ??= new Promise((resolve) => {
+      this.#onRoom = resolve
+    })
+    return this.#room
   }
 
   /** Append what this turn gathered. */
@@ -199,6 +214,12 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   /** Trim what passes with time. */
   tidy(nowMs: number): void {
     this.#window?.trim(nowMs)
+  }
+
+  #haveRoom(): void {
+    this.#room = null
+    this.#onRoom?.()
+    this.#onRoom = null
   }
 
   #enqueue(publish: PendingPublish): void {
@@ -305,6 +326,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     if (group.error !== null) this.emit('failed', group.error)
     if (this.#blockedSinceMs !== null) this.#schedule()
     settleGroup(this.topic, this.partition, group, this.#window)
+    if (this.#room !== null && this.#pendingBytes <= this.#roomBytes) this.#haveRoom()
   }
 }
 

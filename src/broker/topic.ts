@@ -33,6 +33,15 @@ export class Topic implements TopicFacts {
     return this.#nameBytes
   }
 
+  /** Null while more may be published; else resolves when there is room again. */
+  room(): Promise<void> | null {
+    for (const controller of this.controllers ?? []) {
+      const room = controller.room()
+      if (room !== null) return room
+    }
+    return null
+  }
+
   get keepsRecords(): boolean {
     return this.settings.retention !== 'none'
   }

@@ -26,6 +26,7 @@ export interface DispatchTarget extends PublishSink {
   readonly subscriptions: SubscriptionManager
   readonly identity: ServerIdentity
   reply(frame: ServerFrame): void
+  readonly hasSubscriptions: boolean
   /** Whether the buffer of the frame at hand may be kept. */
   readonly ownsFrame: boolean
   /** A request with an id is under way at the broker, and will be answered by the sink. */
@@ -89,13 +90,13 @@ function done(target: DispatchTarget, id: number): null {
 function publish(target: DispatchTarget, frame: PublishFrame): Promise<void> | null {
   const topic = target.broker.topicInUse(frame.topic)
   if (topic !== null) {
-    publishTo(target, topic, frame)
-    return null
+    return publishTo(target, topic, frame)
   }
-  return target.broker.useTopic(frame.topic).then((opened) => publishTo(target, opened, frame))
+  return target.broker.useTopic(frame.topic).then((opened) => publishTo(target, opened, frame) ?? undefined)
 }
 
-function publishTo(target: DispatchTarget, topic: Topic, frame: PublishFrame): void {
+/** The promise holds the connection back, not the answer: that comes when the records are appended. */
+function publishTo(target: DispatchTarget, topic: Topic, frame: PublishFrame): Promise<void> | null {
   const { durability, expectedOffset, producer, sequence } = frame
   const bytesMax = runBytesMax(target.identity.maxFrameBytes)
   if (frame.run.end - frame.run.start > bytesMax) {
@@ -114,6 +115,8 @@ function publishTo(target: DispatchTarget, topic: Topic, frame: PublishFrame): v
     target.publishing(-frame.id)
     throw error
   }
+  // A connection that subscribes as well must be read on: its commits may be what makes room.
+  return target.hasSubscriptions ? null : topic.room()
 }
 
 async function subscribe(target: DispatchTarget, frame: SubscribeFrame): Promise<void> {

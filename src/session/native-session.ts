@@ -74,6 +74,10 @@ export class NativeSession implements Accepted, DispatchTarget {
     return this.#context.broker
   }
 
+  get hasSubscriptions(): boolean {
+    return (this.#subscriptions?.size ?? 0) > 0
+  }
+
   get ownsFrame(): boolean {
     return this.#splitter.isOwned
   }
