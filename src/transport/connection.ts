@@ -139,7 +139,9 @@ export class Connection implements TurnTask {
       for (const chunk of chunks) socket.write(chunk)
       socket.uncork()
     }
-    if (socket.writableNeedDrain && this.blockedSinceMs === null) this.blockedSinceMs = this.#context.coarseNowMs()
+    if (socket.writableNeedDrain) this.blockedSinceMs ??= this.#context.coarseNowMs()
+    // The kernel took at once what the owner stopped at: no event will tell it to go on.
+    else if (bytes >= socket.writableHighWaterMark && !this.#isEnding) this.#owner?.drained()
   }
 
   #drained(): void {
