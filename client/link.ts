@@ -48,6 +48,8 @@ export class Link {
   #isUp = false
   #isOver = false
   #greeting: Greeting | null = null
+  /** What the server answered to a greeting that it will never take, such as a wrong password. */
+  #refusal: LeveretError | null = null
   /** Why the server said it would close. */
   #closing: LeveretError | null = null
   #lastId = 0
@@ -163,7 +165,7 @@ export class Link {
         const error = thrown instanceof LeveretError ? thrown : new DisconnectedError('dial failed', { cause: thrown })
         log('cannot reconnect: %s', error.message)
         if (this.#isOver) return
-        if (!error.retryable) {
+        if (error === this.#refusal) {
           this.#over(error)
           return
         }
@@ -230,10 +232,15 @@ export class Link {
         this.#rise(frame)
         greeting.resolve(frame)
         return
-      case 'failure':
+      case 'failure': {
+        const error = errorFromWire(frame.code, frame.message, { retryable: frame.retryable })
+        if (!error.retryable) this.#refusal = error
+        greeting.reject(error)
+        this.#connection?.destroy(error)
+        return
+      }
       case 'closing':
-        greeting.reject(errorFromWire(frame.code, frame.message, frame.kind === 'failure' ? frame : {}))
-        this.#connection?.destroy(new DisconnectedError('the server refused the connection'))
+        this.#closing = errorFromWire(frame.code, frame.message)
         return
       default:
         greeting.reject(new ProtocolError(`the server greeted with a ${frame.kind} frame`, 'LVT_NOT_LEVERET'))

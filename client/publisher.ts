@@ -126,7 +126,7 @@ export class Publisher implements Answerable {
   onUp(): void {
     this.#retryTimer?.cancel()
     this.#retryTimer = null
-    for (const batch of this.#inFlight) if (!batch.isSettled) this.#send(batch)
+    for (const batch of [...this.#inFlight]) this.#send(batch)
     this.#pump()
   }
 
@@ -272,6 +272,12 @@ export class Publisher implements Answerable {
 
   #send(batch: PublishBatch): void {
     const { link, producer } = this.#context
+    if (batch.bytes > this.#runBytesMax()) {
+      // It was gathered for a server that took larger frames than this one.
+      batch.fail(new RecordTooLargeError('the server takes smaller frames than before', { topic: this.#topic }))
+      this.#leave(batch)
+      return
+    }
     batch.refusal = null
     batch.id = link.nextId(this)
     link.sendBytes(batch.frame({ id: batch.id, topic: this.#topicBytes, producer, sequence: batch.sequence }))
@@ -286,7 +292,7 @@ export class Publisher implements Answerable {
     this.#retryDelayMs = Math.min(this.#retryDelayMs * 2, RETRY_MAX_DELAY_MS)
     this.#retryTimer = clock.after(delayMs, () => {
       this.#retryTimer = null
-      if (this.#context.link.isUp) for (const batch of this.#inFlight) this.#send(batch)
+      if (this.#context.link.isUp) for (const batch of [...this.#inFlight]) this.#send(batch)
     })
   }
 

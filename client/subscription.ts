@@ -11,7 +11,7 @@ import { callUser } from './call-user.js'
 import type { Codec } from './codec.js'
 import { CommitLedger } from './commit-ledger.js'
 import type { Link } from './link.js'
-import type { ClientSettings } from './options.js'
+import { type ClientSettings, requireWithin } from './options.js'
 import { nothing, quiet } from './quiet.js'
 import { DeliveredRun, type ReceivedRecord, type RecordSource } from './received-record.js'
 import { DONE, type QueueOwner, RecordQueue, type RecordResult } from './record-queue.js'
@@ -27,6 +27,7 @@ import {
 } from './subscribe-options.js'
 
 const RETRY_DELAY_MS = 500
+const WINDOW_MAX = 0xffff_ffff
 
 /** What all subscriptions of a client share. */
 export interface SubscribeContext {
@@ -75,7 +76,8 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
     this.codec = codec
     this.#start = startOf(options.from)
     if (options.until !== undefined) wholeNumber('until', options.until)
-    this.#window = Math.max(1, wholeNumber('window', options.window ?? WINDOW_DEFAULT))
+    this.#window = options.window ?? WINDOW_DEFAULT
+    requireWithin('window', this.#window, 1, WINDOW_MAX)
     this.#commitEvery = Math.ceil(this.#window / 2)
     this.#resume = new ResumePoint(this.#start, context.settings.clock.monotonic())
     this.ready = new Promise((resolve, reject) => {

@@ -3,8 +3,9 @@
  */
 import { CodecError, InvalidArgumentError, LeveretError } from '../src/common/errors.js'
 import type { Header, NewRecord } from '../src/model/record.js'
-import type { Durability } from '../src/model/topic.js'
+import { type Durability, PARTITIONS_MAX } from '../src/model/topic.js'
 import type { Codec } from './codec.js'
+import { requireWithin } from './options.js'
 import type { Lane } from './publish-batch.js'
 import type { Publisher } from './publisher.js'
 import { quiet } from './quiet.js'
@@ -129,8 +130,9 @@ export class Topic<T = Uint8Array> {
 function laneOf(options: PublishOptions): Lane {
   const { partition, durability, expectedOffset } = options
   if (partition === undefined && durability === undefined && expectedOffset === undefined) return ANYWHERE
+  if (partition !== undefined) requireWithin('partition', partition, 0, PARTITIONS_MAX - 1)
   return {
-    partition: partition === undefined ? null : wholeNumber('partition', partition),
+    partition: partition ?? null,
     durability: durability ?? null,
     expectedOffset: expectedOffset === undefined ? null : wholeNumber('expectedOffset', expectedOffset),
   }

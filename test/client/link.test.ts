@@ -131,6 +131,29 @@ test('a lost connection is told, and dialled again with growing waits until it w
   assert.equal(client.status, 'connected')
 })
 
+test('a server that refuses a greeting for good, after a reconnect, closes the client', async () => {
+  await using server = await FakeServer.start((frame, peer) => {
+    if (frame.kind === 'hello') peer.send(failure(frame.id, 'LVT_UNSUPPORTED'))
+  })
+  const client = await connect({ port: server.port, reconnect: { minDelayMs: 1 } })
+  const closed = event(client, 'closed')
+  const records = client.topic('t').subscribe().next()
+  server.greets = false
+  server.peer.cut()
+  assert.equal((await closed)?.code, 'LVT_UNSUPPORTED')
+  await assert.rejects(records, { code: 'LVT_UNSUPPORTED' })
+})
+
+test('a greeting answered by a closing frame fails with its code', async () => {
+  await using server = await FakeServer.start((frame, peer) => {
+    if (frame.kind !== 'hello') return
+    peer.send({ kind: 'closing', id: 0, code: 'LVT_CONNECTION_LIMIT', message: 'full' })
+    peer.socket.end()
+  })
+  server.greets = false
+  await assert.rejects(connect({ port: server.port }), { code: 'LVT_CONNECTION_LIMIT', retryable: true })
+})
+
 test('silence for two heartbeats is a dead connection', async () => {
   const clock = new VirtualClock()
   await using server = await FakeServer.start()
