@@ -7,7 +7,7 @@ import { asLeveretError, type LeveretError } from '../common/errors.js'
 import { advance, type Offset, toOffset } from '../model/offset.js'
 import type { Loss, StoredBatch } from '../model/record.js'
 import { skipRecords } from '../model/run.js'
-import type { SlowConsumerPolicy } from '../model/topic.js'
+import { type SlowConsumerPolicy, trimCause } from '../model/topic.js'
 import type { Cursor } from '../storage/engine.js'
 import type { TopicFacts } from './topic-facts.js'
 import type { TopicRing } from './topic-ring.js'
@@ -103,7 +103,8 @@ export class PartitionReader {
 
   /** Everything below the log start is gone: a reader that was to begin there says so first. */
   beginAt(logStart: Offset): void {
-    if (this.#next < logStart) this.loss = { from: this.#next, to: logStart, cause: 'trimmed' }
+    if (this.#next < logStart)
+      this.loss = { from: this.#next, to: logStart, cause: trimCause(this.#source.topic.settings) }
   }
 
   /** Called by the controller after an append, and after a load. */

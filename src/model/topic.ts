@@ -104,6 +104,13 @@ export function sameSettings(a: TopicSettings, b: TopicSettings): boolean {
   return settingsKey(a) === settingsKey(b)
 }
 
+/** Why records below the log start of such a topic are gone: for age alone if nothing else limits it. */
+export function trimCause({ retention }: TopicSettings): 'expired' | 'trimmed' {
+  const isByAgeOnly =
+    retention !== 'none' && retention.ageMs !== null && retention.bytes === null && retention.records === null
+  return isByAgeOnly ? 'expired' : 'trimmed'
+}
+
 /** The names of the settings in which two topics differ, for a message. */
 export function differingSettings(a: TopicSettings, b: TopicSettings): string[] {
   const names = Object.keys(a) as (keyof TopicSettings)[]

@@ -6,8 +6,8 @@
 import type { Clock } from '../../common/clock.js'
 import { AbortedError, UnsupportedError, WrongOffsetError } from '../../common/errors.js'
 import { type Offset, toOffset } from '../../model/offset.js'
-import type { Batch } from '../../model/record.js'
-import { type Durability, type Start, type TopicSettings, weaker } from '../../model/topic.js'
+import type { Batch, LossCause } from '../../model/record.js'
+import { type Durability, type Start, type TopicSettings, trimCause, weaker } from '../../model/topic.js'
 import type { Chunk, Cursor, PublishHow, Receipt } from '../engine.js'
 import type { Appended, PartitionLog } from '../store.js'
 import { ProducerTable } from './producer-table.js'
@@ -73,6 +73,11 @@ export class LocalPartition {
       throw new UnsupportedError(`this store reaches durability "${this.#durabilityMax}", not "${asked}"`)
     }
     return asked
+  }
+
+  /** What a cursor says of offsets that retention has removed. */
+  get trimCause(): LossCause {
+    return trimCause(this.#settings)
   }
 
   retain(): void {
@@ -151,7 +156,7 @@ class LocalCursor implements Cursor {
     for (;;) {
       if (signal.aborted) throw new AbortedError('the read was aborted')
       if (this.#next < log.logStart) {
-        const loss = { from: this.#next, to: log.logStart, cause: 'trimmed' as const }
+        const loss = { from: this.#next, to: log.logStart, cause: this.#partition.trimCause }
         this.#next = log.logStart
         return { kind: 'lost', loss }
       }
