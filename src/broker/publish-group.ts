@@ -59,8 +59,6 @@ export interface AppendGroup {
   error: LeveretError | null
 }
 
-const EMPTY_RECEIPT = { baseOffset: 0, count: 0, duplicates: null, keptOffsets: null, parts: null }
-
 /** Tell each publisher of the group what became of its records. */
 export function settleGroup(
   topic: TopicFacts,
@@ -70,7 +68,8 @@ export function settleGroup(
 ): void {
   let place = 0
   // One receipt for all of the group, filled in anew for each: sinks do not keep it.
-  const plain = { ...EMPTY_RECEIPT, partition, durability: receipt?.durability ?? 'memory' }
+  const durability = receipt?.durability ?? 'memory'
+  const plain = { partition, baseOffset: 0, count: 0, durability, duplicates: null, keptOffsets: null, parts: null }
   for (const publish of publishes) {
     const { compacted, token } = publish
     if (receipt === null) {

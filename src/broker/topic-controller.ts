@@ -157,7 +157,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     while (next < pending.length) {
       const end = groupEnd(pending, next)
       if (!this.#mayAppend(pending, next, end)) break
-      this.#append(pending.slice(next, end))
+      this.#append(next === 0 && end === pending.length ? pending : pending.slice(next, end))
       next = end
     }
     this.#pending = next === pending.length ? [] : pending.slice(next)

@@ -9,7 +9,7 @@ import { type Offset, toOffset } from '../../model/offset.js'
 import type { Batch, LossCause } from '../../model/record.js'
 import { type Durability, type Start, type TopicSettings, trimCause, weaker } from '../../model/topic.js'
 import type { Chunk, Cursor, PublishHow, Receipt } from '../engine.js'
-import type { Appended, PartitionLog } from '../store.js'
+import type { PartitionLog } from '../store.js'
 import { ProducerTable } from './producer-table.js'
 
 export class LocalPartition {
@@ -36,34 +36,40 @@ export class LocalPartition {
     this.#producersMax = options.producersMax
   }
 
-  async publish(batch: Batch, how: PublishHow): Promise<Receipt> {
-    if (this.#closed !== null) throw this.#closed
-    if (how.sequence !== null) return await this.#publishOnce(batch, how, how.sequence)
-    return await this.#append(batch, how)
+  /** Not asynchronous in itself: what fails before the store is asked is a rejection all the same. */
+  publish(batch: Batch, how: PublishHow): Promise<Receipt> {
+    try {
+      if (this.#closed !== null) throw this.#closed
+      return how.sequence === null ? this.#append(batch, how) : this.#publishOnce(batch, how, how.sequence)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
-  async #publishOnce(batch: Batch, how: PublishHow, sequence: number): Promise<Receipt> {
+  #publishOnce(batch: Batch, how: PublishHow, sequence: number): Promise<Receipt> {
     this.#producers ??= new ProducerTable(this.#producersMax)
     const earlier = this.#producers.find(how.producer, sequence)
-    if (earlier !== null) return { ...(await earlier), replayed: true }
+    if (earlier !== null) return earlier.then((receipt) => ({ ...receipt, replayed: true }))
     const appending = this.#append(batch, how)
     this.#producers.remember(how.producer, sequence, appending)
-    return await appending
+    return appending
   }
 
   /** Everything up to the store's append happens in the caller's turn, so calls keep their order. */
-  async #append(batch: Batch, how: PublishHow): Promise<Receipt> {
+  #append(batch: Batch, how: PublishHow): Promise<Receipt> {
     const { log } = this
     if (how.expectedOffset !== null && how.expectedOffset !== log.end) {
       throw new WrongOffsetError(`offset ${how.expectedOffset} was expected, the next one is ${log.end}`)
     }
-    const durability = this.#level(how.durability)
+    const asked = this.#level(how.durability)
     const timestampMs = Math.max(log.lastTimestampMs, this.#clock.now())
     const { retention } = this.#settings
-    const appended: Appended = await log.append(batch, { timestampMs, durability, keep: retention !== 'none' })
-    if (retention !== 'none') log.retain(retention, this.#clock.now())
-    this.#wake()
-    return { baseOffset: appended.baseOffset, timestampMs, durability: appended.durability, replayed: false }
+    return log.append(batch, { timestampMs, durability: asked, keep: retention !== 'none' }).then((appended) => {
+      if (retention !== 'none') log.retain(retention, this.#clock.now())
+      this.#wake()
+      const { baseOffset, durability } = appended
+      return { baseOffset, timestampMs, durability, replayed: false }
+    })
   }
 
   /** An explicit wish beyond the store is refused; the topic's own level is met as far as the store can. */
