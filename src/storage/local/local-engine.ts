@@ -53,6 +53,7 @@ export class LocalEngine implements Engine {
   }
 
   async ensureTopic(name: string, settings: TopicSettings): Promise<TopicInfo> {
+    if (this.#closed) throw new ClosedError('the engine is closed')
     const known = this.#topics.get(name)
     if (known !== undefined) return known
     this.#refuseUnsupported(settings)
