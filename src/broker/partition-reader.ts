@@ -83,6 +83,11 @@ export class PartitionReader {
     return this.#source.topic.settings.slowConsumer
   }
 
+  /** Everything up to the reader's end is taken. */
+  get isDone(): boolean {
+    return this.#until !== null && this.#next >= this.#until
+  }
+
   /** Offset of the next record to take. */
   get next(): Offset {
     return this.#next

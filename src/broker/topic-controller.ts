@@ -247,7 +247,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   #mayAppend(pending: readonly PendingPublish[], start: number, end: number): boolean {
     if (this.topic.settings.slowConsumer !== 'block' || this.#readers.size === 0) return true
     let unread = this.ring.end
-    for (const reader of this.#readers) if (reader.next < unread) unread = reader.next
+    for (const reader of this.#readers) if (reader.next < unread && !reader.isDone) unread = reader.next
     if (unread < this.ring.end || this.#appending.length > 0) {
       let bytes = 0
       let records = 0
