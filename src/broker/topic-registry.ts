@@ -18,7 +18,7 @@ import { TopicRing } from './topic-ring.js'
 /** A topic without retention keeps its ring this long after its last use, for readers that come back. */
 const IDLE_MS = 60_000
 /** Topics looked at in one round of housekeeping. */
-const SWEEP_TOPICS_MAX = 2_000
+const SWEEP_TOPICS_MAX = 20_000
 
 export class TopicRegistry {
   readonly #context: ControllerContext

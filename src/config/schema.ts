@@ -154,7 +154,7 @@ const SETTINGS_TABLE = {
     default: 30 * SECOND_MS,
     min: 1,
     max: HOUR_MS,
-    doc: 'Time in which a peer that has something to read must read some of it.',
+    doc: 'Time in which a peer must take what was written to it, at most about `outboxBytesMax`.',
     atLimit: 'The connection ends with `LVT_DRAIN_TIMEOUT`.',
   },
   outboxBytesMax: {

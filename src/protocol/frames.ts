@@ -198,7 +198,8 @@ export interface LostRangeFrame {
   readonly cause: LossCause
 }
 
-export const ENDED_REASONS = ['until-reached', 'topic-deleted'] as const
+/** What this version says; a client takes any text. */
+export type EndedReason = 'until-reached' | 'topic-deleted' | 'failed'
 
 export interface EndedFrame {
   readonly kind: 'ended'

@@ -15,7 +15,7 @@ import {
 } from '../common/errors.js'
 import type { Turn, TurnTask } from '../common/turn.js'
 import { DELIVERY_HEADER_BYTES_MAX, encodeServerFrame, putDeliveryHeader } from '../protocol/encode-server.js'
-import type { CommitFrame, SubscribeFrame } from '../protocol/frames.js'
+import type { CommitFrame, EndedReason, SubscribeFrame } from '../protocol/frames.js'
 import type { Connection } from '../transport/connection.js'
 import { Subscription, type SubscriptionOwner } from './subscription.js'
 
@@ -192,7 +192,7 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
     return true
   }
 
-  #end(subscription: Subscription, reason: string): void {
+  #end(subscription: Subscription, reason: EndedReason): void {
     subscription.close()
     const frame = { kind: 'ended', id: 0, subscription: subscription.id, reason } as const
     this.#peers.connection.outbox.pass(encodeServerFrame(frame))
