@@ -10,7 +10,8 @@ import type { PacedApi } from './workers/paced-publisher.js'
 
 const PER_SECOND = 10_000
 const PAYLOAD_BYTES = 100
-const WARM_UP_SECONDS = 1.5
+/** Until both servers are in their stride: code compiled, heaps grown. */
+const WARM_UP_SECONDS = 5
 
 export interface LatencyRow {
   readonly peer: StampedPeer
@@ -54,7 +55,7 @@ export async function benchLatency(bench: Bench): Promise<LatencyRow[]> {
 }
 
 async function measure(bench: Bench, peer: StampedPeer): Promise<Sample> {
-  const seconds = bench.isQuick ? 1 : 3
+  const seconds = bench.isQuick ? 1 : 5
   const records = Math.round((WARM_UP_SECONDS + seconds) * PER_SECOND)
   await using server = await (peer === 'nats' ? bench.startNats() : bench.startLeveret('latency'))
   await using subscriber = bench.code.start<LatencyApi>('latency-subscriber')
