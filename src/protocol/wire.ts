@@ -13,6 +13,8 @@ export const WIRE_FIXED32 = 5
 
 const UINT32_MAX = 0xffff_ffff
 const VARINT_BYTES_MAX = 10
+/** Bytes that any 32-bit number fits into. */
+const LONG_VARINT_BYTES = 5
 
 /** Reads fields from `buffer[position, end)`. One reader serves a whole connection. */
 export class WireReader {
@@ -47,6 +49,8 @@ export class WireReader {
       byte = buffer[position++] as number
       value += (byte & 0x7f) * factor
       if (byte < 0x80) {
+        // Stock libraries take a 32-bit number or a length of more than 5 bytes for one of 10, and lose their place.
+        if (byte === 0 && count >= LONG_VARINT_BYTES) throw new ProtocolError('a number is padded with zeros')
         if (value > Number.MAX_SAFE_INTEGER) throw new ProtocolError('a number is larger than 2^53 - 1')
         this.position = position
         return value
@@ -80,7 +84,7 @@ export class WireReader {
   }
 
   bool(): boolean {
-    return this.uint() !== 0
+    return this.uint32() !== 0
   }
 
   /** The length of a length-delimited field, checked against what is left. */
