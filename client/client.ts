@@ -2,7 +2,7 @@
  * A client: one connection that comes back by itself, and everything that lives on it. Users get one from `connect`.
  */
 import { EventEmitter } from 'eventemitter3'
-import { ClosedError, type LeveretError, TopicNotFoundError } from '../src/common/errors.js'
+import { ClosedError, InvalidArgumentError, type LeveretError, TopicNotFoundError } from '../src/common/errors.js'
 import { brief, createLog } from '../src/common/log.js'
 import { Turn } from '../src/common/turn.js'
 import {
@@ -10,6 +10,7 @@ import {
   TOPIC_NAME_BYTES_MAX,
   type TopicSettings,
   validateTopicName,
+  validateTopicSettings,
 } from '../src/model/topic.js'
 import { publishHeadBytesMax } from '../src/protocol/encode-client.js'
 import type { ServerFrame, TopicDescription, WelcomeFrame } from '../src/protocol/frames.js'
@@ -89,7 +90,8 @@ export class Client extends EventEmitter<ClientEvents> {
     const forget = (subscription: number): void => {
       this.#subscriptions.delete(subscription)
     }
-    this.#subscribing = { link, requests: this.#requests, settings, turn, forget }
+    const nodeId = (): string => this.#server.nodeId
+    this.#subscribing = { link, requests: this.#requests, settings, turn, nodeId, forget }
   }
 
   /** Called by `connect`, once. */
@@ -128,6 +130,11 @@ export class Client extends EventEmitter<ClientEvents> {
   /** Idempotent. Settings left out have their defaults; other settings than the topic has are LVT_TOPIC_CONFLICT. */
   createTopic(name: string, settings: Partial<TopicSettings> = {}, options: RequestOptions = {}): Promise<void> {
     const whole = { ...DEFAULT_TOPIC_SETTINGS, ...settings }
+    try {
+      checkSettings(whole)
+    } catch (error) {
+      return quiet(Promise.reject(error))
+    }
     const build = (id: number) => ({ kind: 'create-topic', id, topic: name, settings: whole }) as const
     return quiet(this.#requests.ask('done', build, options).then(nothing))
   }
@@ -264,4 +271,14 @@ export class Client extends EventEmitter<ClientEvents> {
       default:
     }
   }
+}
+
+/** What no server could take, told here and with the name of the field. */
+function checkSettings(settings: TopicSettings): void {
+  for (const name of Object.keys(settings)) {
+    if (!Object.hasOwn(DEFAULT_TOPIC_SETTINGS, name))
+      throw new InvalidArgumentError(`"${name}" is no setting of a topic`)
+  }
+  // Whether the server has a store for it is for the server to say.
+  validateTopicSettings({ ...settings, keepLatestPerKey: false })
 }

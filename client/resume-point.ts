@@ -10,9 +10,8 @@ import type { TopicDescription } from '../src/protocol/frames.js'
 
 export interface ResetPartition {
   readonly partition: number
-  /** The next offset that was expected; the log now ends before it. */
+  /** The next offset that was expected of the log that is no more. */
   readonly expected: number
-  readonly end: number
 }
 
 export class ResumePoint {
@@ -70,19 +69,21 @@ export class ResumePoint {
   }
 
   /**
-   * Partitions whose log ends before the place that was reached: the server lost records, or is another one. They
-   * are read from their beginning.
+   * Partitions whose log began again: the server is another one, or the log ends before the place that was reached.
+   * They are read from their beginning. `topic` is null when it does not exist any more.
    */
-  reset(topic: TopicDescription): ResetPartition[] {
+  reset(topic: TopicDescription | null, isOtherServer: boolean): ResetPartition[] {
     const found: ResetPartition[] = []
-    for (const { partition, end } of topic.partitions) {
+    const ends = new Map(topic?.partitions.map(({ partition, end }) => [partition, end]))
+    for (const partition of new Set([...this.#places.keys(), ...this.#pins.keys(), ...ends.keys()])) {
       const place = this.#places.get(partition)
       const expected = place ?? this.#pins.get(partition) ?? 0
       // A start that was asked for may lie beyond the end: it is waited for, as at the beginning.
       const isAwaited = place === undefined && this.#start.kind === 'offset'
-      if (expected <= end || isAwaited) continue
+      if (expected === 0 || isAwaited) continue
+      if (!isOtherServer && expected <= (ends.get(partition) ?? 0)) continue
       this.#places.set(partition, 0)
-      found.push({ partition, expected, end })
+      found.push({ partition, expected })
     }
     return found
   }

@@ -24,7 +24,10 @@ export interface LostRange {
   readonly partition: number
   readonly from: number
   readonly to: number
-  /** `reset`: the log ends before what was already read, since the server lost it or was replaced. */
+  /**
+   * `reset`: the log began again, since the server lost it or was replaced. `from` and `to` are then both the offset
+   * that was expected next, and reading goes on with the first record of the new log.
+   */
   readonly cause: LossCause | 'reset'
 }
 

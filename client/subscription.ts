@@ -35,6 +35,8 @@ export interface SubscribeContext {
   readonly requests: Requests
   readonly settings: ClientSettings
   readonly turn: Turn
+  /** Of the server of the latest connection; another one has other logs. */
+  nodeId(): string
   /** The subscription is over, and its number will not be used again. */
   forget(subscription: number): void
 }
@@ -46,6 +48,8 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
   readonly codec: Codec<T>
 
   readonly #context: SubscribeContext
+  /** The server that the places belong to. */
+  #nodeId = ''
   readonly #options: SubscribeOptions
   readonly #number: number
   readonly #start: Start
@@ -249,22 +253,30 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
   }
 
   #lost(partition: number, from: number, to: number, cause: LostRange['cause']): void {
-    const first = cause === 'reset' ? from : Math.max(from, this.#resume.placeOf(partition))
+    const first = Math.max(from, this.#resume.placeOf(partition))
     if (first >= to) return
-    if (cause !== 'reset') this.#resume.advance(partition, to)
+    this.#resume.advance(partition, to)
     this.#lostRecords += to - first
     const lost = { topic: this.topicName, partition, from: first, to, cause }
     callUser(() => this.#options.onLost?.(lost))
   }
 
+  /** What was read is another log's; how much of that one was missed, nobody can say. */
+  #begunAgain(partition: number, expected: number): void {
+    const lost = { topic: this.topicName, partition, from: expected, to: expected, cause: 'reset' } as const
+    callUser(() => this.#options.onLost?.(lost))
+  }
+
   #onDescribed(topic: TopicDescription | null): void {
+    const nodeId = this.#context.nodeId()
+    const isOther = nodeId !== this.#nodeId
+    this.#nodeId = nodeId
     if (!this.#isReady) {
       this.#resume.pin(topic)
       this.#backlog = topic
       return
     }
-    const places = topic === null ? [] : this.#resume.reset(topic)
-    for (const { partition, expected, end } of places) this.#lost(partition, end, expected, 'reset')
+    for (const { partition, expected } of this.#resume.reset(topic, isOther)) this.#begunAgain(partition, expected)
     this.#subscribe(this.#resume.start(topic, this.#context.settings.clock.monotonic()))
   }
 

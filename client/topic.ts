@@ -3,7 +3,7 @@
  */
 import { CodecError, InvalidArgumentError, LeveretError } from '../src/common/errors.js'
 import type { Header, NewRecord } from '../src/model/record.js'
-import { type Durability, PARTITIONS_MAX } from '../src/model/topic.js'
+import { DURABILITIES, type Durability, PARTITIONS_MAX } from '../src/model/topic.js'
 import type { Codec } from './codec.js'
 import { requireWithin } from './options.js'
 import type { Lane } from './publish-batch.js'
@@ -129,6 +129,9 @@ export class Topic<T = Uint8Array> {
 
 function laneOf(options: PublishOptions): Lane {
   const { partition, durability, expectedOffset } = options
+  if (durability !== undefined && !DURABILITIES.includes(durability)) {
+    throw new InvalidArgumentError(`durability is one of ${DURABILITIES.join(', ')}, not "${durability}"`)
+  }
   if (partition === undefined && durability === undefined && expectedOffset === undefined) return ANYWHERE
   if (partition !== undefined) requireWithin('partition', partition, 0, PARTITIONS_MAX - 1)
   return {

@@ -22,6 +22,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const { port1: hold } = new MessageChannel()
 hold.ref()
 
+// A reader that went away, as `| head` does, is no defect; whoever writes records hears of all else itself.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   get stdin() {
     return process.stdin

@@ -8,7 +8,7 @@ import type { RecordRun } from '../model/record.js'
 import { recordBounds, recordKey } from '../model/run.js'
 import { type Durability, weaker } from '../model/topic.js'
 import type { PublishHow } from '../storage/engine.js'
-import { partitionOf } from './partitioner.js'
+import { murmur2, partitionOf } from './partitioner.js'
 import type { PublishSink } from './publish.js'
 import type { Topic } from './topic.js'
 import type { TopicFacts } from './topic-facts.js'
@@ -33,10 +33,10 @@ export function publishSpread(topic: Topic, run: RecordRun, how: PublishHow, sin
   }
 }
 
-/** The next partition in turn; a retry-safe publish must find the same one again, so it goes by its producer. */
+/** The next partition in turn; a retry-safe publish must find the same one again, so it goes by producer and sequence. */
 function unkeyedPartition(topic: Topic, how: PublishHow): number {
   const { partitions } = topic.settings
-  if (how.sequence !== null) return partitionOf(Buffer.from(how.producer), partitions)
+  if (how.sequence !== null) return ((murmur2(Buffer.from(how.producer)) >>> 0) + how.sequence) % partitions
   topic.roundRobin = (topic.roundRobin + 1) % partitions
   return topic.roundRobin
 }

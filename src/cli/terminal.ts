@@ -36,12 +36,15 @@ export class LineOutput {
   #pendingBytes = 0
   #flushScheduled = false
   #isFull = false
+  /** Why nothing more can be written, unless the reader simply left. */
+  #failure: Error | null = null
   #waiters: (() => void)[] = []
 
   constructor(stream: Writable) {
     this.#stream = stream
     stream.on('drain', () => this.#release())
-    stream.on('error', (error: Error) => {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') this.#failure = error
       this.#closed.abort(error)
       this.#release()
     })
@@ -76,10 +79,13 @@ export class LineOutput {
     })
   }
 
-  /** Hand everything on and wait until the reader has it. */
+  /** Hand everything on and wait until the reader has it. Throws why it could not be written (a full disk). */
   async end(): Promise<void> {
     this.#flush()
     await this.ready()
+    // A failed write is told after it was taken.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.#failure !== null) throw this.#failure
   }
 
   #release(): void {

@@ -84,6 +84,12 @@ export function validateTopicSettings(settings: TopicSettings): void {
   requireWithin('partitions', settings.partitions, 1, PARTITIONS_MAX)
   requireWithin('ring_bytes', settings.ringBytes, 1024, RING_BYTES_MAX)
   requireWithin('ring_records', settings.ringRecords, 1, RING_RECORDS_MAX)
+  requireWithin('compaction_window_ms', settings.compactionWindowMs, 0, Number.MAX_SAFE_INTEGER)
+  requirePositive('inactivity_ms', settings.inactivityMs)
+  requirePositive('max_deliveries', settings.maxDeliveries)
+  validateRetention(settings.retention)
+  requireOneOf('durability', settings.durability, DURABILITIES)
+  requireOneOf('slow_consumer', settings.slowConsumer, SLOW_CONSUMER_POLICIES)
   if (settings.deadLetterTopic !== null) validateTopicName(settings.deadLetterTopic)
   if (settings.slowConsumer === 'block' && settings.retention !== 'none') {
     throw new InvalidArgumentError('slow_consumer "block" is for topics that keep nothing: others lag on storage')
@@ -92,6 +98,25 @@ export function validateTopicSettings(settings: TopicSettings): void {
     throw new InvalidArgumentError('slow_consumer "disconnect" is for topics that keep nothing: others lag on storage')
   }
   if (settings.keepLatestPerKey) throw new UnsupportedError('keep_latest_per_key needs a store that this server lacks')
+}
+
+function validateRetention(retention: Retention): void {
+  if (retention === 'none') return
+  if (typeof retention !== 'object' || retention === null) {
+    throw new InvalidArgumentError('retention is "none" or an object of ageMs, bytes and records')
+  }
+  requirePositive('retention ageMs', retention.ageMs)
+  requirePositive('retention bytes', retention.bytes)
+  requirePositive('retention records', retention.records)
+}
+
+/** Null is unlimited or never; 0 would mean neither. */
+function requirePositive(name: string, value: number | null): void {
+  if (value !== null) requireWithin(name, value, 1, Number.MAX_SAFE_INTEGER)
+}
+
+function requireOneOf(name: string, value: string, known: readonly string[]): void {
+  if (!known.includes(value)) throw new InvalidArgumentError(`${name} is one of ${known.join(', ')}, not "${value}"`)
 }
 
 function requireWithin(name: string, value: number, min: number, max: number): void {

@@ -4,7 +4,7 @@
  * Source: the protobuf encoding guide (varints, tags `number << 3 | wire type`, length-delimited fields).
  */
 import { isUtf8 } from 'node:buffer'
-import { ProtocolError } from '../common/errors.js'
+import { InvalidArgumentError, ProtocolError } from '../common/errors.js'
 
 export const WIRE_VARINT = 0
 export const WIRE_FIXED64 = 1
@@ -225,6 +225,8 @@ export class WireWriter {
   }
 
   varint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new InvalidArgumentError(`${value} is no whole number from 0 up`)
     this.#reserve(VARINT_BYTES_MAX)
     this.#length = putVarint(this.#buffer, this.#length, value)
   }

@@ -54,9 +54,17 @@ test('stops writing, and waits for nobody, once the reader has gone away', async
   const output = new LineOutput(stream)
   output.write(Buffer.alloc(128 * 1024))
   const ready = output.ready()
-  stream.destroy(new Error('EPIPE'))
+  stream.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
   await ready
   assert.equal(output.closed.aborted, true)
   assert.equal(output.write('into the void'), true)
   await output.end()
+})
+
+test('a disk that is full is a failure, not a reader that has gone away', async () => {
+  const stream = new PassThrough()
+  const output = new LineOutput(stream)
+  output.write('line')
+  stream.destroy(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }))
+  await assert.rejects(output.end(), { code: 'ENOSPC' })
 })

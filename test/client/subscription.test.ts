@@ -251,7 +251,7 @@ test('a log that ends before what was read is read from its beginning, and the l
   server.topic = describing([1])
   server.peer.cut()
   assert.equal((await records.next()).value?.value, 'new')
-  assert.deepEqual(lost, [{ topic: 't', partition: 0, from: 1, to: 11, cause: 'reset' }])
+  assert.deepEqual(lost, [{ topic: 't', partition: 0, from: 11, to: 11, cause: 'reset' }])
 })
 
 test('lost ranges are told and counted, and a callback that throws harms only its owner', async () => {

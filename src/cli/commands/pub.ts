@@ -169,6 +169,11 @@ class Publication {
     const field =
       typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : null
     if (field === null) this.#withoutKey++
+    if (Number.isInteger(field) && !Number.isSafeInteger(field)) {
+      throw new InvalidArgumentError(
+        `line ${this.#lines}: the number in "${key}" is too large to be a key exactly; make it a string`,
+      )
+    }
     return field === null || typeof field === 'string' ? field : JSON.stringify(field)
   }
 

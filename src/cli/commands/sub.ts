@@ -77,6 +77,8 @@ function bytesField(name: string, bytes: Uint8Array): Record<string, string> {
 }
 
 function lossNotice({ partition, from, to, cause }: LostRange): string {
+  if (cause === 'reset')
+    return `warning: partition ${partition} began again; offset ${from} was next, reading on from its start`
   const which = to - from === 1 ? `offset ${from}` : `offsets ${from} to ${to - 1}`
   return `warning: ${which} of partition ${partition} will not come (${cause})`
 }
