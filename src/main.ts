@@ -18,7 +18,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-// Timers of leveret do not hold a process, and a client that waits to reconnect has nothing but a timer.
+// Most timers of leveret do not hold a process, and a command may for a while be waiting for nothing but one.
 const { port1: hold } = new MessageChannel()
 hold.ref()
 

@@ -193,19 +193,13 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   failBlocked(nowMs: number): void {
     const since = this.#blockedSinceMs
     if (since === null || nowMs - since < this.#context.limits.publishWaitMs) return
-    this.#blockedSinceMs = null
-    const error = new OverloadedError(`a slow subscriber of topic "${this.topic.name}" holds its publishers back`)
-    const pending = this.#pending
-    this.#pending = []
-    this.#settle({ publishes: pending, count: 0, bytes: sumBytes(pending), body: null, receipt: null, error })
+    const message = `a slow subscriber of topic "${this.topic.name}" holds its publishers back`
+    this.#failPending(new OverloadedError(message))
   }
 
   /** The topic is gone: readers and waiting publishers are told. */
   close(error: LeveretError): void {
-    this.#blockedSinceMs = null
-    const pending = this.#pending
-    this.#pending = []
-    this.#settle({ publishes: pending, count: 0, bytes: sumBytes(pending), body: null, receipt: null, error })
+    this.#failPending(error)
     for (const reader of [...this.#readers]) reader.fail(error)
     this.#readers.clear()
     this.removeAllListeners()
@@ -214,6 +208,13 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   /** Trim what passes with time. */
   tidy(nowMs: number): void {
     this.#window?.trim(nowMs)
+  }
+
+  #failPending(error: LeveretError): void {
+    this.#blockedSinceMs = null
+    const pending = this.#pending
+    this.#pending = []
+    this.#settle({ publishes: pending, count: 0, bytes: sumBytes(pending), body: null, receipt: null, error })
   }
 
   #haveRoom(): void {

@@ -32,7 +32,7 @@ export interface DispatchTarget extends PublishSink {
   /** A request with an id is under way at the broker, and will be answered by the sink. */
   publishing(token: number): void
   greeted(heartbeatMs: number | null): void
-  closeRequested(id: number): void
+  closeRequested(): void
 }
 
 export interface ServerIdentity {
@@ -72,7 +72,7 @@ export function dispatch(target: DispatchTarget, frame: ClientFrame): Promise<vo
     case 'describe':
       return describe(target, frame)
     case 'close':
-      target.closeRequested(frame.id)
+      target.closeRequested()
       return null
     case 'unknown':
       if (frame.field === 0) throw new ProtocolError('the frame has no body')

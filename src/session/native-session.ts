@@ -175,7 +175,7 @@ export class NativeSession implements Accepted, DispatchTarget {
     this.#heartbeatMs = heartbeatMs
   }
 
-  closeRequested(_id: number): void {
+  closeRequested(): void {
     this.#goodbye = { code: 'LVT_CLOSED', message: 'closed as requested' }
     this.#sayGoodbyeIfSettled()
   }
