@@ -14,6 +14,7 @@ import { systemError } from './faulty-errors.js'
 import { FaultyHandle } from './faulty-handle.js'
 import { Image, Inode } from './faulty-inode.js'
 import {
+  atOnce,
   type BeforeOp,
   type BeforeSync,
   type FaultOptions,
@@ -95,8 +96,7 @@ export class FaultyFileSystem implements FileSystem {
     const planned = this.#machine.begin('sync-directory', path)
     const directory = this.#tree.findDirectory(path, 'open')
     const mark = this.#tree.mark()
-    if (this.#machine.beforeSync !== null) await this.#machine.beforeSync(path)
-    await this.#machine.turns()
+    await this.#machine.syncTurns(path)
     this.#machine.assertAlive(epoch, 'fsync', path)
     if (planned !== null) throw planned
     this.#tree.sync(directory, mark)
@@ -182,7 +182,7 @@ export class FaultyFileSystem implements FileSystem {
 
   /** Syncs of files and directories wait for what it returns before they take effect. */
   beforeSync(callback: BeforeSync | null): void {
-    this.#machine.beforeSync = callback
+    this.#machine.beforeSync = callback ?? atOnce
   }
 
   plan(fault: PlannedFault): void {
@@ -281,7 +281,7 @@ export class FaultyFileSystem implements FileSystem {
     this.#plant(to, this.#tree.findFile(from, 'copyFile').cached)
   }
 
-  /** A durable file with this content, in the place of what is there; its directory must exist. */
+  /** A durable file with this content, in the place of what is there, in durable directories. */
   put(path: string, content: Uint8Array): void {
     const image = new Image()
     image.write(content, 0)
@@ -291,7 +291,7 @@ export class FaultyFileSystem implements FileSystem {
   #plant(path: string, content: Image): void {
     const inode = new Inode(path)
     inode.become(content)
-    this.#tree.plant(this.#tree.place(path, 'put'), inode)
+    this.#tree.plant(path, inode)
   }
 
   #create(path: string): Inode {

@@ -46,8 +46,7 @@ export class FaultyHandle implements RawFile {
     const sync = this.#inode.beginSync()
     const previous = this.#inode.lastSync
     const end = async (): Promise<void> => {
-      if (this.#machine.beforeSync !== null) await this.#machine.beforeSync(this.#inode.path)
-      await this.#machine.turns()
+      await this.#machine.syncTurns(this.#inode.path)
       await previous
       this.#machine.assertAlive(this.#epoch, 'sync', this.#inode.path)
       if (planned === null) return this.#inode.endSync(sync)

@@ -79,11 +79,14 @@ interface Flight {
 export type BeforeOp = (op: Op) => void
 export type BeforeSync = (path: string) => Promise<void>
 
+/** A device that is not slow. */
+export const atOnce: BeforeSync = () => Promise.resolve()
+
 export class FaultyMachine {
   readonly random: Random
   capacityBytes: number
   beforeOp: BeforeOp | null = null
-  beforeSync: BeforeSync | null = null
+  beforeSync: BeforeSync = atOnce
   /** Grows with every death of the process: what was opened in an earlier life is dead. */
   epoch = 0
   crash: Crash | null = null
@@ -157,6 +160,12 @@ export class FaultyMachine {
     if (!this.#isMeant(path)) return
     if (chance(this.random, this.#options.interrupted ?? 0)) throw systemError('EINTR', syscall, path)
     if (chance(this.random, this.#options.again ?? 0)) throw systemError('EAGAIN', syscall, path)
+  }
+
+  /** As `turns`, but a device may be slow. */
+  async syncTurns(path: string): Promise<void> {
+    await this.beforeSync(path)
+    await this.turns()
   }
 
   readLength(path: string, length: number): number {

@@ -94,12 +94,18 @@ export class Tree {
     this.#settle((place) => place.directory === directory, mark)
   }
 
-  /** Put an entry in place on the device and in the cache, as if it had always been there. */
-  plant(place: Place, node: Node): void {
-    const isIt = (other: Place) => other.directory === place.directory && other.name === place.name
-    this.#settle(isIt, this.mark())
-    place.directory.entries.set(place.name, node)
-    place.directory.durable.set(place.name, node)
+  /** Put a file in place, with its directories, on the device and in the cache, as if all had always been there. */
+  plant(path: string, file: Inode): void {
+    const names = namesOf(path)
+    const name = names.pop() as string
+    let directory = this.root
+    for (const parent of names) {
+      const node = directory.entries.get(parent) ?? new Directory()
+      if (node instanceof Inode) throw systemError('ENOTDIR', 'plant', path)
+      this.#plantEntry({ directory, name: parent }, node)
+      directory = node
+    }
+    this.#plantEntry({ directory, name }, file)
   }
 
   processDied(random: Random): void {
@@ -174,6 +180,14 @@ export class Tree {
   #change(edits: readonly Edit[]): void {
     apply(edits, 'entries')
     this.#changes.push({ sequence: ++this.#sequence, edits })
+  }
+
+  #plantEntry(place: Place, node: Node): void {
+    const { directory, name } = place
+    if (directory.durable.get(name) === node && directory.entries.get(name) === node) return
+    this.#settle((other) => other.directory === directory && other.name === name, this.mark())
+    directory.entries.set(name, node)
+    directory.durable.set(name, node)
   }
 
   #settle(isMeant: (place: Place) => boolean, mark: number): void {
