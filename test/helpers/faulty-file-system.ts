@@ -171,7 +171,6 @@ export class FaultyFileSystem implements FileSystem {
   kill(random: Random = this.#machine.random): void {
     this.#machine.die(random)
     this.#tree.processDied(random)
-    for (const inode of this.#open) inode.processDied(random)
     this.#open.clear()
   }
 
