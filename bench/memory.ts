@@ -5,6 +5,7 @@
 import type { Bench } from './harness/bench.js'
 import { openFiles, settledBytes } from './harness/process-memory.js'
 import { type Spread, spreadOrNull } from './harness/statistics.js'
+import { mib } from './harness/table.js'
 import type { CrowdApi } from './workers/crowd.js'
 
 /** Longer than V8 waits, once a process has nothing to do, before it gives memory back. */
@@ -108,8 +109,4 @@ async function churnOf(bench: Bench, connections: number): Promise<Churn> {
 
 function settled({ isQuick }: Bench, pid: number): Promise<number> {
   return isQuick ? settledBytes(pid, 1_000, 3_000) : settledBytes(pid, QUIET_MS, SETTLE_MS_MAX)
-}
-
-function mib(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
 }

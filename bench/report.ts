@@ -2,8 +2,10 @@
  * Results as a page for people: Markdown that also reads well on a terminal.
  */
 import type { ClientRow } from './client.js'
+import { durableSections } from './durable/sections.js'
 import type { Conditions } from './harness/conditions.js'
 import type { Spread } from './harness/statistics.js'
+import { invalid, mib, rangeOf, section, thousands, times } from './harness/table.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
 import { type Results, type Verdict, verdictsOf } from './targets.js'
@@ -19,6 +21,7 @@ export function pageOf(results: Results, conditions: Readonly<Record<string, Con
     results.client === undefined ? '' : section('Through the clients, 100 B', clientTable(results.client)),
     results.latency === undefined ? '' : section('Latency at 10,000 records/s, 100 B', latencyTable(results.latency)),
     results.memory === undefined || results.memory === null ? '' : section('Memory', memoryTable(results.memory)),
+    results.durable === undefined ? '' : durableSections(results.durable),
   ]
   return `${sections.filter((text) => text !== '').join('\n\n')}\n`
 }
@@ -27,7 +30,8 @@ function conditionLines(conditions: Readonly<Record<string, Conditions>>): strin
   return Object.entries(conditions)
     .map(([name, each]) => {
       const where = `${each.processors} x ${each.processor}, ${each.memoryGib} GiB, ${each.system}`
-      const what = `Node ${each.node}, nats-server ${each.nats ?? 'not installed'}`
+      const redis = each.redis === undefined ? '' : `, redis-server ${each.redis ?? 'not installed'}`
+      const what = `Node ${each.node}, nats-server ${each.nats ?? 'not installed'}${redis}`
       return `- **${name}**: ${each.at}, ${where}, ${what}, ${each.runs} run${each.runs === 1 ? '' : 's'} each`
     })
     .join('\n')
@@ -58,7 +62,7 @@ function throughputSections(rows: readonly ThroughputRow[]): string {
       times(row.perSecond?.median, nats),
       times(row.perSecond?.median, relay),
       thousands(row.serverNs?.median),
-      row.problems.length === 0 ? '' : `INVALID: ${row.problems.join('; ')}`,
+      invalid(row.problems),
     ])
     const head = ['', 'records/s', 'min-max', 'deliveries/s', '/ NATS', '/ relay', 'server ns/record', '']
     return section(`Throughput, ${title}`, [head, ...lines])
@@ -83,7 +87,7 @@ function clientTable(rows: readonly ClientRow[]): string[][] {
     thousands(perSecond?.median),
     rangeOf(perSecond, thousands),
     times(perSecond?.median, nats),
-    problems.length === 0 ? '' : `INVALID: ${problems.join('; ')}`,
+    invalid(problems),
   ])
   return [['', 'records/s', 'min-max', '/ NATS', ''], ...lines]
 }
@@ -99,14 +103,13 @@ function latencyTable(rows: readonly LatencyRow[]): string[][] {
     cell(p50Us),
     cell(p99Us),
     cell(p999Us),
-    problems.length === 0 ? '' : `INVALID: ${problems.join('; ')}`,
+    invalid(problems),
   ])
   return [['', 'records/s', 'p50 us', 'p99 us', 'p99.9 us', ''], ...lines]
 }
 
 function memoryTable(memory: MemoryReport): string[][] {
   const { churn } = memory
-  const mib = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`
   const kib = (bytes: number): string => `${(bytes / 1024).toFixed(2)} KiB`
   const line = (what: string, spread: Spread | null, show: (bytes: number) => string): string[] => [
     what,
@@ -125,27 +128,4 @@ function memoryTable(memory: MemoryReport): string[][] {
   }
   for (const problem of memory.problems) lines.push([`INVALID: ${problem}`, '', ''])
   return [['', 'median', 'min-max'], ...lines]
-}
-
-function section(title: string, table: readonly (readonly string[])[]): string {
-  const used = (table[0] ?? []).map((_, column) => table.some((row) => row[column] !== ''))
-  const rows = table.map((row) => row.filter((_, column) => used[column]))
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(3, ...rows.map((row) => (row[column] ?? '').length)))
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`
-  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
-  const [head = [], ...body] = rows
-  return [`## ${title}`, '', line(head), rule, ...body.map(line)].join('\n')
-}
-
-function thousands(value: number | undefined): string {
-  return value === undefined ? '-' : Math.round(value).toLocaleString('en')
-}
-
-function times(ours: number | undefined, theirs: number | undefined): string {
-  return ours === undefined || theirs === undefined ? '-' : `${(ours / theirs).toFixed(2)}x`
-}
-
-function rangeOf(spread: Spread | null, show: (value: number) => string): string {
-  return spread === null ? '-' : `${show(spread.min)}-${show(spread.max)}`
 }

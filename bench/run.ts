@@ -8,13 +8,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { benchClient } from './client.js'
+import { benchDurable } from './durable.js'
 import { Bench } from './harness/bench.js'
 import { type Conditions, conditionsNow } from './harness/conditions.js'
 import { selfTimes } from './harness/self-time.js'
 import { CACHE, WorkerCode } from './harness/worker.js'
 import { benchLatency } from './latency.js'
 import { benchMemory } from './memory.js'
-import { findNats } from './peers/nats.js'
+import { findJetStream, findNats } from './peers/nats.js'
+import { findRedis } from './peers/redis.js'
 import { pageOf } from './report.js'
 import type { Results } from './targets.js'
 import { benchThroughput } from './throughput.js'
@@ -26,6 +28,7 @@ const BENCHES = {
   client: benchClient,
   latency: benchLatency,
   memory: benchMemory,
+  durable: benchDurable,
 } as const
 
 type Name = keyof typeof BENCHES
@@ -35,6 +38,8 @@ interface Kept {
   readonly conditions: Conditions
   readonly results: unknown
 }
+
+type Peers = Pick<Bench, 'nats' | 'jetstream' | 'redis'>
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -54,14 +59,15 @@ async function main(): Promise<void> {
 
   const nats = findNats()
   using code = new WorkerCode()
-  using bench = new Bench({ code, nats, isQuick: values.quick, runs, profiles, filter: new RegExp(values.case) })
+  const peers = { nats, jetstream: findJetStream(), redis: findRedis() }
+  using bench = new Bench({ code, ...peers, isQuick: values.quick, runs, profiles, filter: new RegExp(values.case) })
   if (nats === null)
     bench.say('nats-server is not installed: its rows are left out (on Debian: apt-get install nats-server)')
 
   const done: Partial<Record<Name, Kept>> = {}
   for (const name of names) {
     bench.say(name)
-    const conditions = conditionsNow(nats?.version ?? null, runs)
+    const conditions = conditionsNow(versionsFor(name, peers), runs)
     done[name] = { conditions, results: await BENCHES[name](bench) }
   }
   if (!values.quick && profiles === null && values.case === '') keep(done)
@@ -69,6 +75,12 @@ async function main(): Promise<void> {
   if (profiles !== null) {
     for (const folder of readdirSync(profiles)) console.log(selfTimes(join(profiles, folder), 25).join('\n'))
   }
+}
+
+/** Of the peers that stand in the tables of a bench. */
+function versionsFor(name: Name, { nats, jetstream, redis }: Peers): Pick<Conditions, 'nats' | 'redis'> {
+  if (name !== 'durable') return { nats: nats?.version ?? null }
+  return { nats: jetstream?.version ?? null, redis: redis?.version ?? null }
 }
 
 /** Write what was measured, and the page anew from all that is kept. */

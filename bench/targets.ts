@@ -2,6 +2,8 @@
  * What the figures are held against. Each target names its figure, its bound, and how it is reached from the rows.
  */
 import type { ClientRow } from './client.js'
+import type { ContenderId } from './durable/contenders.js'
+import type { DurableReport } from './durable.js'
 import type { Contender } from './harness/rig.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
@@ -12,6 +14,7 @@ export interface Results {
   readonly latency?: readonly LatencyRow[]
   readonly client?: readonly ClientRow[]
   readonly memory?: MemoryReport | null
+  readonly durable?: DurableReport
 }
 
 export interface Verdict {
@@ -29,7 +32,7 @@ const MIB = 1024 * KIB
 /** What a churn may leave behind and still count as ended where it began: less than 1 KiB for ten connections. */
 const CHURN_BYTES_MAX = 8 * MIB
 
-export function verdictsOf({ throughput, latency, client, memory }: Results): Verdict[] {
+export function verdictsOf({ throughput, latency, client, memory, durable }: Results): Verdict[] {
   const verdicts: Verdict[] = []
   if (throughput !== undefined) verdicts.push(...throughputVerdicts(throughput))
   if (client !== undefined) {
@@ -38,6 +41,7 @@ export function verdictsOf({ throughput, latency, client, memory }: Results): Ve
   }
   if (latency !== undefined) verdicts.push(...latencyVerdicts(latency))
   if (memory !== undefined && memory !== null) verdicts.push(...memoryVerdicts(memory))
+  if (durable !== undefined) verdicts.push(...durableVerdicts(durable))
   return verdicts
 }
 
@@ -95,6 +99,74 @@ function memoryVerdicts(memory: MemoryReport): Verdict[] {
       'MiB',
     ),
     atMost('files left open by the churn', churn === null ? null : churn.filesAfter - churn.filesBefore, 0, ''),
+  ]
+}
+
+function durableVerdicts({ publish, stored, beside, ackLatency }: DurableReport): Verdict[] {
+  return [
+    ...durablePublishVerdicts(publish),
+    ...storedVerdicts(stored),
+    ...besideVerdicts(beside),
+    ...ackVerdicts(ackLatency),
+  ]
+}
+
+/** leveret's best batch, each frame synced before its answer, against the peers' own best: as many publishers each. */
+function durablePublishVerdicts(rows: DurableReport['publish']): Verdict[] {
+  const best = (contender: ContenderId, payloadBytes: number, publishers: number): number | null => {
+    const rates = rows
+      .filter((row) => row.contender === contender && row.payloadBytes === payloadBytes)
+      .filter((row) => row.publishers === publishers && row.problems.length === 0)
+      .flatMap(({ perSecond }) => perSecond?.median ?? [])
+    return rates.length === 0 ? null : Math.max(...rates)
+  }
+  const wanted: [payloadBytes: number, peer: ContenderId, name: string, bound: number][] = [
+    [100, 'jetstream-default', 'JetStream synced every 2 min', 5],
+    [100, 'redis-always', 'Redis always', 10],
+    [1024, 'jetstream-default', 'JetStream synced every 2 min', 1.5],
+    [1024, 'redis-always', 'Redis always', 5],
+  ]
+  return [1, 64].flatMap((publishers) =>
+    wanted.map(([payloadBytes, peer, name, bound]) =>
+      atLeast(
+        `publish ${payloadBytes} B, disk, batched, ${publishers} publisher${publishers === 1 ? '' : 's'} / ${name}`,
+        ratio(best('leveret-disk', payloadBytes, publishers), best(peer, payloadBytes, publishers)),
+        bound,
+      ),
+    ),
+  )
+}
+
+function storedVerdicts(rows: DurableReport['stored']): Verdict[] {
+  const of = (contender: ContenderId) => rows.find((row) => row.contender === contender && row.problems.length === 0)
+  const ours = of('leveret-disk')
+  const read = (contender: ContenderId): number | null => of(contender)?.readPerSecond?.median ?? null
+  const { idleBytes = null, readingBytesMax = null } = ours ?? {}
+  const growth = idleBytes === null || readingBytesMax === null ? null : (readingBytesMax - idleBytes) / MIB
+  return [
+    atLeast(
+      'read from the start, 100 B / JetStream push consumer',
+      ratio(read('leveret-disk'), read('jetstream-default')),
+      2.5,
+    ),
+    atMost('space on disk / bytes of the records', ours?.diskRatio ?? null, 1.25, 'x'),
+    atMost('resident memory above idle while all is read', growth, 64, 'MiB'),
+  ]
+}
+
+function besideVerdicts(beside: DurableReport['beside']): Verdict[] {
+  if (beside === null) return []
+  const figure = ratio(beside.beside?.median ?? null, beside.alone?.median ?? null)
+  return [atLeast('live 1 to 1 beside durable publishing / alone', figure, 0.8)]
+}
+
+function ackVerdicts(rows: DurableReport['ackLatency']): Verdict[] {
+  const of = (contender: ContenderId) => rows.find((row) => row.contender === contender)
+  const ours = of('leveret-disk')
+  const p50 = ratio(ours?.p50Us?.median ?? null, of('redis-always')?.p50Us?.median ?? null)
+  return [
+    atMost('disk ack latency p50 at 10,000/s / Redis always', p50, 1, 'x'),
+    atMost('disk ack latency p99 at 10,000/s', scaled(ours?.p99Us?.median, 1000), 5, 'ms'),
   ]
 }
 

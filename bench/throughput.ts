@@ -86,7 +86,7 @@ async function benchGroup(bench: Bench, group: readonly ThroughputCase[]): Promi
 
 async function measure(bench: Bench, each: ThroughputCase, label: string): Promise<Round> {
   await using rig = await Rig.open(bench, each, label.replaceAll(' ', '-'))
-  const { unitBytes } = leveretDialect.blast(each)
+  const { unitBytes } = leveretDialect.blast(each, 0)
   const first = Math.max(2, Math.ceil(FIRST_BYTES / (unitBytes * each.fanOut))) * each.batch
   const cold = await rig.round(first)
   const warm = await rig.round(recordsFor(WARM_UP_SECONDS, cold, each.batch))

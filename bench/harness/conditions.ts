@@ -10,11 +10,14 @@ export interface Conditions {
   readonly memoryGib: number
   readonly system: string
   readonly node: string
+  /** Versions of peers; null when one is not installed. */
   readonly nats: string | null
+  /** Only of a bench that has it in its tables. */
+  readonly redis?: string | null
   readonly runs: number
 }
 
-export function conditionsNow(nats: string | null, runs: number): Conditions {
+export function conditionsNow(peers: Pick<Conditions, 'nats' | 'redis'>, runs: number): Conditions {
   return {
     at: new Date().toISOString().slice(0, 16).replace('T', ' '),
     processor: cpus()[0]?.model.trim() ?? 'unknown',
@@ -22,7 +25,7 @@ export function conditionsNow(nats: string | null, runs: number): Conditions {
     memoryGib: Math.round(totalmem() / 1024 ** 3),
     system: `${type()} ${release()}`,
     node: process.version,
-    nats,
+    ...peers,
     runs,
   }
 }

@@ -1,12 +1,14 @@
 /**
- * The processes of one throughput case: a server (or none), one publisher, and its subscribers, up to four of them
+ * The processes of one case: a server (or none), one process that publishes, and the subscribers, up to four of them
  * in a process of their own each. The same arrangement for every contender.
  */
 import type { DialectName } from '../wire/dialects.js'
+import type { Workload } from '../wire/stream.js'
 import type { PublisherApi } from '../workers/raw-publisher.js'
 import type { SubscribersApi, SubscribersJob } from '../workers/raw-subscribers.js'
 import type { RelayApi } from '../workers/relay.js'
 import type { Bench } from './bench.js'
+import type { ChildServer } from './child-server.js'
 import { Disposables } from './disposables.js'
 import { processorSeconds } from './process-memory.js'
 import type { Worker } from './worker.js'
@@ -45,6 +47,17 @@ interface Place {
   readonly subscribers: number
 }
 
+export interface Sides {
+  readonly dialect: DialectName
+  readonly workload: Workload
+  readonly publishers: number
+  /** All publishers together keep no more than this on the way, where there are acknowledgements. */
+  readonly unansweredBytesMax: number
+  readonly fanOut: number
+}
+
+const UNANSWERED_BYTES_MAX = 16 * 1024 * 1024
+
 export class Rig implements AsyncDisposable {
   readonly #parts: Disposables
   readonly #publisher: Worker<PublisherApi>
@@ -68,31 +81,52 @@ export class Rig implements AsyncDisposable {
     const parts = new Disposables()
     try {
       const place = await placeOf(bench, each.contender, label, parts)
-      const publisher = parts.use(bench.code.start<PublisherApi>('raw-publisher'))
-      const processes = Math.min(each.fanOut, SUBSCRIBER_PROCESSES_MAX)
-      const subscribers = Array.from({ length: processes }, () =>
-        parts.use(bench.code.start<SubscribersApi>('raw-subscribers')),
-      )
-      const dialect = DIALECT_OF[each.contender]
-      const job = { dialect, workload: each, port: place?.subscribers ?? 0 }
-      const perProcess = each.fanOut / processes
-      if (place === null) {
-        const port = (await subscribers[0]?.call('listen', { ...job, subscribers: 1 })) ?? 0
-        await publisher.call('open', { ...job, port })
-      } else {
-        await publisher.call('open', { ...job, port: place.publisher })
-        const jobs: SubscribersJob = { ...job, subscribers: perProcess }
-        await Promise.all(subscribers.map((worker) => worker.call('open', jobs)))
-      }
-      return new Rig(parts, place?.pid ?? null, publisher, subscribers)
+      return await Rig.#between(bench, parts, place, {
+        dialect: DIALECT_OF[each.contender],
+        workload: each,
+        publishers: 1,
+        unansweredBytesMax: UNANSWERED_BYTES_MAX,
+        fanOut: each.fanOut,
+      })
     } catch (error) {
       await parts[Symbol.asyncDispose]()
       throw error
     }
   }
 
+  /** The two sides of a server that is there already, and that stays. */
+  static async beside(bench: Bench, { pid, port }: ChildServer, sides: Sides): Promise<Rig> {
+    const parts = new Disposables()
+    try {
+      return await Rig.#between(bench, parts, { pid, publisher: port, subscribers: port }, sides)
+    } catch (error) {
+      await parts[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  static async #between(bench: Bench, parts: Disposables, place: Place | null, sides: Sides): Promise<Rig> {
+    const { dialect, workload, publishers, unansweredBytesMax, fanOut } = sides
+    const publisher = parts.use(bench.code.start<PublisherApi>('raw-publisher'))
+    const processes = Math.min(fanOut, SUBSCRIBER_PROCESSES_MAX)
+    const subscribers = Array.from({ length: processes }, () =>
+      parts.use(bench.code.start<SubscribersApi>('raw-subscribers')),
+    )
+    const publisherJob = { dialect, workload, publishers, unansweredBytesMax }
+    const subscribersJob = { dialect, workload, port: place?.subscribers ?? 0 }
+    if (place === null) {
+      const port = (await subscribers[0]?.call('listen', { ...subscribersJob, subscribers: 1 })) ?? 0
+      await publisher.call('open', { ...publisherJob, port })
+    } else {
+      await publisher.call('open', { ...publisherJob, port: place.publisher })
+      const jobs: SubscribersJob = { ...subscribersJob, subscribers: fanOut / processes }
+      await Promise.all(subscribers.map((worker) => worker.call('open', jobs)))
+    }
+    return new Rig(parts, place?.pid ?? null, publisher, subscribers)
+  }
+
   /**
-   * Publish `records` records and wait until each subscriber has each of them and the publisher its
+   * Publish `records` records and wait until each subscriber has each of them and the publishers their
    * acknowledgements: the time runs from the first write to the last arrival.
    */
   async round(records: number): Promise<Round> {
@@ -106,6 +140,11 @@ export class Rig implements AsyncDisposable {
       perSecond: (records * 1e9) / (Math.max(endNs ?? 0, ...moments) - startNs),
       serverNs: used === null || usedBefore === null ? null : ((used - usedBefore) * 1e9) / records,
     }
+  }
+
+  /** Records of all rounds. */
+  get total(): number {
+    return this.#total
   }
 
   #serverSeconds(): number | null {

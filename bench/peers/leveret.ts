@@ -2,13 +2,16 @@
  * leveret as its users start it: `node bin/leveret.js serve`, on a free port, in an empty folder.
  */
 import { fileURLToPath } from 'node:url'
+import { ServerFrameDecoder } from '../../src/protocol/decode-server.js'
+import { FrameSplitter } from '../../src/protocol/frame-splitter.js'
 import { ChildServer } from '../harness/child-server.js'
 import { openRaw, Progress } from '../harness/raw-socket.js'
-import { leveretDialect } from '../wire/leveret-dialect.js'
+import { FRAME_BYTES_MAX, leveretDialect, TOPIC } from '../wire/leveret-dialect.js'
+import { describe } from '../wire/leveret-frames.js'
 
 const BIN = fileURLToPath(new URL('../../bin/leveret.js', import.meta.url))
 
-const CREATE_MS_MAX = 10_000
+const ANSWER_MS_MAX = 10_000
 
 export interface LeveretOptions {
   /** A folder of its own, where it may leave data. */
@@ -31,14 +34,38 @@ export function startLeveret({ cwd, profiles }: LeveretOptions): Promise<ChildSe
 export async function createLiveTopic(port: number): Promise<void> {
   const progress = new Progress()
   const answers = leveretDialect.answers()
-  const socket = await openRaw(port, leveretDialect.publisherGreeting(), progress, (chunk) => {
+  const socket = await openRaw(port, leveretDialect.publisherGreeting(0), progress, (chunk) => {
     answers.feed(chunk)
     progress.made()
   })
   await progress.until(
     () => answers.isReady,
-    CREATE_MS_MAX,
+    ANSWER_MS_MAX,
     () => 'the topic was not created',
   )
   socket.destroy()
+}
+
+/** How many records the topic of the durable benches has. */
+export async function keptRecords(port: number): Promise<number> {
+  const progress = new Progress()
+  const splitter = new FrameSplitter(FRAME_BYTES_MAX)
+  let records: number | null = null
+  const socket = await openRaw(port, describe(1, TOPIC), progress, (chunk) => {
+    splitter.push(chunk)
+    while (splitter.next()) {
+      const frame = new ServerFrameDecoder().decode(splitter.buffer, splitter.start, splitter.end)
+      if (frame.kind !== 'description') throw new Error(`leveret answered ${JSON.stringify(frame)}`)
+      const partitions = frame.topics.flatMap((topic) => topic.partitions)
+      records = partitions.reduce((total, { logStart, end }) => total + end - logStart, 0)
+    }
+    progress.made()
+  })
+  await progress.until(
+    () => records !== null,
+    ANSWER_MS_MAX,
+    () => 'the topic was not described',
+  )
+  socket.destroy()
+  return records ?? 0
 }

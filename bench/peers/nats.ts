@@ -2,20 +2,27 @@
  * Core NATS: `nats-server` with its own defaults, on a free port of the loopback.
  */
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { ChildServer } from '../harness/child-server.js'
+import { findProgram } from './find-program.js'
 
 export interface NatsServer {
   readonly file: string
   readonly version: string
 }
 
-/** Null when it is not installed. Debian puts servers into sbin, which the PATH of a plain user leaves out. */
+/** Null when it is not installed. */
 export function findNats(): NatsServer | null {
-  const folders = [process.env.PATH ?? '', '/usr/sbin', '/usr/local/sbin'].join(delimiter).split(delimiter)
-  const file = folders.map((folder) => join(folder, 'nats-server')).find(isExecutable)
-  if (file === undefined) return null
+  const file = findProgram('nats-server')
+  return file === null ? null : natsServer(file)
+}
+
+/** The one named by the variable NATS_SERVER, for a newer JetStream than the system has; else the system's. */
+export function findJetStream(): NatsServer | null {
+  const named = process.env.NATS_SERVER
+  return named === undefined || named === '' ? findNats() : natsServer(named)
+}
+
+function natsServer(file: string): NatsServer {
   const version = execFileSync(file, ['--version'], { encoding: 'utf8' }).replace('nats-server:', '').trim()
   return { file, version }
 }
@@ -27,13 +34,4 @@ export function startNats(server: NatsServer, cwd: string): Promise<ChildServer>
     cwd,
     listening: /Listening for client connections on 127\.0\.0\.1:(\d+)[\s\S]*Server is ready/,
   })
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false // missing or not executable: the same answer to the only question asked
-  }
 }

@@ -1,15 +1,26 @@
 /**
  * The dialects by name, as a job that travels between processes names them.
  */
-import { leveretDialect } from './leveret-dialect.js'
+import { jetstreamDialect } from './jetstream-dialect.js'
+import { keptDialect, leveretDialect } from './leveret-dialect.js'
 import { natsDialect } from './nats-dialect.js'
 import { plainDialect } from './plain-dialect.js'
+import { redisDialect } from './redis-dialect.js'
 import type { Dialect } from './stream.js'
 
-export type DialectName = 'leveret' | 'nats' | 'plain'
+/** A topic beside the one that is looked at. */
+const OTHER_TOPIC = 'beside'
 
-export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
+export const DIALECTS = {
   leveret: leveretDialect,
   nats: natsDialect,
   plain: plainDialect,
-}
+  'leveret-memory': keptDialect('memory'),
+  'leveret-os': keptDialect('os'),
+  'leveret-disk': keptDialect('disk'),
+  'leveret-disk-beside': keptDialect('disk', OTHER_TOPIC),
+  jetstream: jetstreamDialect,
+  redis: redisDialect,
+} as const satisfies Record<string, Dialect>
+
+export type DialectName = keyof typeof DIALECTS

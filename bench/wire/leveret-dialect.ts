@@ -2,13 +2,16 @@
  * leveret seen from a raw socket: publishes with an id each, so that each is acknowledged, and deliveries counted
  * from their headers: the offsets of a subscription must follow one another without a gap.
  */
+import type { Durability } from '../../src/model/topic.js'
 import { FrameSplitter } from '../../src/protocol/frame-splitter.js'
+import { durabilityToWire } from '../../src/protocol/topic-settings.js'
 import {
   commit,
   complaint,
   createTopic,
   DONE,
   headOf,
+  KEPT_TOPIC,
   LIVE_TOPIC,
   publish,
   runOf,
@@ -44,8 +47,20 @@ export const leveretDialect: Dialect = {
   subscriberGreeting: () => subscribe(1, 1, TOPIC, WINDOW),
   blast: ({ payloadBytes, batch }) =>
     repeat(publish(PUBLISH_ID, TOPIC, runOf(payloadOf(payloadBytes), batch)), batch, BLAST_BYTES),
-  answers: () => new LeveretAnswers(),
+  answers: () => new LeveretAnswers(null),
   records: (workload) => new LeveretRecords(workload),
+}
+
+/** A topic that keeps everything, and publishes that wait for a durability. An answer that states less fails the run. */
+export function keptDialect(durability: Durability, topic = TOPIC): Dialect {
+  return {
+    publisherGreeting: () => createTopic(1, topic, KEPT_TOPIC),
+    subscriberGreeting: () => Buffer.concat([createTopic(1, topic, KEPT_TOPIC), subscribe(2, 1, topic, WINDOW)]),
+    blast: ({ payloadBytes, batch }) =>
+      repeat(publish(PUBLISH_ID, topic, runOf(payloadOf(payloadBytes), batch), durability), batch, BLAST_BYTES),
+    answers: () => new LeveretAnswers(durability),
+    records: (workload) => new LeveretRecords(workload),
+  }
 }
 
 /** What stands in a Delivery before its records. One object reads them all. */
@@ -77,6 +92,12 @@ export class DeliveryHeader {
 class LeveretAnswers implements AnswerReader {
   isReady = false
   answered = 0
+  readonly #durabilityMin: number
+
+  constructor(durability: Durability | null) {
+    this.#durabilityMin = durabilityToWire(durability)
+  }
+
   readonly #splitter = new FrameSplitter(FRAME_BYTES_MAX)
 
   feed(chunk: Buffer): void {
@@ -84,8 +105,11 @@ class LeveretAnswers implements AnswerReader {
     splitter.push(chunk)
     while (splitter.next()) {
       const { buffer, start, end } = splitter
-      if (buffer[start] === ID_TAG && buffer[start + 3] === PUBLISHED_TAG) this.answered++
-      else if (headOf(buffer, start, end).field === DONE) this.isReady = true
+      if (buffer[start] === ID_TAG && buffer[start + 3] === PUBLISHED_TAG) {
+        // The durability is the last field of the receipt, in two bytes.
+        if ((buffer[end - 1] as number) < this.#durabilityMin) throw new Error(complaint(buffer, start, end))
+        this.answered++
+      } else if (headOf(buffer, start, end).field === DONE) this.isReady = true
       else throw new Error(complaint(buffer, start, end))
     }
   }

@@ -2,10 +2,10 @@
  * The frames that a bench sends to leveret, encoded field by field from proto/leveret.proto with the project's
  * protobuf writer, and the few things that it must see in an answer.
  */
-import { DEFAULT_TOPIC_SETTINGS, type TopicSettings } from '../../src/model/topic.js'
+import { DEFAULT_TOPIC_SETTINGS, type Durability, KEEP_FOREVER, type TopicSettings } from '../../src/model/topic.js'
 import { ServerFrameDecoder } from '../../src/protocol/decode-server.js'
 import { encodeRun } from '../../src/protocol/records.js'
-import { encodeSettings } from '../../src/protocol/topic-settings.js'
+import { durabilityToWire, encodeSettings } from '../../src/protocol/topic-settings.js'
 import { putVarint, varintBytes, WireReader, WireWriter } from '../../src/protocol/wire.js'
 
 const HELLO = 2
@@ -13,6 +13,7 @@ const CREATE_TOPIC = 3
 const SUBSCRIBE = 4
 const PUBLISH = 6
 const COMMIT = 7
+const DESCRIBE = 10
 
 export const WELCOME = 2
 export const DONE = 3
@@ -20,6 +21,9 @@ export const PUBLISHED = 4
 
 /** The topic of the live benches: keeps nothing, loses nothing (publishers wait for a slow subscriber). */
 export const LIVE_TOPIC: TopicSettings = { ...DEFAULT_TOPIC_SETTINGS, durability: 'memory', slowConsumer: 'block' }
+
+/** The topic of the durable benches: keeps everything. */
+export const KEPT_TOPIC: TopicSettings = { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER }
 
 function frame(id: number, field: number, write: (writer: WireWriter) => void): Buffer {
   const body = new WireWriter()
@@ -62,11 +66,17 @@ export function commit(subscription: number, offset: number): Buffer {
   })
 }
 
-export function publish(id: number, topic: string, run: Buffer): Buffer {
+/** Asks for the topic's own durability unless it names one. */
+export function publish(id: number, topic: string, run: Buffer, durability: Durability | null = null): Buffer {
   return frame(id, PUBLISH, (writer) => {
     writer.string(1, topic)
+    writer.uint(3, durabilityToWire(durability))
     writer.raw(run)
   })
+}
+
+export function describe(id: number, topic: string): Buffer {
+  return frame(id, DESCRIBE, (writer) => writer.string(1, topic))
 }
 
 /** A run of `count` equal records without keys. */

@@ -13,7 +13,7 @@ import {
 } from './stream.js'
 
 export const SUBJECT = 'bench'
-const CONNECT = 'CONNECT {"verbose":false,"pedantic":false,"lang":"bench","version":"1","protocol":1}\r\n'
+export const CONNECT = 'CONNECT {"verbose":false,"pedantic":false,"lang":"bench","version":"1","protocol":1}\r\n'
 const PONG = 'PONG\r\n'
 
 export const natsDialect: Dialect = {

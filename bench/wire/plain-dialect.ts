@@ -7,7 +7,7 @@ import type { AnswerReader, Dialect, RecordReader, Workload } from './stream.js'
 export const plainDialect: Dialect = {
   publisherGreeting: () => Buffer.alloc(0),
   subscriberGreeting: () => Buffer.alloc(0),
-  blast: (workload) => leveretDialect.blast(workload),
+  blast: (workload) => leveretDialect.blast(workload, 0),
   answers: () => NO_ANSWERS,
   records: (workload) => new PlainRecords(workload),
 }
@@ -21,7 +21,7 @@ class PlainRecords implements RecordReader {
   #bytes = 0
 
   constructor(workload: Workload) {
-    const { unitBytes, unitRecords } = leveretDialect.blast(workload)
+    const { unitBytes, unitRecords } = leveretDialect.blast(workload, 0)
     this.#unitBytes = unitBytes
     this.#unitRecords = unitRecords
   }

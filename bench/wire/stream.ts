@@ -34,9 +34,10 @@ export interface Workload {
 }
 
 export interface Dialect {
-  publisherGreeting(): Buffer
+  /** Publishers are numbered from 0: a peer may need to tell their answers apart. */
+  publisherGreeting(publisher: number): Buffer
   subscriberGreeting(): Buffer
-  blast(workload: Workload): Blast
+  blast(workload: Workload, publisher: number): Blast
   answers(): AnswerReader
   records(workload: Workload): RecordReader
 }

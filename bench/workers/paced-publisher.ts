@@ -26,7 +26,7 @@ const api = {
   async run(job: PacedJob): Promise<number> {
     const progress = new Progress()
     const answers = DIALECTS[job.peer].answers()
-    const socket = await openRaw(job.port, DIALECTS[job.peer].publisherGreeting(), progress, (chunk) => {
+    const socket = await openRaw(job.port, DIALECTS[job.peer].publisherGreeting(0), progress, (chunk) => {
       answers.feed(chunk)
       progress.made()
     })

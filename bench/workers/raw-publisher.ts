@@ -1,21 +1,22 @@
 /**
- * Publishes pre-encoded blasts through one raw socket as fast as the peer takes them, and counts the answers.
+ * Publishes pre-encoded blasts through one or more raw sockets as fast as the peer takes them, and counts the answers.
  */
 import type { Socket } from 'node:net'
 import { offer } from '../harness/calls.js'
 import { openRaw, Progress } from '../harness/raw-socket.js'
 import { nowNs } from '../harness/time.js'
 import { DIALECTS, type DialectName } from '../wire/dialects.js'
-import type { AnswerReader, Blast, Workload } from '../wire/stream.js'
+import type { AnswerReader, Blast, Dialect, Workload } from '../wire/stream.js'
 
-const ANSWER_MS_MAX = 30_000
-/** A publisher that wants acknowledgements keeps no more than this on their way. */
-const UNANSWERED_BYTES_MAX = 16 * 1024 * 1024
+const ANSWER_MS_MAX = 60_000
 
 export interface PublisherJob {
   readonly port: number
   readonly dialect: DialectName
   readonly workload: Workload
+  readonly publishers: number
+  /** All publishers together keep no more than this on the way, where there are acknowledgements. */
+  readonly unansweredBytesMax: number
 }
 
 export interface Blasted {
@@ -26,45 +27,48 @@ export interface Blasted {
 
 interface Publisher {
   readonly socket: Socket
+  readonly progress: Progress
   readonly answers: AnswerReader
   readonly blast: Blast
 }
 
-const progress = new Progress()
-let publisher: Publisher | null = null
+const publishers: Publisher[] = []
+let unansweredUnitsMax = 0
+/** Units that are handed to a socket at once: small enough that the answers of one are read beside the next. */
+let chunkUnits = 0
 
 const api = {
   async open(job: PublisherJob): Promise<void> {
-    const dialect = DIALECTS[job.dialect]
-    const answers = dialect.answers()
-    const socket = await openRaw(job.port, dialect.publisherGreeting(), progress, (chunk) => {
-      answers.feed(chunk)
-      progress.made()
-    })
-    publisher = { socket, answers, blast: dialect.blast(job.workload) }
-    await progress.until(
-      () => answers.isReady,
-      ANSWER_MS_MAX,
-      () => 'the greeting was not answered',
-    )
+    const dialect: Dialect = DIALECTS[job.dialect]
+    const { units, unitBytes } = dialect.blast(job.workload, 0)
+    unansweredUnitsMax = Math.max(1, Math.floor(job.unansweredBytesMax / job.publishers / unitBytes))
+    chunkUnits = Math.min(units, Math.ceil(unansweredUnitsMax / 4))
+    for (let index = 0; index < job.publishers; index++) {
+      const answers = dialect.answers()
+      const progress = new Progress()
+      const socket = await openRaw(job.port, dialect.publisherGreeting(index), progress, (chunk) => {
+        answers.feed(chunk)
+        progress.made()
+      })
+      publishers.push({ socket, progress, answers, blast: dialect.blast(job.workload, index) })
+      await progress.until(
+        () => answers.isReady,
+        ANSWER_MS_MAX,
+        () => 'the greeting was not answered',
+      )
+    }
   },
 
-  /** Publish `records` records, a multiple of the batch, and wait for their answers. */
+  /** Publish `records` records, a multiple of the batch, shared out among the publishers, and wait for their answers. */
   async blast(records: number): Promise<Blasted> {
-    if (publisher === null) throw new Error('not open')
-    const { socket, answers, blast } = publisher
-    const units = records / blast.unitRecords
-    const due = answers.answered === null ? null : answers.answered + units
+    const [one] = publishers
+    if (one === undefined) throw new Error('not open')
+    const units = records / one.blast.unitRecords
+    const share = Math.floor(units / publishers.length)
+    const first = units - share * (publishers.length - 1)
     const startNs = nowNs()
-    for (let left = units; left > 0; left -= blast.units) {
-      const bytes = left >= blast.units ? blast.bytes : blast.bytes.subarray(0, left * blast.unitBytes)
-      if (!socket.write(bytes)) await drained(socket)
-      progress.throwIfFailed()
-      if (due !== null) await answered(answers, due - left - UNANSWERED_BYTES_MAX / blast.unitBytes)
-    }
-    if (due === null) return { startNs, endNs: null }
-    await answered(answers, due)
-    return { startNs, endNs: nowNs() }
+    const ends = await Promise.all(publishers.map((each, index) => send(each, index === 0 ? first : share)))
+    return { startNs, endNs: ends.includes(null) ? null : Math.max(...ends.map(Number)) }
   },
 }
 
@@ -72,7 +76,22 @@ export type PublisherApi = typeof api
 
 offer(api)
 
-async function answered(answers: AnswerReader, least: number): Promise<void> {
+/** Answers with the moment of the last answer; null for a peer that gives none. */
+async function send({ socket, progress, answers, blast }: Publisher, units: number): Promise<number | null> {
+  const due = answers.answered === null ? null : answers.answered + units
+  for (let left = units; left > 0; left -= chunkUnits) {
+    const bytes = blast.bytes.subarray(0, Math.min(left, chunkUnits) * blast.unitBytes)
+    if (!socket.write(bytes)) await drained(socket)
+    progress.throwIfFailed()
+    if (due !== null) await answered(progress, answers, due - left + 2 * chunkUnits - unansweredUnitsMax)
+  }
+  if (due === null) return null
+  await answered(progress, answers, due)
+  if (answers.answered !== due) throw new Error(`${answers.answered} answers to ${due} publishes`)
+  return nowNs()
+}
+
+async function answered(progress: Progress, answers: AnswerReader, least: number): Promise<void> {
   if ((answers.answered ?? 0) >= least) return
   await progress.until(
     () => (answers.answered ?? 0) >= least,

@@ -7,9 +7,9 @@ import { listenOn } from '../harness/listen.js'
 import { openRaw, Progress } from '../harness/raw-socket.js'
 import { nowNs } from '../harness/time.js'
 import { DIALECTS, type DialectName } from '../wire/dialects.js'
-import type { RecordReader, Workload } from '../wire/stream.js'
+import type { Dialect, RecordReader, Workload } from '../wire/stream.js'
 
-const ARRIVAL_MS_MAX = 30_000
+const ARRIVAL_MS_MAX = 60_000
 
 export interface SubscribersJob {
   readonly port: number
@@ -29,8 +29,10 @@ const subscribers: Subscriber[] = []
 let due = 0
 
 const api = {
-  async open(job: SubscribersJob): Promise<void> {
-    const dialect = DIALECTS[job.dialect]
+  /** Answers with the moment before the first of them subscribed. */
+  async open(job: SubscribersJob): Promise<number> {
+    const dialect: Dialect = DIALECTS[job.dialect]
+    const startNs = nowNs()
     for (let index = 0; index < job.subscribers; index++) {
       const subscriber = subscriberOf(job)
       await openRaw(job.port, dialect.subscriberGreeting(), progress, (chunk, socket) =>
@@ -42,6 +44,7 @@ const api = {
       ARRIVAL_MS_MAX,
       () => 'not all subscribed',
     )
+    return startNs
   },
 
   /** For the bare loopback: no server in between, the publisher connects here. Answers with the port. */

@@ -1,0 +1,33 @@
+/**
+ * What it costs that records survive: leveret beside JetStream with its file store and Redis Streams with an
+ * append-only file, each figure with the durability that its acknowledgements state.
+ */
+import { type AckLatencyRow, benchAckLatency } from './durable/ack-latency.js'
+import { missingOf } from './durable/contenders.js'
+import { benchPublish, type PublishRow } from './durable/publish.js'
+import { benchStored, type StoredRow } from './durable/stored.js'
+import { type BesideRow, benchBeside, benchTail, type TailRow } from './durable/tail.js'
+import type { Bench } from './harness/bench.js'
+
+export interface DurableReport {
+  readonly publish: readonly PublishRow[]
+  readonly stored: readonly StoredRow[]
+  readonly tail: readonly TailRow[]
+  readonly beside: BesideRow | null
+  readonly ackLatency: readonly AckLatencyRow[]
+  /** Peers that were left out, and why. */
+  readonly missing: readonly string[]
+}
+
+export async function benchDurable(bench: Bench): Promise<DurableReport> {
+  const missing = missingOf(bench)
+  for (const sentence of missing) bench.say(`  ${sentence}`)
+  return {
+    publish: await benchPublish(bench),
+    stored: await benchStored(bench),
+    tail: await benchTail(bench),
+    beside: await benchBeside(bench),
+    ackLatency: await benchAckLatency(bench),
+    missing,
+  }
+}

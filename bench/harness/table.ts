@@ -1,0 +1,36 @@
+/**
+ * Tables in Markdown that also read well on a terminal, and figures as people read them.
+ */
+import type { Spread } from './statistics.js'
+
+/** A column that is empty in every row is left out. */
+export function section(title: string, table: readonly (readonly string[])[]): string {
+  const used = (table[0] ?? []).map((_, column) => table.some((row) => row[column] !== ''))
+  const rows = table.map((row) => row.filter((_, column) => used[column]))
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(3, ...rows.map((row) => (row[column] ?? '').length)))
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`
+  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
+  const [head = [], ...body] = rows
+  return [`## ${title}`, '', line(head), rule, ...body.map(line)].join('\n')
+}
+
+export function thousands(value: number | undefined): string {
+  return value === undefined ? '-' : Math.round(value).toLocaleString('en')
+}
+
+export function times(ours: number | undefined, theirs: number | undefined): string {
+  return ours === undefined || theirs === undefined ? '-' : `${(ours / theirs).toFixed(2)}x`
+}
+
+export function rangeOf(spread: Spread | null, show: (value: number) => string): string {
+  return spread === null ? '-' : `${show(spread.min)}-${show(spread.max)}`
+}
+
+export function mib(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
+}
+
+export function invalid(problems: readonly string[]): string {
+  return problems.length === 0 ? '' : `INVALID: ${problems.join('; ')}`
+}
