@@ -3,9 +3,9 @@
  */
 import { createRequire } from 'node:module'
 import { Broker } from './broker/broker.js'
-import { type Clock, systemClock } from './common/clock.js'
+import { systemClock } from './common/clock.js'
 import { ConfigError } from './common/errors.js'
-import { type Random, systemRandom } from './common/random.js'
+import { systemRandom } from './common/random.js'
 import { type Service, type StopOptions, startAll, stopAll } from './common/service.js'
 import { isLoopback } from './config/load.js'
 import type { Config } from './config/schema.js'
@@ -14,16 +14,13 @@ import { DEFAULT_TOPIC_SETTINGS } from './model/topic.js'
 import { runBytesMax } from './protocol/frames.js'
 import { NativeSession, type SessionContext } from './session/native-session.js'
 import { sessionCounters } from './session/session-counters.js'
-import { createEngine } from './storage/open-engine.js'
+import { createEngine, type EngineSeams } from './storage/open-engine.js'
 import { TcpListener } from './transport/tcp-listener.js'
 
 const { version } = createRequire(import.meta.url)('leveret/package.json') as { version: string }
 
-/** Where time and chance come from; the system's unless a test says otherwise. */
-export interface Seams {
-  readonly clock?: Clock
-  readonly random?: Random
-}
+/** Where time, chance and files come from; the system's unless a test says otherwise. */
+export type Seams = Partial<EngineSeams>
 
 /** An open listener. */
 export interface ListenerInfo {
@@ -40,7 +37,7 @@ export class App implements Service {
   #stopping: Promise<void> | null = null
 
   /** Throws ConfigError and UnsupportedError; opens nothing. */
-  constructor(config: Config, { clock = systemClock, random = systemRandom }: Seams = {}) {
+  constructor(config: Config, { clock = systemClock, random = systemRandom, ...others }: Seams = {}) {
     if (!isLoopback(config.host) && !config.insecure) {
       throw new ConfigError([`host ${config.host} is reachable from outside and nothing authenticates: needs insecure`])
     }
@@ -51,12 +48,21 @@ export class App implements Service {
       retention: config.defaultRetention,
       compactionWindowMs: config.defaultCompactionWindowMs,
     }
-    this.broker = new Broker(createEngine(config, clock), clock, { ...config, topicDefaults }, metrics)
+    const engine = createEngine(config, { clock, random, ...others })
+    this.broker = new Broker(engine, clock, { ...config, topicDefaults }, metrics)
+    const processId = random.id(8)
     const context: SessionContext = {
       broker: this.broker,
       clock,
       limits: { ...config, deliveryBytesMax: Math.min(config.deliveryBytesMax, runBytesMax(config.maxFrameBytes)) },
-      identity: { server: `leveret/${version}`, nodeId: random.id(8), maxFrameBytes: config.maxFrameBytes },
+      identity: {
+        server: `leveret/${version}`,
+        // Clients take another node for a loss of records: it is another one if the records are.
+        get nodeId() {
+          return engine.identity ?? processId
+        },
+        maxFrameBytes: config.maxFrameBytes,
+      },
       counters: sessionCounters(metrics),
       coarseNowMs: () => this.#listener.coarseNowMs(),
     }

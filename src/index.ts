@@ -37,11 +37,14 @@ export interface EmbeddedBroker extends AsyncDisposable {
 }
 
 /**
- * Start a broker in this process. Resolves when it listens.
- * Throws ConfigError for settings out of range, LeveretError LVT_ADDRESS_IN_USE for a taken port.
+ * Start a broker in this process. Resolves when it listens. With `data` it keeps its records in that folder; without, and
+ * without `store`, it keeps them in memory.
+ * Throws ConfigError for settings out of range, LeveretError LVT_ADDRESS_IN_USE for a taken port, LVT_DATA_IN_USE for a
+ * folder that another broker holds, LVT_DATA_DAMAGED and LVT_KEY_MISSING for one that cannot be opened.
  */
 export async function createBroker({ clock, random, ...overrides }: BrokerOptions = {}): Promise<EmbeddedBroker> {
-  const config = configWith({ port: 0, ...overrides })
+  const store = overrides.data === undefined ? 'memory' : 'log'
+  const config = configWith({ port: 0, store, ...overrides })
   const app = new App(config, { ...(clock && { clock }), ...(random && { random }) })
   await app.start()
   const { listeners } = app

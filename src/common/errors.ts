@@ -52,6 +52,9 @@ export const ERROR_CATALOG = {
   LVT_CODEC: answer('a value could not be encoded to, or decoded from, a payload'),
   LVT_TIMEOUT: answer('no answer came in time', true),
   LVT_CONFIG_INVALID: stop('the configuration has mistakes'),
+  LVT_DATA_IN_USE: stop('another process holds the data directory'),
+  LVT_DATA_DAMAGED: stop('the data directory cannot be opened without risking records'),
+  LVT_KEY_MISSING: stop('the data directory needs an encryption key that was not given'),
   LVT_ADDRESS_IN_USE: stop('a listener could not be opened because its address is taken'),
   LVT_INVARIANT: stop('an internal invariant does not hold'),
 } as const satisfies Record<string, ErrorKind>
@@ -179,6 +182,13 @@ export class UnavailableError extends LeveretError {
   }
 }
 
+/** The partition takes no more records: its disk failed. */
+export class ReadOnlyError extends LeveretError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super('LVT_READ_ONLY', message, details)
+  }
+}
+
 /** The client or server end is closed, or is closing; nothing more can be asked of it. */
 export class ClosedError extends LeveretError {
   constructor(message: string, code: 'LVT_CLOSED' | 'LVT_SHUTTING_DOWN' = 'LVT_CLOSED', details: ErrorDetails = {}) {
@@ -210,8 +220,8 @@ export class CodecError extends LeveretError {
 export class ConfigError extends LeveretError {
   readonly mistakes: readonly string[]
 
-  constructor(mistakes: readonly string[]) {
-    super('LVT_CONFIG_INVALID', mistakes.join('\n'))
+  constructor(mistakes: readonly string[], details: ErrorDetails = {}) {
+    super('LVT_CONFIG_INVALID', mistakes.join('\n'), details)
     this.mistakes = mistakes
   }
 }
@@ -237,6 +247,7 @@ const CLASS_BY_CODE: Partial<Record<ErrorCode, new (message: string, details?: E
   LVT_RECORD_TOO_LARGE: RecordTooLargeError,
   LVT_OVERLOADED: OverloadedError,
   LVT_UNAVAILABLE: UnavailableError,
+  LVT_READ_ONLY: ReadOnlyError,
   LVT_DISCONNECTED: DisconnectedError,
   LVT_ABORTED: AbortedError,
 }

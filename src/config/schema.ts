@@ -74,16 +74,56 @@ const SETTINGS_TABLE = {
   },
   store: {
     type: 'choice',
-    default: 'memory',
-    choices: ['memory'],
-    later: ['log', 'postgres', 'nats', 'kafka'],
-    doc: 'Where records are kept. `memory` keeps them until the process ends.',
+    default: 'log',
+    choices: ['log', 'memory'],
+    later: ['postgres', 'nats', 'kafka'],
+    doc: 'Where records are kept. `log` writes them to the folder `data`, `memory` keeps them until the process ends.',
   },
   data: {
     type: 'text',
     default: './leveret-data',
-    doc: 'Folder of a store that writes files; `memory` leaves it alone.',
+    doc: 'Folder of a store that writes files, made if it is missing; `memory` leaves it alone.',
   },
+  segmentBytes: {
+    type: 'bytes',
+    default: 64 * MIB,
+    min: 64 * KIB,
+    max: 2048 * MIB,
+    doc: 'Size of a file of the log. Retention and log compaction work on whole files.',
+    atLimit: 'The next records go into a new file.',
+  },
+  syncIntervalMs: {
+    type: 'duration',
+    default: SECOND_MS,
+    min: 1,
+    max: HOUR_MS,
+    doc: 'What was acknowledged at level `os` or `memory` is synced to the disk after this time at the latest.',
+  },
+  openFilesMax: {
+    type: 'count',
+    default: 512,
+    min: 16,
+    max: 1_000_000,
+    doc: 'Files of the log that are open at once.',
+    atLimit: 'The file that nobody used for longest is closed, and opened again when it is needed.',
+  },
+  unwrittenBytesMax: {
+    type: 'bytes',
+    default: 16 * MIB,
+    min: KIB,
+    max: 1024 * MIB,
+    doc: 'Bytes of one partition that are acknowledged at level `memory` and not written yet.',
+    atLimit: 'Further such publishes are acknowledged when they are written.',
+  },
+  encryptionKeys: {
+    type: 'text',
+    default: '',
+    doc:
+      'Keys for encryption at rest, separated by commas: 32 bytes each in base64 or hexadecimal, with `aes-256-gcm:` ' +
+      '(default) or `chacha20-poly1305:` before it. The first one encrypts, all decrypt. Better in the environment or in ' +
+      '`encryptionKeyFile` than on a command line.',
+  },
+  encryptionKeyFile: { type: 'text', default: '', doc: 'File with such keys, one a line.' },
   insecure: {
     type: 'switch',
     default: false,

@@ -21,6 +21,10 @@ export function weaker(a: Durability, b: Durability): Durability {
   return DURABILITIES.indexOf(a) <= DURABILITIES.indexOf(b) ? a : b
 }
 
+export function stronger(a: Durability, b: Durability): Durability {
+  return weaker(a, b) === a ? b : a
+}
+
 export const SLOW_CONSUMER_POLICIES = ['lag', 'block', 'disconnect'] as const
 export type SlowConsumerPolicy = (typeof SLOW_CONSUMER_POLICIES)[number]
 

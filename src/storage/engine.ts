@@ -30,6 +30,18 @@ export interface PartitionInfo {
   readonly bytes: number
 }
 
+/** Trouble with what is stored. */
+export interface EngineProblem {
+  readonly kind: 'torn' | 'corrupt' | 'read-only' | 'full' | 'repaired'
+  /** Empty for trouble with the store as a whole. */
+  readonly topic: string
+  readonly partition: number
+  /** First offset concerned, and one beyond the last where that is known. */
+  readonly from: number
+  readonly to: number | null
+  readonly message: string
+}
+
 export interface TopicInfo {
   readonly name: string
   readonly settings: TopicSettings
@@ -55,7 +67,8 @@ export interface Receipt {
 
 /** What a cursor brings: whole batches in offset order, or the news that offsets are gone. */
 export type Chunk =
-  | { readonly kind: 'batches'; readonly batches: readonly StoredBatch[] }
+  /** Offsets that are missing before a batch, or before `next`, were superseded by newer records of their keys. */
+  | { readonly kind: 'batches'; readonly batches: readonly StoredBatch[]; readonly next: Offset }
   | { readonly kind: 'lost'; readonly loss: Loss }
 
 export interface Cursor {
@@ -70,6 +83,8 @@ export interface Cursor {
 export interface Engine {
   readonly name: string
   readonly can: ReadonlySet<Capability>
+  /** Stays the same as long as the records do, also over restarts; null when they end with the process. */
+  readonly identity: string | null
   open(): Promise<void>
   close(options: StopOptions): Promise<void>
   /** Create the topic, or return it as it is; the caller compares the settings. */
@@ -77,7 +92,11 @@ export interface Engine {
   topic(topic: string): Promise<TopicInfo | null>
   /** Names in no particular order. */
   topics(): Promise<string[]>
+  /** The caller has checked the settings; partitions may only grow. */
+  changeTopic(topic: string, settings: TopicSettings): Promise<void>
   dropTopic(topic: string): Promise<void>
+  /** Trouble with what is stored, for operators; a bounded number. */
+  problems(): readonly EngineProblem[]
   partition(topic: string, partition: number): Promise<PartitionInfo>
   /** Resolves at the durability asked for; calls for one partition take effect in the order they were made. */
   publish(topic: string, partition: number, batch: Batch, how: PublishHow): Promise<Receipt>

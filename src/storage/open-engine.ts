@@ -1,21 +1,65 @@
 /**
  * Configuration to engine: the only file that names engines and stores.
  */
+import { readFileSync } from 'node:fs'
 import type { Clock } from '../common/clock.js'
-import { UnsupportedError } from '../common/errors.js'
+import { ConfigError, UnsupportedError } from '../common/errors.js'
+import type { Random } from '../common/random.js'
 import type { Engine } from './engine.js'
 import { LocalEngine } from './local/local-engine.js'
+import { type FileSystem, nodeFileSystem } from './log/file-system.js'
+import { Keyring } from './log/keyring.js'
+import { LogStore } from './log/log-store.js'
 import { MemoryStore } from './memory/memory-store.js'
+import type { Store } from './store.js'
 
 export interface EngineConfig {
   readonly store: string
   readonly producersMax: number
+  readonly data: string
+  readonly segmentBytes: number
+  readonly syncIntervalMs: number
+  readonly openFilesMax: number
+  readonly unwrittenBytesMax: number
+  readonly encryptionKeys: string
+  readonly encryptionKeyFile: string
 }
 
-/** The engine, not yet open. Throws UnsupportedError for a store that this version lacks. */
-export function createEngine(config: EngineConfig, clock: Clock): Engine {
-  if (config.store !== 'memory') {
-    throw new UnsupportedError(`store "${config.store}" is not offered by this version; there is "memory"`)
+export interface EngineSeams {
+  readonly clock: Clock
+  readonly random: Random
+  /** Where files are; the system's unless a test says otherwise. */
+  readonly fileSystem?: FileSystem
+}
+
+/** The engine, not yet open. Throws UnsupportedError for a store that this version lacks, ConfigError for bad keys. */
+export function createEngine(config: EngineConfig, seams: EngineSeams): Engine {
+  return new LocalEngine(createStore(config, seams), { clock: seams.clock, producersMax: config.producersMax })
+}
+
+function createStore(config: EngineConfig, { clock, random, fileSystem = nodeFileSystem }: EngineSeams): Store {
+  switch (config.store) {
+    case 'memory':
+      return new MemoryStore()
+    case 'log':
+      return new LogStore({ ...config, keyring: keyringOf(config) }, { fs: fileSystem, clock, random })
+    default:
+      throw new UnsupportedError(`store "${config.store}" is not offered by this version; there are "log" and "memory"`)
   }
-  return new LocalEngine(new MemoryStore(), { clock, producersMax: config.producersMax })
+}
+
+function keyringOf({ encryptionKeys, encryptionKeyFile }: EngineConfig): Keyring | null {
+  if (encryptionKeys !== '' && encryptionKeyFile !== '') {
+    throw new ConfigError(['encryptionKeys and encryptionKeyFile are both given; give one'])
+  }
+  if (encryptionKeyFile === '') return encryptionKeys === '' ? null : Keyring.parse(encryptionKeys)
+  return Keyring.parse(readKeyFile(encryptionKeyFile))
+}
+
+function readKeyFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new ConfigError([`encryptionKeyFile ${path} cannot be read`], { cause })
+  }
 }

@@ -98,7 +98,7 @@ class FakePartition implements ReaderSource, ReaderListener {
           batches.push(batch)
         }
         next = batches.reduce((_, { baseOffset, count }) => baseOffset + count, next)
-        return { kind: 'batches', batches }
+        return { kind: 'batches', batches, next: toOffset(next) }
       },
       close: () => {
         this.closed++

@@ -22,13 +22,13 @@ function mistakesOf(work: () => unknown): readonly string[] {
   return assert.fail('nothing was refused')
 }
 
-test('starts with nothing set on loopback, port 8889, in memory', () => {
+test('starts with nothing set on loopback, port 8889, with a log in the current folder', () => {
   const config = load({})
   assert.deepEqual(config, defaultConfig())
   const { host, port, store, data, insecure, maxFrameBytes } = config
   assert.deepEqual(
     { host, port, store, data, insecure, maxFrameBytes },
-    { host: '127.0.0.1', port: 8889, store: 'memory', data: './leveret-data', insecure: false, maxFrameBytes: 8388608 },
+    { host: '127.0.0.1', port: 8889, store: 'log', data: './leveret-data', insecure: false, maxFrameBytes: 8388608 },
   )
 })
 
@@ -86,13 +86,13 @@ test('a file that is missing, or is no JSON object, is a mistake that names it',
 })
 
 test('a store that is planned is told apart from one that nobody knows', () => {
-  for (const store of ['log', 'postgres://db/leveret', 'nats://localhost', 'kafka://a:9092']) {
+  for (const store of ['postgres://db/leveret', 'nats://localhost', 'kafka://a:9092']) {
     const [mistake = ''] = mistakesOf(() => load({ flags: { store } }))
-    assert.match(mistake, /^--store: "(?:log|postgres|nats|kafka)" is planned but not in this version/)
+    assert.match(mistake, /^--store: "(?:postgres|nats|kafka)" is planned but not in this version/)
   }
   assert.deepEqual(
     mistakesOf(() => load({ flags: { store: 'paper' } })),
-    ['--store: must be one of memory, not "paper"'],
+    ['--store: must be one of log, memory, not "paper"'],
   )
 })
 

@@ -7,6 +7,7 @@ import { LocalEngine } from '../../src/storage/local/local-engine.js'
 import { MemoryStore } from '../../src/storage/memory/memory-store.js'
 import { batchAt, offsetsSaid } from '../helpers/batches.js'
 import { type Cases, type Implementation, runContract } from '../helpers/contract.js'
+import { LogPlace } from '../helpers/log-place.js'
 import { VirtualClock } from '../helpers/virtual-clock.js'
 
 interface Subject {
@@ -23,6 +24,20 @@ const ENGINES: readonly Implementation<Subject>[] = [
       const engine = new LocalEngine(new MemoryStore(), { clock, producersMax: 4 })
       await engine.open()
       return { engine, clock, close: () => engine.close() }
+    },
+  },
+  {
+    name: 'local over log',
+    make: async () => {
+      const clock = new VirtualClock(1_000)
+      const place = await LogPlace.temporary({ segmentBytes: 4096 }, { clock })
+      const engine = new LocalEngine(place.store(), { clock, producersMax: 4 })
+      await engine.open()
+      const close = async () => {
+        await engine.close()
+        place.remove()
+      }
+      return { engine, clock, close }
     },
   },
 ]

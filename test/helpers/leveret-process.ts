@@ -5,6 +5,9 @@
 import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 
@@ -116,8 +119,14 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
   return new Server(running, Number(port))
 }
 
+/** A server that is told nothing of data gets a directory of its own, which goes with it. */
 export function startLeveret(words: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
-  return new Running([LAUNCHER, ...words], env)
+  const isServer = words[0] === 'serve'
+  if (!isServer || words.includes('--data') || 'LEVERET_DATA' in env) return new Running([LAUNCHER, ...words], env)
+  const data = mkdtempSync(join(tmpdir(), 'leveret-data-'))
+  const running = new Running([LAUNCHER, ...words], { ...env, LEVERET_DATA: data })
+  void running.ended.then(() => rmSync(data, { recursive: true, force: true }))
+  return running
 }
 
 export function runLeveret(words: readonly string[], input: Uint8Array | string = '', env = {}): Promise<Ended> {

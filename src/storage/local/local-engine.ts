@@ -8,7 +8,16 @@ import { ClosedError, PartitionNotFoundError, TopicNotFoundError, UnsupportedErr
 import type { Offset } from '../../model/offset.js'
 import type { Batch } from '../../model/record.js'
 import type { Start, TopicSettings } from '../../model/topic.js'
-import type { Capability, Cursor, Engine, PartitionInfo, PublishHow, Receipt, TopicInfo } from '../engine.js'
+import type {
+  Capability,
+  Cursor,
+  Engine,
+  EngineProblem,
+  PartitionInfo,
+  PublishHow,
+  Receipt,
+  TopicInfo,
+} from '../engine.js'
 import type { Store } from '../store.js'
 import { LocalPartition } from './local-partition.js'
 
@@ -19,7 +28,7 @@ export interface LocalEngineOptions {
 
 interface LocalTopic {
   readonly name: string
-  readonly settings: TopicSettings
+  settings: TopicSettings
   /** Null until one is used: a server may hold a million topics. */
   partitions: (LocalPartition | undefined)[] | null
 }
@@ -75,6 +84,16 @@ export class LocalEngine implements Engine {
     return Promise.resolve([...this.#topics.keys()])
   }
 
+  async changeTopic(name: string, settings: TopicSettings): Promise<void> {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new TopicNotFoundError(name)
+    this.#refuseUnsupported(settings)
+    await this.#store.saveTopic(name, settings)
+    topic.settings = settings
+    this.#noteAging(topic)
+    for (const partition of topic.partitions ?? []) await partition?.retain()
+  }
+
   async dropTopic(name: string): Promise<void> {
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new TopicNotFoundError(name)
@@ -85,7 +104,7 @@ export class LocalEngine implements Engine {
 
   async partition(name: string, index: number): Promise<PartitionInfo> {
     const { log } = await this.#partition(name, index)
-    return { logStart: log.logStart, end: log.end, bytes: log.bytes }
+    return { logStart: log.logStart, end: log.stableEnd, bytes: log.bytes }
   }
 
   publish(name: string, index: number, batch: Batch, how: PublishHow): Promise<Receipt> {
@@ -103,13 +122,20 @@ export class LocalEngine implements Engine {
     return (await this.#partition(name, index)).read(from)
   }
 
-  tidy(): Promise<void> {
-    for (const topic of this.#aging) for (const partition of topic.partitions ?? []) partition?.retain()
-    return Promise.resolve()
+  async tidy(): Promise<void> {
+    for (const topic of this.#aging) for (const partition of topic.partitions ?? []) await partition?.retain()
   }
 
   async purge(name: string, index: number, before: Offset): Promise<void> {
     await (await this.#partition(name, index)).log.trimTo(before)
+  }
+
+  get identity(): string | null {
+    return this.#store.identity
+  }
+
+  problems(): readonly EngineProblem[] {
+    return this.#store.problems()
   }
 
   share(): Promise<never> {
@@ -131,7 +157,10 @@ export class LocalEngine implements Engine {
     }
     const log = await this.#store.partition(name, index)
     topic.partitions ??= []
-    topic.partitions[index] ??= new LocalPartition(log, topic.settings, this.#store.durabilityMax, this.#options)
+    if (topic.partitions[index] === undefined) {
+      const produced = await log.produced()
+      topic.partitions[index] ??= new LocalPartition(log, topic, produced, this.#store.durabilityMax, this.#options)
+    }
     return topic.partitions[index]
   }
 
@@ -144,8 +173,14 @@ export class LocalEngine implements Engine {
   #adopt(name: string, settings: TopicSettings): LocalTopic {
     const topic: LocalTopic = { name, settings, partitions: null }
     this.#topics.set(name, topic)
-    if (settings.retention !== 'none' && settings.retention.ageMs !== null) this.#aging.add(topic)
+    this.#noteAging(topic)
     return topic
+  }
+
+  #noteAging(topic: LocalTopic): void {
+    const { retention } = topic.settings
+    if (retention !== 'none' && retention.ageMs !== null) this.#aging.add(topic)
+    else this.#aging.delete(topic)
   }
 
   #forget(topic: LocalTopic): void {

@@ -4,17 +4,28 @@
  */
 
 import type { Clock } from '../../common/clock.js'
-import { AbortedError, UnsupportedError, WrongOffsetError } from '../../common/errors.js'
+import { AbortedError, UnavailableError, UnsupportedError, WrongOffsetError } from '../../common/errors.js'
+import { createLog } from '../../common/log.js'
 import { type Offset, toOffset } from '../../model/offset.js'
 import type { Batch, LossCause } from '../../model/record.js'
-import { type Durability, type Start, type TopicSettings, trimCause, weaker } from '../../model/topic.js'
+import { type Durability, type Start, stronger, type TopicSettings, trimCause, weaker } from '../../model/topic.js'
 import type { Chunk, Cursor, PublishHow, Receipt } from '../engine.js'
-import type { PartitionLog } from '../store.js'
+import type { PartitionLog, ProducedBatch } from '../store.js'
 import { ProducerTable } from './producer-table.js'
+
+const debug = createLog('storage:local')
+
+const DONE: Promise<void> = Promise.resolve()
+
+/** The topic of a partition; its settings may change. */
+export interface PartitionTopic {
+  readonly name: string
+  readonly settings: TopicSettings
+}
 
 export class LocalPartition {
   readonly log: PartitionLog
-  readonly #settings: TopicSettings
+  readonly #topic: PartitionTopic
   readonly #durabilityMax: Durability
   readonly #clock: Clock
   readonly #producersMax: number
@@ -25,15 +36,22 @@ export class LocalPartition {
 
   constructor(
     log: PartitionLog,
-    settings: TopicSettings,
+    topic: PartitionTopic,
+    produced: readonly ProducedBatch[],
     durabilityMax: Durability,
     options: { clock: Clock; producersMax: number },
   ) {
     this.log = log
-    this.#settings = settings
+    this.#topic = topic
     this.#durabilityMax = durabilityMax
     this.#clock = options.clock
     this.#producersMax = options.producersMax
+    if (produced.length > 0) {
+      this.#producers = new ProducerTable(options.producersMax)
+      for (const batch of produced) this.#producers.restore(batch, durabilityMax)
+    }
+    log.onStable = () => this.#wake()
+    log.producedNow = () => this.#producers?.batches() ?? []
   }
 
   /** Not asynchronous in itself: what fails before the store is asked is a rejection all the same. */
@@ -61,48 +79,57 @@ export class LocalPartition {
     if (how.expectedOffset !== null && how.expectedOffset !== log.end) {
       throw new WrongOffsetError(`offset ${how.expectedOffset} was expected, the next one is ${log.end}`)
     }
-    const asked = this.#level(how.durability)
+    const { retention } = this.#topic.settings
+    const durability = this.#level(how.durability)
     const timestampMs = Math.max(log.lastTimestampMs, this.#clock.now())
-    const { retention } = this.#settings
-    return log.append(batch, { timestampMs, durability: asked, keep: retention !== 'none' }).then((appended) => {
-      if (retention !== 'none') log.retain(retention, this.#clock.now())
-      this.#wake()
-      const { baseOffset, durability } = appended
-      return { baseOffset, timestampMs, durability, replayed: false }
+    const producer = how.sequence === null ? null : { name: how.producer, sequence: how.sequence }
+    return log.append(batch, { timestampMs, durability, keep: retention !== 'none', producer }).then((appended) => {
+      void this.retain()
+      return { baseOffset: appended.baseOffset, timestampMs, durability: appended.durability, replayed: false }
     })
   }
 
-  /** An explicit wish beyond the store is refused; the topic's own level is met as far as the store can. */
+  /**
+   * An explicit wish beyond the store is refused; the topic's own level is met as far as the store can. Never less than
+   * the topic's own: nothing is shown, or acknowledged, that has not reached what the topic promises.
+   */
   #level(asked: Durability | null): Durability {
-    if (asked === null) return weaker(this.#settings.durability, this.#durabilityMax)
-    if (weaker(asked, this.#durabilityMax) !== asked) {
-      throw new UnsupportedError(`this store reaches durability "${this.#durabilityMax}", not "${asked}"`)
+    const { durability, retention } = this.#topic.settings
+    const max = retention === 'none' ? 'memory' : this.#durabilityMax
+    if (asked !== null && weaker(asked, max) !== asked) {
+      const what = retention === 'none' ? `topic "${this.#topic.name}" keeps nothing: it` : 'this store'
+      throw new UnsupportedError(`${what} reaches durability "${max}", not "${asked}"`, { topic: this.#topic.name })
     }
-    return asked
+    return weaker(asked === null ? durability : stronger(asked, durability), max)
   }
 
   /** What a cursor says of offsets that retention has removed. */
   get trimCause(): LossCause {
-    return trimCause(this.#settings)
+    return trimCause(this.#topic.settings)
   }
 
-  retain(): void {
-    const { retention } = this.#settings
-    if (retention !== 'none') this.log.retain(retention, this.#clock.now())
+  /** Resolves when what the limits no longer keep is gone; never rejects. */
+  retain(): Promise<void> {
+    const { retention } = this.#topic.settings
+    if (retention === 'none') return DONE
+    const { ageMs, bytes, records } = retention
+    if (ageMs === null && bytes === null && records === null) return DONE
+    // A failure to drop is no failure to serve: it is tried again with the next append, or within a second.
+    return this.log.retain(retention, this.#clock.now()).catch((error: unknown) => debug('retention failed: %O', error))
   }
 
   async resolve(start: Start): Promise<Offset> {
-    this.retain()
     const { log } = this
+    await this.retain()
     switch (start.kind) {
       case 'earliest':
         return log.logStart
       case 'latest':
-        return log.end
+        return log.stableEnd
       case 'last':
-        return toOffset(Math.max(log.logStart, log.end - 1))
+        return toOffset(Math.max(log.logStart, log.stableEnd - 1))
       case 'last-n':
-        return toOffset(Math.max(log.logStart, log.end - start.records))
+        return toOffset(Math.max(log.logStart, log.stableEnd - start.records))
       case 'offset':
         return toOffset(start.offset)
       case 'time':
@@ -114,6 +141,10 @@ export class LocalPartition {
 
   read(from: Offset): Cursor {
     return new LocalCursor(this, from)
+  }
+
+  get isClosed(): boolean {
+    return this.#closed !== null
   }
 
   /** Every waiting cursor is rejected with `reason`, and so is everything that comes. */
@@ -166,13 +197,16 @@ class LocalCursor implements Cursor {
         this.#next = log.logStart
         return { kind: 'lost', loss }
       }
-      if (this.#next < log.end) {
-        const batches = await log.read(this.#next, maxBytes)
-        const last = batches.at(-1)
+      if (this.#next < log.stableEnd) {
+        const from = this.#next
+        const { batches, loss, next } = await log.read(from, maxBytes)
         // Trimmed while it was being read: look again.
-        if (last === undefined) continue
-        this.#next = toOffset(last.baseOffset + last.count)
-        return { kind: 'batches', batches }
+        if (from < log.logStart) continue
+        this.#next = next
+        if (loss !== null) return { kind: 'lost', loss }
+        if (batches.length > 0 || next > from) return { kind: 'batches', batches, next }
+        if (this.#partition.isClosed || from < log.stableEnd)
+          throw new UnavailableError('the end of the log cannot be read')
       }
       await this.#append(signal)
     }

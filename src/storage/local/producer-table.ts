@@ -5,13 +5,20 @@
  */
 import { SequenceTooOldError } from '../../common/errors.js'
 import type { Receipt } from '../engine.js'
+import type { ProducedBatch } from '../store.js'
 
 /** Sequences remembered for each producer; a client keeps fewer publishes in flight. */
 export const SEQUENCES_REMEMBERED = 64
 
+interface Taken {
+  readonly appending: Promise<Receipt>
+  /** Null while the append is under way. */
+  receipt: Receipt | null
+}
+
 interface Producer {
   /** Sequence to its receipt, or to the append under way; in the order they were taken. */
-  readonly receipts: Map<number, Promise<Receipt>>
+  readonly receipts: Map<number, Taken>
   highest: number
 }
 
@@ -33,7 +40,7 @@ export class ProducerTable {
     const producer = this.#producers.get(name)
     if (producer === undefined) return null
     const receipt = producer.receipts.get(sequence)
-    if (receipt !== undefined) return receipt
+    if (receipt !== undefined) return receipt.appending
     if (sequence > producer.highest - SEQUENCES_REMEMBERED) return null
     throw new SequenceTooOldError(
       `sequence ${sequence} of producer "${name}" is too old to tell whether it was published, the newest is ${producer.highest}`,
@@ -43,14 +50,43 @@ export class ProducerTable {
   /** Remember an append under way; one that fails is forgotten, so that it may be tried again. */
   remember(name: string, sequence: number, appending: Promise<Receipt>): void {
     const producer = this.#touch(name)
-    producer.receipts.set(sequence, appending)
+    const taken: Taken = { appending, receipt: null }
+    producer.receipts.set(sequence, taken)
     if (sequence > producer.highest) producer.highest = sequence
     if (producer.receipts.size > SEQUENCES_REMEMBERED) {
       for (const known of producer.receipts.keys()) {
         if (known <= producer.highest - SEQUENCES_REMEMBERED) producer.receipts.delete(known)
       }
     }
-    appending.catch(() => producer.receipts.delete(sequence))
+    appending.then(
+      (receipt) => {
+        taken.receipt = receipt
+      },
+      () => producer.receipts.delete(sequence),
+    )
+  }
+
+  /** Take over what was appended before the table was made. */
+  restore(
+    { producer: name, sequence, baseOffset, timestampMs }: ProducedBatch,
+    durability: Receipt['durability'],
+  ): void {
+    const receipt: Receipt = { baseOffset, timestampMs, durability, replayed: false }
+    this.remember(name, sequence, Promise.resolve(receipt))
+    const taken = this.#producers.get(name)?.receipts.get(sequence)
+    if (taken !== undefined) taken.receipt = receipt
+  }
+
+  /** What is appended, for `restore`: the producer that was quiet for longest first. */
+  batches(): ProducedBatch[] {
+    const batches: ProducedBatch[] = []
+    for (const [producer, { receipts }] of this.#producers) {
+      for (const [sequence, { receipt }] of receipts) {
+        if (receipt === null) continue
+        batches.push({ producer, sequence, baseOffset: receipt.baseOffset, timestampMs: receipt.timestampMs })
+      }
+    }
+    return batches
   }
 
   /** Move the producer to the young end, making room if it is new. */

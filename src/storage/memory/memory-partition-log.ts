@@ -4,18 +4,27 @@
 import { advance, FIRST_OFFSET, type Offset, toOffset } from '../../model/offset.js'
 import type { Batch, StoredBatch } from '../../model/record.js'
 import type { RetentionLimits } from '../../model/topic.js'
-import type { Appended, AppendHow, PartitionLog } from '../store.js'
+import type { Appended, AppendHow, PartitionLog, ReadResult } from '../store.js'
 
 /** Batches dropped from the front before the array is cut; amortises the cut to nothing. */
 const DROPPED_MAX = 1024
+
+const DONE: Promise<void> = Promise.resolve()
 
 export class MemoryPartitionLog implements PartitionLog {
   logStart: Offset = FIRST_OFFSET
   end: Offset = FIRST_OFFSET
   bytes = 0
   lastTimestampMs = 0
+  onStable: (() => void) | null = null
+  /** Nothing outlives the process that could be asked. */
+  readonly producedNow = null
   #batches: StoredBatch[] | null = null
   #first = 0
+
+  get stableEnd(): Offset {
+    return this.end
+  }
 
   append(batch: Batch, how: AppendHow): Promise<Appended> {
     const baseOffset = this.end
@@ -26,10 +35,11 @@ export class MemoryPartitionLog implements PartitionLog {
       this.#batches.push({ body: batch.body, count: batch.count, baseOffset, timestampMs: how.timestampMs })
       this.bytes += batch.body.length
     } else this.#dropAll()
+    this.onStable?.()
     return Promise.resolve({ baseOffset, durability: 'memory' })
   }
 
-  read(from: Offset, maxBytes: number): Promise<StoredBatch[]> {
+  read(from: Offset, maxBytes: number): Promise<ReadResult> {
     const batches = this.#batches ?? []
     const found: StoredBatch[] = []
     let bytes = 0
@@ -38,7 +48,9 @@ export class MemoryPartitionLog implements PartitionLog {
       found.push(batch)
       bytes += batch.body.length
     }
-    return Promise.resolve(found)
+    const last = found.at(-1)
+    const next = last === undefined ? from : advance(last.baseOffset, last.count)
+    return Promise.resolve({ batches: found, loss: null, next })
   }
 
   offsetAt(timestampMs: number): Promise<Offset> {
@@ -55,7 +67,12 @@ export class MemoryPartitionLog implements PartitionLog {
   }
 
   /** Age and bytes go by whole batches, the newest always stays for the byte limit; the count is exact. */
-  retain({ ageMs, bytes, records }: RetentionLimits, nowMs: number): void {
+  retain(limits: RetentionLimits, nowMs: number): Promise<void> {
+    this.#retain(limits, nowMs)
+    return DONE
+  }
+
+  #retain({ ageMs, bytes, records }: RetentionLimits, nowMs: number): void {
     const batches = this.#batches
     if (batches === null) return
     while (this.#first < batches.length) {
@@ -71,6 +88,10 @@ export class MemoryPartitionLog implements PartitionLog {
   trimTo(offset: Offset): Promise<void> {
     this.#trim(toOffset(Math.min(offset, this.end)))
     return Promise.resolve()
+  }
+
+  produced(): Promise<readonly never[]> {
+    return Promise.resolve([])
   }
 
   #trim(offset: Offset): void {

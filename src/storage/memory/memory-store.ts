@@ -2,6 +2,7 @@
  * The store that forgets everything with the process: for tests, and for topics that need nothing more.
  */
 import type { TopicSettings } from '../../model/topic.js'
+import type { EngineProblem } from '../engine.js'
 import type { PartitionLog, Store } from '../store.js'
 import { MemoryPartitionLog } from './memory-partition-log.js'
 
@@ -14,6 +15,7 @@ interface MemoryTopic {
 export class MemoryStore implements Store {
   readonly name = 'memory'
   readonly durabilityMax = 'memory'
+  readonly identity = null
   readonly #topics = new Map<string, MemoryTopic>()
 
   open(): Promise<void> {
@@ -48,5 +50,9 @@ export class MemoryStore implements Store {
     known.partitions ??= []
     known.partitions[index] ??= new MemoryPartitionLog()
     return Promise.resolve(known.partitions[index])
+  }
+
+  problems(): readonly EngineProblem[] {
+    return []
   }
 }

@@ -1,0 +1,369 @@
+/**
+ * The writing end of one partition: offsets in the order of the calls, group commit, segments begun and sealed, and what
+ * happens when the disk does not do its part. Appends that arrive while a group is being written and synced form the
+ * next group: one write, one sync, then all their acknowledgements.
+ */
+import { LeveretError, ReadOnlyError, UnavailableError } from '../../common/errors.js'
+import { advance, type Offset, toOffset } from '../../model/offset.js'
+import type { Appended } from '../store.js'
+import { HEADER_BYTES, headerBytesOf, type NewBatch, type Place, sealBatch, writeHeader } from './batch-format.js'
+import { systemCode, writeAll, writeAllSync } from './file-io.js'
+import type { LogContext, PartitionName } from './log-context.js'
+import type { Segment } from './segment.js'
+
+/** Written with a blocking call up to this size: a thread costs more than the copy. */
+const SYNC_WRITE_BYTES = 128 * 1024
+/** A group is at most about this large, so that the first of many publishers waits for no more than this. */
+const GROUP_BYTES_MAX = 4 * 1024 * 1024
+const RETRY_MS = 1_000
+
+export const LEVEL_MEMORY = 0
+export const LEVEL_OS = 1
+export const LEVEL_DISK = 2
+export type Level = typeof LEVEL_MEMORY | typeof LEVEL_OS | typeof LEVEL_DISK
+
+interface Pending extends NewBatch {
+  readonly level: Level
+  /** Null when the publisher has been answered. */
+  settle: { resolve(appended: Appended): void; reject(error: LeveretError): void } | null
+}
+
+/** Segments as the appender sees them: the newest one is written to. */
+export interface SegmentWriter {
+  /** The segment that takes appends, made if there is none. */
+  active(): Promise<Segment> | Segment
+  /** Seal the segment and begin the one at `base`. */
+  roll(active: Segment, base: Offset): Promise<Segment>
+}
+
+export class Appender {
+  /** The next offset to be given. */
+  end: Offset
+  /** Everything below is written, and everything below the second is on the device. */
+  writtenEnd: Offset
+  syncedEnd: Offset
+  lastTimestampMs: number
+  readOnly: ReadOnlyError | null = null
+  readonly #context: LogContext
+  readonly #name: PartitionName
+  readonly #place: Place
+  readonly #segments: SegmentWriter
+  #queue: Pending[] = []
+  #queuedBytes = 0
+  #running: Promise<void> | null = null
+  #wantsSync = false
+  #isRetrying = false
+  #isFull = false
+  readonly #onWritten: (() => void)[] = []
+  readonly #onProgress: () => void
+
+  constructor(
+    context: LogContext,
+    name: PartitionName,
+    place: Place,
+    segments: SegmentWriter,
+    { end, lastTimestampMs }: { end: Offset; lastTimestampMs: number },
+    /** `writtenEnd` or `syncedEnd` has moved. */
+    onProgress: () => void,
+  ) {
+    this.#context = context
+    this.#name = name
+    this.#place = place
+    this.#segments = segments
+    this.end = end
+    this.writtenEnd = end
+    this.syncedEnd = end
+    this.lastTimestampMs = lastTimestampMs
+    this.#onProgress = onProgress
+  }
+
+  get isIdle(): boolean {
+    return this.#running === null && this.#queue.length === 0
+  }
+
+  get #isWritten(): boolean {
+    return this.writtenEnd >= this.end || this.readOnly !== null
+  }
+
+  /** Takes the next offsets at once; resolves at the level. Rejects with ReadOnlyError, UnavailableError or in doubt. */
+  append(batch: Omit<NewBatch, 'baseOffset' | 'flags'>, level: Level): Promise<Appended> {
+    if (this.readOnly !== null) return Promise.reject(this.readOnly)
+    const { body, count, timestampMs, producer } = batch
+    const pending: Pending = { body, count, timestampMs, producer, baseOffset: this.end, flags: 0, level, settle: null }
+    this.end = advance(this.end, count)
+    this.lastTimestampMs = timestampMs
+    this.#queue.push(pending)
+    this.#queuedBytes += body.length
+    this.#kick()
+    if (level === LEVEL_MEMORY && this.#queuedBytes <= this.#context.options.unwrittenBytesMax) {
+      return Promise.resolve({ baseOffset: toOffset(pending.baseOffset), durability: 'memory' })
+    }
+    return new Promise((resolve, reject) => {
+      pending.settle = { resolve, reject }
+    })
+  }
+
+  /** Resolves when everything appended so far is written or given up. */
+  async written(): Promise<void> {
+    if (this.#isWritten) return
+    await new Promise<void>((resolve) => this.#onWritten.push(resolve))
+  }
+
+  /** Sync what was written without one. */
+  syncSoon(): void {
+    if (this.readOnly !== null || this.syncedEnd >= this.writtenEnd) return
+    this.#wantsSync = true
+    this.#kick()
+  }
+
+  /** Write and sync all there is. */
+  async drain(): Promise<void> {
+    this.syncSoon()
+    while (this.#running !== null) await this.#running
+  }
+
+  /** Take over offsets that were given without a record in the log. Only while nothing is under way. */
+  skipTo(end: Offset, timestampMs: number): void {
+    this.end = end
+    this.writtenEnd = end
+    this.syncedEnd = end
+    this.lastTimestampMs = timestampMs
+  }
+
+  #kick(): void {
+    if (this.#running !== null) return
+    // Begun when the caller is done: what it appends in one go is one group.
+    this.#running = Promise.resolve()
+      .then(() => this.#run())
+      .finally(() => {
+        this.#running = null
+        if (this.readOnly === null && !this.#isRetrying && (this.#queue.length > 0 || this.#wantsSync)) this.#kick()
+      })
+  }
+
+  async #run(): Promise<void> {
+    while ((this.#queue.length > 0 || this.#wantsSync) && this.readOnly === null) {
+      const group = this.#takeGroup()
+      try {
+        await this.#write(group)
+      } catch (error) {
+        this.#writeFailed(group, error)
+        return
+      }
+      this.#groupWritten(group)
+      if (!this.#wantsSync && !group.some(({ level }) => level === LEVEL_DISK)) continue
+      if (!(await this.#sync(group))) return
+    }
+  }
+
+  #takeGroup(): Pending[] {
+    const queue = this.#queue
+    let count = 0
+    for (let bytes = 0; count < queue.length && (bytes < GROUP_BYTES_MAX || count === 0); count++) {
+      bytes += (queue[count] as Pending).body.length
+    }
+    this.#queue = queue.slice(count)
+    return count === queue.length ? queue : queue.slice(0, count)
+  }
+
+  async #write(group: readonly Pending[]): Promise<void> {
+    if (group.length === 0) return
+    const { buffers, positions, bytes } = this.#encode(group)
+    let segment = await this.#segments.active()
+    const isOver = segment.size > 0 && segment.size + bytes > this.#context.options.segmentBytes
+    if (isOver) {
+      if (this.syncedEnd < this.writtenEnd) await this.#syncOrFail()
+      segment = await this.#segments.roll(segment, toOffset((group[0] as Pending).baseOffset))
+    }
+    const pinned = segment.pin()
+    try {
+      if (bytes <= SYNC_WRITE_BYTES) writeAllSync(pinned.file, buffers, segment.size)
+      else await writeAll(pinned.file, buffers, segment.size)
+    } catch (error) {
+      this.#cutBack(segment)
+      throw error
+    } finally {
+      pinned.release()
+    }
+    for (let index = 0; index < group.length; index++) {
+      const { baseOffset, timestampMs } = group[index] as Pending
+      segment.note(segment.size + (positions[index] as number), toOffset(baseOffset), timestampMs)
+    }
+    segment.size += bytes
+  }
+
+  #encode(group: readonly Pending[]): { buffers: Uint8Array[]; positions: number[]; bytes: number } {
+    const { keyring } = this.#context
+    const buffers: Uint8Array[] = []
+    const positions: number[] = []
+    let bytes = 0
+    let headers = Buffer.allocUnsafe(keyring === null ? headersBytes(group) : 0)
+    for (const batch of group) {
+      positions.push(bytes)
+      if (keyring === null) {
+        const length = writeHeader(headers, 0, this.#place, batch)
+        buffers.push(headers.subarray(0, length), batch.body)
+        headers = headers.subarray(length)
+        bytes += length + batch.body.length
+      } else {
+        const { header, body } = sealBatch(keyring, this.#place, batch)
+        buffers.push(header, body)
+        bytes += header.length + body.length
+      }
+    }
+    return { buffers, positions, bytes }
+  }
+
+  #groupWritten(group: readonly Pending[]): void {
+    const last = group.at(-1)
+    if (last === undefined) return
+    for (const { body } of group) this.#queuedBytes -= body.length
+    this.writtenEnd = toOffset(last.baseOffset + last.count)
+    this.#context.dirty.add(this)
+    if (this.#isFull) {
+      this.#isFull = false
+      this.#context.resolved('full', this.#name.topic, this.#name.partition)
+    }
+    for (const pending of group) {
+      if (pending.level === LEVEL_DISK || pending.settle === null) continue
+      const durability = pending.level === LEVEL_OS ? 'os' : 'memory'
+      pending.settle.resolve({ baseOffset: toOffset(pending.baseOffset), durability })
+      pending.settle = null
+    }
+    this.#progressed()
+  }
+
+  /** False when it failed: nothing more is written then. */
+  async #sync(group: readonly Pending[]): Promise<boolean> {
+    try {
+      await this.#syncOrFail()
+    } catch (error) {
+      const message = 'the records were written, but the disk did not confirm them'
+      const inDoubt = new LeveretError('LVT_IN_DOUBT', message, { topic: this.#name.topic, cause: error })
+      for (const pending of group) reject(pending, inDoubt)
+      return false
+    }
+    for (const pending of group) {
+      pending.settle?.resolve({ baseOffset: toOffset(pending.baseOffset), durability: 'disk' })
+      pending.settle = null
+    }
+    return true
+  }
+
+  async #syncOrFail(): Promise<void> {
+    this.#wantsSync = false
+    const segment = await this.#segments.active()
+    const end = this.writtenEnd
+    const { size } = segment
+    try {
+      const pinned = segment.pin()
+      try {
+        await pinned.file.sync()
+      } finally {
+        pinned.release()
+      }
+    } catch (error) {
+      this.#syncFailed(segment, error)
+      throw error
+    }
+    this.syncedEnd = end
+    if (this.syncedEnd === this.writtenEnd) this.#context.dirty.delete(this)
+    segment.writeIndex(size, false)
+    this.#progressed()
+  }
+
+  /**
+   * After a failed sync nobody can say what is on the device: the system may have marked the pages clean. It is never
+   * tried again on this file; the partition takes nothing more until the process, or the disk, has been looked at.
+   */
+  #syncFailed(segment: Segment, error: unknown): void {
+    const message = `topic "${this.#name.topic}" takes no more records in partition ${this.#name.partition}: the disk failed to sync`
+    this.readOnly = new ReadOnlyError(message, { topic: this.#name.topic, cause: error })
+    this.#context.dirty.delete(this)
+    this.#context.pool.forget(segment.path)
+    this.#context.report({
+      ...this.#name,
+      kind: 'read-only',
+      from: this.syncedEnd,
+      to: this.end,
+      message: `a sync failed (${describe(error)}); what was not synced may be lost, nothing more is taken`,
+    })
+    for (const pending of this.#queue) reject(pending, this.readOnly)
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.end = this.writtenEnd
+    this.#progressed()
+  }
+
+  /** Leave nothing half written. Should that fail too, nobody may append behind it. */
+  #cutBack(segment: Segment): void {
+    try {
+      const pinned = segment.pin()
+      try {
+        if (pinned.file.size() > segment.size) pinned.file.truncate(segment.size)
+      } finally {
+        pinned.release()
+      }
+    } catch (error) {
+      this.#syncFailed(segment, error)
+    }
+  }
+
+  /**
+   * A write failed, most likely for want of room. Its publishers are told that it did not happen, and the offsets are
+   * given again. Only what was acknowledged at level `memory`, and what stands before it, is kept and tried again.
+   */
+  #writeFailed(group: readonly Pending[], cause: unknown): void {
+    if (this.readOnly !== null) {
+      for (const pending of group) reject(pending, this.readOnly)
+      return
+    }
+    const all = [...group, ...this.#queue]
+    const keep = all.findLastIndex(({ level, settle }) => level === LEVEL_MEMORY && settle === null) + 1
+    const { topic } = this.#name
+    const text = systemCode(cause) === 'ENOSPC' ? 'the disk is full' : `the disk failed to write (${describe(cause)})`
+    const failed = new UnavailableError(text, { topic, cause })
+    for (const pending of all.slice(keep)) reject(pending, failed)
+    const inDoubt = new LeveretError('LVT_IN_DOUBT', `${text}; it is tried again`, { topic, cause })
+    for (const pending of all.slice(0, keep)) reject(pending, inDoubt)
+    this.#queue = all.slice(0, keep)
+    this.#queuedBytes = this.#queue.reduce((sum, { body }) => sum + body.length, 0)
+    const first = all[keep]
+    if (first !== undefined) this.end = toOffset(first.baseOffset)
+    this.#isFull = true
+    this.#context.report({ ...this.#name, kind: 'full', from: this.writtenEnd, to: null, message: text })
+    if (this.#queue.length > 0) this.#retryLater()
+    this.#progressed()
+  }
+
+  #retryLater(): void {
+    if (this.#isRetrying) return
+    this.#isRetrying = true
+    this.#context.clock.after(RETRY_MS, () => {
+      this.#isRetrying = false
+      this.#kick()
+    })
+  }
+
+  #progressed(): void {
+    if (this.#onWritten.length > 0 && this.#isWritten) {
+      for (const resolve of this.#onWritten.splice(0)) resolve()
+    }
+    this.#onProgress()
+  }
+}
+
+function reject(pending: Pending, error: LeveretError): void {
+  pending.settle?.reject(error)
+  pending.settle = null
+}
+
+function headersBytes(group: readonly Pending[]): number {
+  let bytes = 0
+  for (const { producer } of group) bytes += producer === null ? HEADER_BYTES : headerBytesOf(producer)
+  return bytes
+}
+
+function describe(error: unknown): string {
+  return systemCode(error) || (error instanceof Error ? error.message : String(error))
+}

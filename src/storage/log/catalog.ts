@@ -1,0 +1,177 @@
+/**
+ * Which topics there are: two files with the same lines (sealed-lines.ts), each written and synced before a change counts.
+ * A damaged line in one is taken from the other; damage to both refuses to open, and so does a catalog that is older
+ * than what stands beside it. Nothing is cleaned up that it cannot explain.
+ */
+import { join } from 'node:path'
+import { LeveretError, UnavailableError } from '../../common/errors.js'
+import type { TopicSettings } from '../../model/topic.js'
+import { type CatalogLine, CatalogReading, type CatalogState, type TopicEntry } from './catalog-lines.js'
+import { readFile, replaceFile, writeAllSync } from './file-io.js'
+import { CATALOGS } from './file-names.js'
+import type { FileSystem, RawFile } from './file-system.js'
+import { encodeLine } from './sealed-lines.js'
+
+/** Rewritten on opening when it has more than twice the lines that it needs, and more than this. */
+const LINES_MIN = 1_000
+
+export class Catalog {
+  readonly state: CatalogState
+  /** Told in one sentence each: what was found damaged and put right. */
+  readonly repairs: readonly string[]
+  readonly #files: readonly RawFile[]
+  #size: number
+  #pending: { text: string; isSynced: boolean; resolve(): void; reject(error: unknown): void }[] = []
+  #isRunning = false
+  #failed: LeveretError | null = null
+
+  private constructor(files: readonly RawFile[], size: number, reading: CatalogReading) {
+    this.#files = files
+    this.#size = size
+    this.state = reading.state
+    this.repairs = reading.repairs
+  }
+
+  /**
+   * Create or read. `witness` is the generation that the catalog must have reached, `present` are the topics that have
+   * a directory. Throws LVT_DATA_DAMAGED.
+   */
+  static async open(
+    fs: FileSystem,
+    data: string,
+    newId: string,
+    witness: number,
+    present: ReadonlySet<number>,
+  ): Promise<Catalog> {
+    const paths = CATALOGS.map((name) => join(data, name))
+    const contents = paths.map((path) => readFile(fs, path))
+    const reading = CatalogReading.of(contents, newId, witness)
+    for (const id of reading.state.dropped) if (!present.has(id)) reading.state.dropped.delete(id)
+    const isCompact = reading.lines <= Math.max(LINES_MIN, 2 * reading.state.topics.size)
+    const text = isCompact ? reading.text : Buffer.from(reading.state.lines().map(encodeLine).join(''))
+    for (const [index, path] of paths.entries()) {
+      const content = contents[index] ?? null
+      if (content?.equals(text)) continue
+      if (content !== null && reading.isDamaged[index] === true) keepAside(fs, path, content, reading.state.generation)
+      await replaceFile(fs, path, text)
+    }
+    const files = paths.map((path) => fs.open(path, 'write'))
+    return new Catalog(files, text.length, reading)
+  }
+
+  /** The server opens the data: from here on it is not closed cleanly until `closed`. */
+  async opened(): Promise<void> {
+    await this.#apply({ kind: 'opened', generation: this.state.generation + 1 })
+  }
+
+  async saveTopic(name: string, settings: TopicSettings): Promise<TopicEntry> {
+    const id = this.state.topics.get(name)?.id ?? this.state.nextId
+    await this.#apply({ kind: 'topic', id, name, settings })
+    return this.state.topics.get(name) as TopicEntry
+  }
+
+  async dropTopic(name: string): Promise<void> {
+    const entry = this.state.topics.get(name)
+    if (entry !== undefined) await this.#apply({ kind: 'dropped', id: entry.id, name })
+  }
+
+  /** Offsets up to `end` may be given out in a partition that keeps nothing. Written, and synced with the next change. */
+  reserve(topicId: number, partition: number, end: number): void {
+    const line: CatalogLine = { kind: 'reserved', id: topicId, partition, end }
+    this.state.apply(line)
+    this.#write(line, false).catch(() => undefined)
+  }
+
+  /** Keys that sealed batches may need from now on. */
+  async useKey(id: number): Promise<void> {
+    await this.#apply({ kind: 'key', id })
+  }
+
+  async closed(ends: readonly CatalogLine[]): Promise<void> {
+    for (const line of ends) {
+      this.state.apply(line)
+      this.#write(line, false).catch(() => undefined)
+    }
+    await this.#apply({ kind: 'closed', generation: this.state.generation + 1 })
+  }
+
+  close(): void {
+    for (const file of this.#files) file.close()
+  }
+
+  /** What was promised is on disk before it counts. */
+  async #apply(line: CatalogLine): Promise<void> {
+    await this.#write(line, true)
+    this.state.apply(line)
+  }
+
+  #write(line: CatalogLine, isSynced: boolean): Promise<void> {
+    if (this.#failed !== null) return Promise.reject(this.#failed)
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ text: encodeLine(line), isSynced, resolve, reject })
+      if (this.#isRunning) return
+      this.#isRunning = true
+      queueMicrotask(() => void this.#run())
+    })
+  }
+
+  async #run(): Promise<void> {
+    while (this.#pending.length > 0) {
+      const group = this.#pending
+      this.#pending = []
+      try {
+        await this.#writeGroup(
+          Buffer.from(group.map(({ text }) => text).join('')),
+          group.some(({ isSynced }) => isSynced),
+        )
+        for (const { resolve } of group) resolve()
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+    }
+    this.#isRunning = false
+  }
+
+  async #writeGroup(text: Buffer, isSynced: boolean): Promise<void> {
+    try {
+      for (const file of this.#files) writeAllSync(file, [text], this.#size)
+    } catch (cause) {
+      this.#cutBack(cause)
+      throw new UnavailableError('the list of topics could not be written', { cause })
+    }
+    this.#size += text.length
+    if (!isSynced) return
+    try {
+      await Promise.all(this.#files.map((file) => file.sync()))
+    } catch (error) {
+      // As with a log: after a failed sync nobody can say what is on the device.
+      throw this.#fail(error)
+    }
+  }
+
+  #cutBack(cause: unknown): void {
+    try {
+      for (const file of this.#files) if (file.size() > this.#size) file.truncate(this.#size)
+    } catch {
+      this.#fail(cause)
+    }
+  }
+
+  #fail(cause: unknown): LeveretError {
+    this.#failed = new LeveretError('LVT_READ_ONLY', 'the list of topics takes no more changes: its disk failed', {
+      cause,
+    })
+    return this.#failed
+  }
+}
+
+function keepAside(fs: FileSystem, path: string, content: Buffer, generation: number): void {
+  const aside = `${path}.damaged-${generation}`
+  if (fs.exists(aside)) return
+  const file = fs.open(aside, 'create')
+  try {
+    writeAllSync(file, [content], 0)
+  } finally {
+    file.close()
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * What all partitions of one log store share, and what they tell of trouble.
+ */
+import type { Clock } from '../../common/clock.js'
+import type { EngineProblem } from '../engine.js'
+import type { FileSystem } from './file-system.js'
+import type { HandlePool } from './handle-pool.js'
+import type { IndexCache } from './index-cache.js'
+import type { Keyring } from './keyring.js'
+
+export interface LogOptions {
+  /** A segment that would grow beyond this is sealed and another one begun. */
+  readonly segmentBytes: number
+  /** What was written but not synced is synced after this time at the latest. */
+  readonly syncIntervalMs: number
+  readonly openFilesMax: number
+  /** Acknowledged at level `memory` and not written yet, in one partition; beyond it such publishes wait for the write. */
+  readonly unwrittenBytesMax: number
+}
+
+export interface LogContext {
+  readonly fs: FileSystem
+  readonly pool: HandlePool
+  readonly indexes: IndexCache
+  readonly clock: Clock
+  readonly keyring: Keyring | null
+  readonly options: LogOptions
+  /** Partitions with something written that is not synced. */
+  readonly dirty: Set<{ syncSoon(): void }>
+  report(problem: EngineProblem): void
+  /** The problem of this kind with this partition is over. */
+  resolved(kind: EngineProblem['kind'], topic: string, partition: number): void
+}
+
+/** Which partition something belongs to, for messages. */
+export interface PartitionName {
+  readonly topic: string
+  readonly partition: number
+}

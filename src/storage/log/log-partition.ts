@@ -1,0 +1,276 @@
+/**
+ * One partition of the log store: its segments, the appender that writes, the reader that reads, what retention drops,
+ * and the checkpoint. Opened when it is first used.
+ */
+import { dirname } from 'node:path'
+import { advance, type Offset, toOffset } from '../../model/offset.js'
+import type { Batch } from '../../model/record.js'
+import type { Durability, RetentionLimits } from '../../model/topic.js'
+import type { Appended, AppendHow, PartitionLog, ProducedBatch, ReadResult } from '../store.js'
+import { Appender, LEVEL_DISK, LEVEL_MEMORY, LEVEL_OS, type Level, type SegmentWriter } from './appender.js'
+import type { Place } from './batch-format.js'
+import { removeCheckpoint, writeCheckpoint } from './checkpoint.js'
+import { systemCode } from './file-io.js'
+import type { LogContext, PartitionName } from './log-context.js'
+import { LogReader } from './log-reader.js'
+import { LogRetention } from './log-retention.js'
+import { openPartitionFiles, type PartitionFiles } from './open-partition.js'
+import { Segment } from './segment.js'
+import type { SegmentList } from './segment-list.js'
+
+const LEVELS: Record<Durability, Level> = {
+  memory: LEVEL_MEMORY,
+  os: LEVEL_OS,
+  disk: LEVEL_DISK,
+  replicated: LEVEL_DISK,
+}
+
+const EMPTY: readonly never[] = []
+
+/** What a partition is told about by its topic. */
+export interface PartitionPlan {
+  readonly name: PartitionName
+  readonly place: Place
+  readonly directory: string
+  /** The level that the topic promises now. */
+  durability(): Durability
+  /** Offsets below this may have been given out without a record in the log. */
+  reservedEnd(): number
+  /** Offsets up to here will be given out without a record in the log. */
+  reserve(end: number): void
+}
+
+export class LogPartition implements PartitionLog, SegmentWriter {
+  logStart: Offset
+  onStable: (() => void) | null = null
+  producedNow: (() => readonly ProducedBatch[]) | null = null
+  /** Offsets were given out that have no record in the log. */
+  hasPassed = false
+  readonly segments: SegmentList
+  readonly reader: LogReader
+  readonly #context: LogContext
+  readonly #plan: PartitionPlan
+  readonly #appender: Appender
+  readonly #retention: LogRetention
+  readonly #files: PartitionFiles
+  /** Checkpoints are written one after the other. */
+  #saving: Promise<void> = Promise.resolve()
+  #savedAt = ''
+  #isClosed = false
+
+  private constructor(context: LogContext, plan: PartitionPlan, files: PartitionFiles) {
+    this.#context = context
+    this.#plan = plan
+    this.#files = files
+    this.segments = files.segments
+    this.logStart = files.logStart
+    this.reader = new LogReader(context, plan.name, plan.place, this.segments)
+    const { end, lastTimestampMs } = files
+    this.#appender = new Appender(context, plan.name, plan.place, this, { end, lastTimestampMs }, () =>
+      this.onStable?.(),
+    )
+    this.#retention = new LogRetention(this)
+  }
+
+  /** Opens what is there, recovers what a crash left, and creates nothing. */
+  static async open(context: LogContext, plan: PartitionPlan): Promise<LogPartition> {
+    const files = await openPartitionFiles(context, plan.name, plan.place, plan.directory)
+    const partition = new LogPartition(context, plan, files)
+    const reserved = toOffset(plan.reservedEnd())
+    if (reserved > partition.end) {
+      partition.#appender.skipTo(reserved, files.lastTimestampMs)
+      if (partition.segments.first === null) partition.logStart = reserved
+    }
+    return partition
+  }
+
+  get end(): Offset {
+    return this.#appender.end
+  }
+
+  get stableEnd(): Offset {
+    const level = LEVELS[this.#plan.durability()]
+    if (level === LEVEL_DISK) return this.#appender.syncedEnd
+    return level === LEVEL_OS ? this.#appender.writtenEnd : this.#appender.end
+  }
+
+  get bytes(): number {
+    return this.logStart >= this.end ? 0 : this.segments.bytes - this.#retention.bytesBefore
+  }
+
+  get lastTimestampMs(): number {
+    return this.#appender.lastTimestampMs
+  }
+
+  get writtenEnd(): Offset {
+    return this.#appender.writtenEnd
+  }
+
+  append(batch: Batch, how: AppendHow): Promise<Appended> {
+    // What is under way is finished first; until then a topic that keeps nothing any more keeps.
+    if (!how.keep && this.#appender.isIdle) return Promise.resolve(this.#pass(batch, how))
+    const { body, count } = batch
+    const { timestampMs, producer, durability } = how
+    return this.#appender.append({ body, count, timestampMs, producer }, LEVELS[durability])
+  }
+
+  async read(from: Offset, maxBytes: number): Promise<ReadResult> {
+    while (from >= this.#appender.writtenEnd) {
+      if (from >= this.stableEnd || this.#appender.readOnly !== null) return { batches: EMPTY, loss: null, next: from }
+      await this.#appender.written()
+    }
+    const limit = toOffset(Math.min(this.stableEnd, this.#appender.writtenEnd))
+    return await this.reader.read(from, limit, maxBytes)
+  }
+
+  async offsetAt(timestampMs: number): Promise<Offset> {
+    await this.#appender.written()
+    return await this.#retention.offsetAt(timestampMs)
+  }
+
+  retain(limits: RetentionLimits, nowMs: number): Promise<void> {
+    return this.#retention.retain(limits, nowMs)
+  }
+
+  async trimTo(offset: Offset): Promise<void> {
+    this.#retention.trim(toOffset(Math.min(offset, this.stableEnd)))
+    await this.#retention.dropSegments()
+    await this.save()
+  }
+
+  async produced(): Promise<readonly ProducedBatch[]> {
+    return await this.#files.produced()
+  }
+
+  active(): Promise<Segment> | Segment {
+    const { last } = this.segments
+    return last !== null && !last.isSealed ? last : this.#begin(this.#appender.writtenEnd)
+  }
+
+  async roll(active: Segment, base: Offset): Promise<Segment> {
+    const next = await this.#begin(base)
+    this.#finish(active)
+    active.seal({ position: active.size, offset: base, timestampMs: this.lastTimestampMs })
+    // A checkpoint behind time costs a longer walk and nothing else.
+    this.save().catch(() => undefined)
+    return next
+  }
+
+  /** Everything is dropped: nothing that is written stays in a segment that takes appends. */
+  async rollWhenIdle(): Promise<void> {
+    const { last } = this.segments
+    if (last === null || last.size === 0 || !this.#appender.isIdle || this.#appender.readOnly !== null) return
+    await this.#appender.drain()
+    if (this.#appender.isIdle && this.segments.last === last) await this.roll(last, this.#appender.end)
+  }
+
+  syncSoon(): void {
+    this.#appender.syncSoon()
+  }
+
+  /** Write the checkpoint, if it says anything new. */
+  save(): Promise<void> {
+    this.#saving = this.#saving
+      .catch(() => undefined)
+      .then(async () => {
+        const last = this.segments.last
+        if (last === null) return
+        const { end, lastTimestampMs } = this
+        const { base: segment, size: position } = last
+        const produced = this.producedNow?.() ?? (await this.#files.produced())
+        const facts = [this.logStart, end, segment, position, produced.length, produced.at(-1)?.sequence]
+        if (facts.join() === this.#savedAt) return
+        const checkpoint = { logStart: this.logStart, end, lastTimestampMs, segment, position, produced }
+        await writeCheckpoint(this.#context.fs, this.#plan.directory, checkpoint)
+        this.#savedAt = facts.join()
+      })
+    return this.#saving
+  }
+
+  /** Write and sync everything, and leave a checkpoint that spares the next opening a walk. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#appender.drain()
+    if (this.#appender.readOnly !== null) return
+    const { last } = this.segments
+    if (last !== null) {
+      this.#finish(last)
+      last.writeIndex(last.size, true)
+    }
+    await this.save()
+  }
+
+  /** Stop, and close the files: the topic is being deleted. */
+  async abandon(): Promise<void> {
+    this.#isClosed = true
+    await this.#appender.drain()
+    for (const segment of this.segments.all) {
+      segment.retire()
+      this.#context.pool.forget(segment.path)
+    }
+  }
+
+  /** Give out offsets and keep nothing. */
+  #pass(batch: Batch, { timestampMs }: AppendHow): Appended {
+    const baseOffset = this.end
+    const end = advance(baseOffset, batch.count)
+    this.hasPassed = true
+    this.#plan.reserve(end)
+    this.#appender.skipTo(end, timestampMs)
+    this.logStart = end
+    if (this.segments.first !== null) this.#dropAll()
+    return { baseOffset, durability: 'memory' }
+  }
+
+  #dropAll(): void {
+    for (let segment = this.segments.shift(); segment !== null; segment = this.segments.shift()) segment.remove()
+    this.#retention.forget()
+    this.#savedAt = ''
+    removeCheckpoint(this.#context.fs, this.#plan.directory)
+  }
+
+  /** Cut the space set aside behind the last batch. */
+  #finish(segment: Segment): void {
+    const pinned = segment.pin()
+    try {
+      if (pinned.file.size() > segment.size) pinned.file.truncate(segment.size)
+    } finally {
+      pinned.release()
+    }
+  }
+
+  async #begin(base: Offset): Promise<Segment> {
+    const { fs, pool } = this.#context
+    const { directory } = this.#plan
+    const isNewDirectory = !fs.exists(directory)
+    if (isNewDirectory) fs.makeDirectory(directory)
+    const segment = new Segment(this.#context, this.#plan.place, directory, base, { size: 0, isSealed: false })
+    this.#create(segment.path)
+    try {
+      await fs.syncDirectory(directory)
+      if (isNewDirectory) {
+        await fs.syncDirectory(dirname(directory))
+        await fs.syncDirectory(dirname(dirname(directory)))
+      }
+    } catch (error) {
+      pool.forget(segment.path)
+      fs.remove(segment.path)
+      throw error
+    }
+    this.segments.push(segment)
+    return segment
+  }
+
+  #create(path: string): void {
+    const { fs, pool } = this.#context
+    try {
+      pool.create(path).release()
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error
+      // Left by a creation that failed half way: nothing was ever written to it.
+      if (fs.size(path) > 0) throw error
+      pool.acquire(path).release()
+    }
+  }
+}

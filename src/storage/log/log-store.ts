@@ -1,0 +1,300 @@
+/**
+ * The durable store, and the embedded default: a data directory with a lock, a catalog of topics, and a segmented log for
+ * each partition that was written to. Opens partitions when they are used; after a stop that was not clean it first
+ * recovers the end of each.
+ */
+import { join, resolve } from 'node:path'
+import type { Clock, Timer } from '../../common/clock.js'
+import { ClosedError, LeveretError, TopicNotFoundError } from '../../common/errors.js'
+import { createLog } from '../../common/log.js'
+import type { Random } from '../../common/random.js'
+import { DEFAULT_TOPIC_SETTINGS, type TopicSettings } from '../../model/topic.js'
+import type { EngineProblem } from '../engine.js'
+import type { PartitionLog, Store } from '../store.js'
+import { Place } from './batch-format.js'
+import { Catalog } from './catalog.js'
+import type { CatalogLine, TopicEntry } from './catalog-lines.js'
+import { DirectoryLock } from './directory-lock.js'
+import { partitionOf, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
+import type { FileSystem } from './file-system.js'
+import { HandlePool } from './handle-pool.js'
+import { IndexCache } from './index-cache.js'
+import type { Keyring } from './keyring.js'
+import type { LogContext, LogOptions } from './log-context.js'
+import { LogPartition, type PartitionPlan } from './log-partition.js'
+import { Problems } from './problems.js'
+
+const log = createLog('storage:log')
+
+/** Entries of indexes in memory, 24 bytes each: about 12 MiB, for 2 GiB of log. */
+const INDEX_ENTRIES_MAX = 512 * 1024
+/** Offsets set aside at once for a partition that keeps nothing. */
+const RESERVE_OFFSETS = 1024 * 1024
+/** Partitions recovered or closed at the same time: enough to keep a disk busy. */
+const AT_ONCE = 8
+
+export interface LogStoreConfig extends LogOptions {
+  readonly data: string
+  readonly keyring: Keyring | null
+}
+
+export interface LogStoreSeams {
+  readonly fs: FileSystem
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export class LogStore implements Store {
+  readonly name = 'log'
+  readonly durabilityMax = 'disk'
+  readonly #data: string
+  readonly #config: LogStoreConfig
+  readonly #seams: LogStoreSeams
+  readonly #context: LogContext
+  readonly #problems = new Problems()
+  readonly #partitions = new Map<string, Promise<LogPartition>[]>()
+  #lock: DirectoryLock | null = null
+  #catalog: Catalog | null = null
+  #syncing: Timer | null = null
+
+  constructor(config: LogStoreConfig, seams: LogStoreSeams) {
+    this.#data = resolve(config.data)
+    this.#config = config
+    this.#seams = seams
+    this.#context = {
+      fs: seams.fs,
+      pool: new HandlePool(seams.fs, config.openFilesMax),
+      indexes: new IndexCache(INDEX_ENTRIES_MAX),
+      clock: seams.clock,
+      keyring: config.keyring,
+      options: config,
+      dirty: new Set(),
+      report: (problem) => this.#problems.report(problem),
+      resolved: (kind, topic, partition) => this.#problems.resolved(kind, topic, partition),
+    }
+  }
+
+  get identity(): string | null {
+    return this.#catalog?.state.data ?? null
+  }
+
+  /** Open files, for the metrics. */
+  get openFiles(): number {
+    return this.#context.pool.open
+  }
+
+  /** Throws LVT_DATA_IN_USE, LVT_DATA_DAMAGED, LVT_KEY_MISSING, and the system's errors. */
+  async open(): Promise<void> {
+    const { fs, random } = this.#seams
+    fs.makeDirectory(join(this.#data, TOPICS))
+    this.#lock = await DirectoryLock.acquire(fs, this.#data)
+    try {
+      const present = this.#topicDirectories()
+      const ids = new Set(present.keys())
+      this.#catalog = await Catalog.open(fs, this.#data, random.id(16), this.#lock.generation, ids)
+      await this.#begin(present)
+    } catch (error) {
+      this.#catalog?.close()
+      this.#catalog = null
+      this.#lock.abandon()
+      this.#lock = null
+      throw error
+    }
+    const { clock, dirty } = this.#context
+    this.#syncing = clock.every(this.#config.syncIntervalMs, () => {
+      for (const partition of dirty) partition.syncSoon()
+    })
+  }
+
+  async close(): Promise<void> {
+    const catalog = this.#catalog
+    if (catalog === null) return
+    this.#catalog = null
+    this.#syncing?.cancel()
+    const open = await this.#openPartitions(catalog)
+    this.#partitions.clear()
+    const failures = await inParallel(open, ({ partition }) => partition.close())
+    const ends: CatalogLine[] = []
+    for (const { id, index, partition } of open) {
+      if (partition.hasPassed) ends.push({ kind: 'reserved', id, partition: index, end: partition.end })
+    }
+    this.#context.pool.closeAll()
+    // Whoever could not write everything leaves no mark of a clean close.
+    if (failures.length === 0) await catalog.closed(ends)
+    await this.#lock?.release(catalog.state.generation)
+    catalog.close()
+    if (failures.length > 0) throw failures[0]
+  }
+
+  topics(): Promise<ReadonlyMap<string, TopicSettings>> {
+    const topics = new Map<string, TopicSettings>()
+    // Settings that were added since a topic was made have their defaults.
+    for (const { name, settings } of this.#open.state.topics.values()) {
+      topics.set(name, { ...DEFAULT_TOPIC_SETTINGS, ...settings })
+    }
+    return Promise.resolve(topics)
+  }
+
+  async saveTopic(topic: string, settings: TopicSettings): Promise<void> {
+    await this.#open.saveTopic(topic, settings)
+  }
+
+  async dropTopic(topic: string): Promise<void> {
+    const catalog = this.#open
+    const entry = catalog.state.topics.get(topic)
+    if (entry === undefined) return
+    await catalog.dropTopic(topic)
+    for (const opening of this.#partitions.get(topic) ?? []) {
+      const partition = await opening
+      await partition?.abandon()
+    }
+    this.#partitions.delete(topic)
+    this.#problems.forget(topic)
+    this.#seams.fs.removeTree(topicDirectory(this.#data, topic, entry.id))
+  }
+
+  async partition(topic: string, index: number): Promise<PartitionLog> {
+    const entry = this.#open.state.topics.get(topic)
+    if (entry === undefined) throw new TopicNotFoundError(topic)
+    return await this.#partition(entry, index)
+  }
+
+  problems(): readonly EngineProblem[] {
+    return this.#problems.all
+  }
+
+  get #open(): Catalog {
+    if (this.#catalog === null) throw new ClosedError('the store is not open')
+    return this.#catalog
+  }
+
+  #partition({ name, id }: TopicEntry, index: number): Promise<LogPartition> {
+    const partitions = this.#partitions.get(name) ?? []
+    this.#partitions.set(name, partitions)
+    partitions[index] ??= LogPartition.open(this.#context, this.#plan(name, id, index)).catch((error: unknown) => {
+      delete partitions[index]
+      throw error
+    })
+    return partitions[index]
+  }
+
+  #plan(topic: string, id: number, partition: number): PartitionPlan {
+    const catalog = this.#open
+    const reservedNow = () => catalog.state.topics.get(topic)?.reserved.get(partition) ?? 0
+    let reserved = reservedNow()
+    return {
+      name: { topic, partition },
+      place: new Place(catalog.state.data, id, partition),
+      directory: join(topicDirectory(this.#data, topic, id), String(partition)),
+      durability: () => catalog.state.topics.get(topic)?.settings.durability ?? 'disk',
+      reservedEnd: reservedNow,
+      reserve: (end) => {
+        if (end <= reserved) return
+        reserved = end + RESERVE_OFFSETS
+        catalog.reserve(id, partition, reserved)
+      },
+    }
+  }
+
+  /** Check what is there against the catalog, recover what was not closed, and mark the data as in use. */
+  async #begin(present: ReadonlyMap<number, string>): Promise<void> {
+    const catalog = this.#open
+    const { state } = catalog
+    for (const message of catalog.repairs) {
+      this.#problems.report({ kind: 'repaired', topic: '', partition: 0, from: 0, to: null, message })
+    }
+    await this.#checkKeys(catalog)
+    this.#removeDropped(present)
+    if (!state.isClosed) await this.#recover(present)
+    await catalog.opened()
+    await this.#lock?.remember(state.generation)
+  }
+
+  async #checkKeys(catalog: Catalog): Promise<void> {
+    const { keyring } = this.#config
+    for (const id of catalog.state.keys) {
+      if (keyring?.has(id) === true) continue
+      const given = keyring === null ? 'none was given' : 'it is not among those given'
+      const message = `the data is encrypted with key ${id.toString(16).padStart(8, '0')}, and ${given}`
+      throw new LeveretError('LVT_KEY_MISSING', message)
+    }
+    if (keyring !== null && !catalog.state.keys.has(keyring.currentId)) await catalog.useKey(keyring.currentId)
+  }
+
+  /** Topic id to the name of its directory. Throws LVT_DATA_DAMAGED for what no topic explains. */
+  #topicDirectories(): Map<number, string> {
+    const root = join(this.#data, TOPICS)
+    const found = new Map<number, string>()
+    for (const name of this.#seams.fs.list(root)) {
+      const id = name.endsWith('/') ? topicIdOf(name.slice(0, -1)) : null
+      if (id === null) throw new LeveretError('LVT_DATA_DAMAGED', `${join(root, name)} is not of leveret's making`)
+      found.set(id, join(root, name))
+    }
+    return found
+  }
+
+  #removeDropped(present: ReadonlyMap<number, string>): void {
+    const { state } = this.#open
+    const known = new Set([...state.topics.values()].map(({ id }) => id))
+    for (const [id, directory] of present) {
+      if (known.has(id)) continue
+      if (!state.dropped.has(id)) {
+        const message = `${directory} holds a topic that the catalog does not know: the catalog is older than the data`
+        throw new LeveretError('LVT_DATA_DAMAGED', `${message}. Nothing was changed`)
+      }
+      this.#seams.fs.removeTree(directory)
+    }
+  }
+
+  async #recover(present: ReadonlyMap<number, string>): Promise<void> {
+    const work: { entry: TopicEntry; partition: number }[] = []
+    for (const entry of this.#open.state.topics.values()) {
+      const directory = present.get(entry.id)
+      if (directory === undefined) continue
+      for (const name of this.#seams.fs.list(directory)) {
+        const partition = name.endsWith('/') ? partitionOf(name.slice(0, -1)) : null
+        if (partition !== null) work.push({ entry, partition })
+      }
+    }
+    log('recovering %d partitions', work.length)
+    await inParallel(work, async ({ entry, partition }) => {
+      try {
+        await this.#partition(entry, partition)
+      } catch (error) {
+        // The others are none the worse for it; this one is tried again when it is used.
+        const message = `could not be opened: ${error instanceof Error ? error.message : String(error)}`
+        this.#problems.report({ kind: 'corrupt', topic: entry.name, partition, from: 0, to: null, message })
+      }
+    })
+  }
+
+  async #openPartitions(catalog: Catalog): Promise<{ id: number; index: number; partition: LogPartition }[]> {
+    const open: { id: number; index: number; partition: LogPartition }[] = []
+    for (const [topic, partitions] of this.#partitions) {
+      const id = catalog.state.topics.get(topic)?.id
+      for (const [index, opening] of partitions.entries()) {
+        const partition = await opening?.catch(() => undefined)
+        if (partition !== undefined && id !== undefined) open.push({ id, index, partition })
+      }
+    }
+    return open
+  }
+}
+
+/** Run `work` on all items, a few at a time; returns the failures. */
+async function inParallel<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<unknown[]> {
+  const failures: unknown[] = []
+  let next = 0
+  const worker = async () => {
+    while (next < items.length) {
+      const item = items[next++] as Item
+      try {
+        await work(item)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  return failures
+}

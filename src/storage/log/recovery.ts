@@ -1,0 +1,151 @@
+/**
+ * Finding the end of a partition's log after a stop that was not clean. Only the end of the newest segment is walked: from
+ * the last index entry on, which says that everything before it was synced. An unfinished write at the end is put aside
+ * and cut; damage with whole batches behind it stays where it is, and readers are told.
+ */
+import type { Offset } from '../../model/offset.js'
+import { type BatchHeader, batchEnd, type Place } from './batch-format.js'
+import { findBatch, intactBatch, isZeroTail, scanBatches } from './batch-walk.js'
+import { readFile, readFull, writeAll } from './file-io.js'
+import { segmentFile } from './file-names.js'
+import type { FileSystem, RawFile } from './file-system.js'
+import { decodeEntry, INDEX_ENTRY_BYTES, type IndexEntry, indexSeed } from './offset-index.js'
+
+/** Offsets that stand in the log no more. */
+export interface Gap {
+  readonly from: Offset
+  readonly to: Offset
+}
+
+export interface Recovered {
+  /** Size of the segment: whole batches. */
+  readonly position: number
+  readonly end: Offset
+  readonly lastTimestampMs: number
+  /** Good entries at the beginning of the index file, and the position of the last one, or -1. */
+  readonly indexed: number
+  readonly indexedPosition: number
+  /** What the walk found, for the index. */
+  readonly found: readonly IndexEntry[]
+  readonly gaps: readonly Gap[]
+  /** Bytes of an unfinished write that were cut; 0 is none. */
+  readonly cutBytes: number
+}
+
+/** Find the end of the segment `base` and cut what is unfinished behind it. Syncs what it keeps. */
+export async function recoverTail(
+  fs: FileSystem,
+  place: Place,
+  directory: string,
+  base: Offset,
+  file: RawFile,
+): Promise<Recovered> {
+  const size = file.size()
+  const trusted = await lastGoodEntry(fs, place, directory, base, file, size)
+  const walk = await walkTail(file, place, base, trusted.entry, size)
+  const cutBytes = await cutTorn(fs, directory, base, file, walk.position, size)
+  // A page that could not be written once may look clean in the cache: what is kept is written again, then synced.
+  await rewrite(file, trusted.entry?.position ?? 0, walk.position)
+  await file.sync()
+  return { ...walk, indexed: trusted.count, indexedPosition: trusted.entry?.position ?? -1, cutBytes }
+}
+
+async function lastGoodEntry(
+  fs: FileSystem,
+  place: Place,
+  directory: string,
+  base: Offset,
+  file: RawFile,
+  size: number,
+): Promise<{ entry: IndexEntry | null; count: number }> {
+  const content = readFile(fs, segmentFile(directory, base, 'index'))
+  const seed = indexSeed(place, base)
+  const total = content === null ? 0 : Math.floor(content.length / INDEX_ENTRY_BYTES)
+  for (let index = total - 1; index >= 0; index--) {
+    const decoded = decodeEntry(content as Buffer, index * INDEX_ENTRY_BYTES, seed)
+    if (decoded === null || decoded.isEnd) continue
+    const header = await intactBatch(file, place, decoded.entry.position, size)
+    if (header !== null && header.baseOffset === decoded.entry.offset) return { entry: decoded.entry, count: index + 1 }
+  }
+  return { entry: null, count: 0 }
+}
+
+async function walkTail(
+  file: RawFile,
+  place: Place,
+  base: Offset,
+  from: IndexEntry | null,
+  size: number,
+): Promise<Pick<Recovered, 'position' | 'end' | 'lastTimestampMs' | 'found' | 'gaps'>> {
+  const found: IndexEntry[] = []
+  const gaps: Gap[] = []
+  let end = from?.offset ?? base
+  let lastTimestampMs = 0
+  const visit = (header: BatchHeader, position: number) => {
+    const { baseOffset: offset, timestampMs } = header
+    if (offset > end) gaps.push({ from: end, to: offset })
+    if (offset >= end && position !== from?.position) found.push({ position, offset, timestampMs })
+    if (batchEnd(header) > end) end = batchEnd(header)
+    lastTimestampMs = Math.max(lastTimestampMs, timestampMs)
+    return true
+  }
+  let position = from?.position ?? 0
+  while (position < size) {
+    const stop = await scanBatches(file, place, position, size, visit)
+    position = stop.position
+    if (stop.kind === 'end') break
+    if (stop.kind === 'zeros' && (await isZeroTail(file, position, size))) break
+    const next = await findBatch(file, place, position + 1, size)
+    // Older batches behind damage are leftovers of a write that was given up.
+    if (next === null || next.header.baseOffset < end) break
+    position = next.position
+  }
+  return { position, end, lastTimestampMs, found, gaps }
+}
+
+/** Nothing is deleted that cannot be explained: the bytes of a torn write are kept beside the segment. */
+async function cutTorn(
+  fs: FileSystem,
+  directory: string,
+  base: Offset,
+  file: RawFile,
+  position: number,
+  size: number,
+): Promise<number> {
+  if (position >= size) return 0
+  let cutBytes = 0
+  if (!(await isZeroTail(file, position, size))) {
+    const torn = Buffer.alloc(size - position)
+    const bytes = await readFull(file, torn, position)
+    cutBytes = withoutZeros(torn.subarray(0, bytes)).length
+    await keepAside(fs, `${segmentFile(directory, base, 'log')}.torn-${position}`, torn.subarray(0, cutBytes))
+  }
+  file.truncate(position)
+  return cutBytes
+}
+
+async function keepAside(fs: FileSystem, path: string, content: Buffer): Promise<void> {
+  if (fs.exists(path)) fs.remove(path)
+  const aside = fs.open(path, 'create')
+  try {
+    await writeAll(aside, [content], 0)
+  } finally {
+    aside.close()
+  }
+}
+
+async function rewrite(file: RawFile, from: number, to: number): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(1024 * 1024, to - from))
+  for (let position = from; position < to; ) {
+    const bytes = await readFull(file, buffer.subarray(0, Math.min(buffer.length, to - position)), position)
+    if (bytes === 0) return
+    await writeAll(file, [buffer.subarray(0, bytes)], position)
+    position += bytes
+  }
+}
+
+function withoutZeros(content: Buffer): Buffer {
+  let end = content.length
+  while (end > 0 && content[end - 1] === 0) end--
+  return content.subarray(0, end)
+}

@@ -1,0 +1,62 @@
+/**
+ * A place for a log store: a temporary directory, or a file system that fails from a seed. Any number of stores can be
+ * opened there one after the other.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemRandom } from '../../src/common/random.js'
+import { type FileSystem, nodeFileSystem } from '../../src/storage/log/file-system.js'
+import { LogStore, type LogStoreConfig, type LogStoreSeams } from '../../src/storage/log/log-store.js'
+import { VirtualClock } from './virtual-clock.js'
+
+export const LOG_DEFAULTS = {
+  segmentBytes: 1024 * 1024,
+  syncIntervalMs: 1_000,
+  openFilesMax: 64,
+  unwrittenBytesMax: 1024 * 1024,
+  keyring: null,
+} as const
+
+export class LogPlace {
+  readonly data: string
+  readonly #config: Partial<LogStoreConfig>
+  readonly #seams: LogStoreSeams
+  readonly #isTemporary: boolean
+
+  private constructor(data: string, config: Partial<LogStoreConfig>, seams: LogStoreSeams, isTemporary: boolean) {
+    this.data = data
+    this.#config = config
+    this.#seams = seams
+    this.#isTemporary = isTemporary
+  }
+
+  static async temporary(config: Partial<LogStoreConfig> = {}, seams: Partial<LogStoreSeams> = {}): Promise<LogPlace> {
+    const data = mkdtempSync(join(tmpdir(), 'leveret-log-'))
+    return new LogPlace(data, config, { ...defaultSeams(), ...seams }, true)
+  }
+
+  /** Over a file system of a test's making, in the directory `/data`. */
+  static over(fs: FileSystem, config: Partial<LogStoreConfig> = {}, seams: Partial<LogStoreSeams> = {}): LogPlace {
+    return new LogPlace('/data', config, { ...defaultSeams(), ...seams, fs }, false)
+  }
+
+  /** A store that is not open yet. */
+  store(config: Partial<LogStoreConfig> = {}): LogStore {
+    return new LogStore({ ...LOG_DEFAULTS, ...this.#config, ...config, data: this.data }, this.#seams)
+  }
+
+  async open(config: Partial<LogStoreConfig> = {}): Promise<LogStore> {
+    const store = this.store(config)
+    await store.open()
+    return store
+  }
+
+  remove(): void {
+    if (this.#isTemporary) rmSync(this.data, { recursive: true, force: true })
+  }
+}
+
+function defaultSeams(): LogStoreSeams {
+  return { fs: nodeFileSystem, clock: new VirtualClock(), random: systemRandom }
+}
