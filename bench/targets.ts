@@ -156,12 +156,12 @@ function storedVerdicts(rows: DurableReport['stored']): Verdict[] {
 
 function besideVerdicts(beside: DurableReport['beside']): Verdict[] {
   if (beside === null) return []
-  const figure = ratio(beside.beside?.median ?? null, beside.alone?.median ?? null)
+  const figure = ratio(beside.besideDisk?.median ?? null, beside.alone?.median ?? null)
   return [atLeast('live 1 to 1 beside durable publishing / alone', figure, 0.8)]
 }
 
 function ackVerdicts(rows: DurableReport['ackLatency']): Verdict[] {
-  const of = (contender: ContenderId) => rows.find((row) => row.contender === contender)
+  const of = (contender: ContenderId) => rows.find((row) => row.contender === contender && row.problems.length === 0)
   const ours = of('leveret-disk')
   const p50 = ratio(ours?.p50Us?.median ?? null, of('redis-always')?.p50Us?.median ?? null)
   return [

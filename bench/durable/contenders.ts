@@ -23,7 +23,7 @@ export interface DurableContender {
   readonly name: string
   readonly dialect: DialectName
   /** What all publishers together may have unacknowledged: what was found to be best for each. */
-  readonly unansweredBytesMax: number
+  unansweredBytesMax(payloadBytes: number): number
   /** In a folder that may hold what an earlier one left. */
   start(folder: string): Promise<ChildServer>
   /** Once, after its first start. */
@@ -33,6 +33,10 @@ export interface DurableContender {
 }
 
 const MIB = 1024 * 1024
+/** Publishes; newer servers refuse what goes beyond 10,000 that are not yet stored. */
+const JETSTREAM_UNANSWERED_MAX = 8_000
+/** What stands around the payload of one of them. */
+const PUBLISH_BYTES = 25
 
 /** In the order of the tables. */
 export function contendersOf(bench: Bench): DurableContender[] {
@@ -67,7 +71,7 @@ function leveretOf(bench: Bench, level: 'memory' | 'os' | 'disk'): DurableConten
     id: `leveret-${level}`,
     name: `leveret, ${level} (${meaning})`,
     dialect: `leveret-${level}`,
-    unansweredBytesMax: 16 * MIB,
+    unansweredBytesMax: () => 4 * MIB,
     start: (folder) => bench.startLeveret(`durable-${level}`, folder),
     prepare: async () => {},
     stored: ({ port }) => keptRecords(port),
@@ -79,7 +83,7 @@ function jetstreamOf({ jetstream }: Bench, sync: SyncInterval): DurableContender
     id: `jetstream-${sync}`,
     name: sync === 'always' ? 'JetStream, always (synced)' : 'JetStream, default (synced every 2 min)',
     dialect: 'jetstream',
-    unansweredBytesMax: MIB,
+    unansweredBytesMax: (payloadBytes) => JETSTREAM_UNANSWERED_MAX * (PUBLISH_BYTES + payloadBytes),
     start: (folder) => {
       if (jetstream === null) throw new Error('nats-server is not installed')
       return startJetStream(jetstream, folder, sync)
@@ -94,7 +98,7 @@ function redisOf({ redis }: Bench, appendFsync: AppendFsync): DurableContender {
     id: `redis-${appendFsync}`,
     name: appendFsync === 'always' ? 'Redis, always (synced)' : 'Redis, everysec (synced every second)',
     dialect: 'redis',
-    unansweredBytesMax: 4 * MIB,
+    unansweredBytesMax: () => 4 * MIB,
     start: (folder) => {
       if (redis === null) throw new Error('redis-server is not installed')
       return startRedis(redis, folder, appendFsync)

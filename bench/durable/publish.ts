@@ -23,9 +23,9 @@ export interface PublishRow extends PublishCase {
 }
 
 /** Of the first round, when no rate is known. */
-const FIRST_SECONDS_OF_SLOWEST = 0.2
-const FIRST_PER_SECOND = 50_000
-const WARM_UP_SECONDS = 0.3
+const FIRST_RECORDS = 10_000
+/** Each as long as the rate of the one before says: servers whose code compiles while it runs need more than one. */
+const WARM_UPS_SECONDS = [0.3, 0.5]
 
 export async function benchPublish(bench: Bench): Promise<PublishRow[]> {
   const contenders = contendersOf(bench)
@@ -82,7 +82,8 @@ async function measure(bench: Bench, each: Case): Promise<Round> {
   await using folder = bench.folder()
   await using server = await contender.start(folder.path)
   await contender.prepare(server)
-  const { dialect, unansweredBytesMax } = contender
+  const { dialect } = contender
+  const unansweredBytesMax = contender.unansweredBytesMax(each.payloadBytes)
   await using rig = await Rig.beside(bench, server, {
     dialect,
     workload: each,
@@ -92,9 +93,9 @@ async function measure(bench: Bench, each: Case): Promise<Round> {
   })
   const recordsFor = (seconds: number, perSecond: number): number =>
     Math.max(publishers, Math.round((seconds * perSecond) / batch)) * batch
-  const cold = await rig.round(recordsFor(FIRST_SECONDS_OF_SLOWEST, FIRST_PER_SECOND))
-  const warm = await rig.round(recordsFor(WARM_UP_SECONDS, cold.perSecond))
-  const round = await rig.round(recordsFor(bench.isQuick ? 0.5 : 1, warm.perSecond))
+  let { perSecond } = await rig.round(Math.max(publishers, FIRST_RECORDS / batch) * batch)
+  for (const seconds of WARM_UPS_SECONDS) perSecond = (await rig.round(recordsFor(seconds, perSecond))).perSecond
+  const round = await rig.round(recordsFor(bench.isQuick ? 0.5 : 1, perSecond))
   const stored = await contender.stored(server)
   if (stored !== rig.total) throw new Error(`${rig.total} records were acknowledged, ${stored} are stored`)
   return round

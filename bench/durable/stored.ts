@@ -98,7 +98,8 @@ interface Loaded {
 async function load(bench: Bench, contender: DurableContender, folder: string, records: number): Promise<Loaded> {
   await using server = await contender.start(folder)
   await contender.prepare(server)
-  const { dialect, unansweredBytesMax } = contender
+  const { dialect } = contender
+  const unansweredBytesMax = contender.unansweredBytesMax(PAYLOAD_BYTES)
   const workload = { payloadBytes: PAYLOAD_BYTES, batch: BATCH }
   {
     await using rig = await Rig.beside(bench, server, {

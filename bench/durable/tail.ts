@@ -13,7 +13,7 @@ import { type ContenderId, contendersOf, type DurableContender } from './contend
 
 const WORKLOAD = { payloadBytes: 100, batch: 100 } as const
 const FIRST_RECORDS = 20_000
-const WARM_UP_SECONDS = 0.3
+const WARM_UPS_SECONDS = [0.3, 0.5]
 const MIB = 1024 * 1024
 /** The durable publisher beside the live topic: 100,000 records a second of 100 B, each frame acknowledged at `disk`. */
 const BESIDE_FRAMES_PER_SECOND = 1_000
@@ -21,6 +21,10 @@ const BESIDE_FRAMES_PER_SECOND = 1_000
 const BESIDE_SECONDS_MAX = 60
 /** From so many frames on, all code of the durable path is compiled. */
 const BESIDE_WARM_UP_MS = 1_000
+
+const BESIDES = ['alone', 'beside memory', 'beside disk'] as const
+type Beside = (typeof BESIDES)[number]
+const BESIDE_DIALECTS = { 'beside memory': 'leveret-memory-beside', 'beside disk': 'leveret-disk-beside' } as const
 
 export interface TailRow {
   readonly contender: ContenderId
@@ -33,7 +37,9 @@ export interface TailRow {
 export interface BesideRow {
   /** Records a second of the live topic, one publisher and one subscriber. */
   readonly alone: Spread | null
-  readonly beside: Spread | null
+  /** Beside the same publisher whose frames are acknowledged at `memory`: what the mere load costs. */
+  readonly besideMemory: Spread | null
+  readonly besideDisk: Spread | null
   readonly recordsBesidePerSecond: number
   readonly problems: readonly string[]
 }
@@ -62,34 +68,34 @@ async function follow(bench: Bench, contender: DurableContender): Promise<number
   await using folder = bench.folder()
   await using server = await contender.start(folder.path)
   await contender.prepare(server)
-  const { dialect, unansweredBytesMax } = contender
+  const { dialect } = contender
+  const unansweredBytesMax = contender.unansweredBytesMax(WORKLOAD.payloadBytes)
   const sides: Sides = { dialect, workload: WORKLOAD, publishers: 1, unansweredBytesMax, fanOut: 1 }
   return await rateOf(bench, server, sides)
 }
 
 export async function benchBeside(bench: Bench): Promise<BesideRow | null> {
   if (!bench.filter.test('leveret beside')) return null
-  const alone: number[] = []
-  const beside: number[] = []
+  const rates: Record<Beside, number[]> = { alone: [], 'beside memory': [], 'beside disk': [] }
   const problems: string[] = []
   for (let run = 0; run < bench.runs; run++) {
-    for (const [rates, isBeside] of [[alone, false] as const, [beside, true] as const]) {
-      const label = `leveret live, ${isBeside ? 'beside durable publishing' : 'alone'}`
-      const rate = await bench.attempt(label, problems, () => liveRate(bench, isBeside))
+    for (const what of BESIDES) {
+      const rate = await bench.attempt(`leveret live, ${what}`, problems, () => liveRate(bench, what))
       if (rate === null) continue
-      rates.push(rate)
-      bench.say(`  ${label}: ${Math.round(rate).toLocaleString('en')} records/s`)
+      rates[what].push(rate)
+      bench.say(`  leveret live, ${what}: ${Math.round(rate).toLocaleString('en')} records/s`)
     }
   }
   return {
-    alone: spreadOrNull(alone),
-    beside: spreadOrNull(beside),
+    alone: spreadOrNull(rates.alone),
+    besideMemory: spreadOrNull(rates['beside memory']),
+    besideDisk: spreadOrNull(rates['beside disk']),
     recordsBesidePerSecond: BESIDE_FRAMES_PER_SECOND * WORKLOAD.batch,
     problems,
   }
 }
 
-async function liveRate(bench: Bench, isBeside: boolean): Promise<number> {
+async function liveRate(bench: Bench, what: Beside): Promise<number> {
   await using server = await bench.startLeveret('durable-beside')
   await createLiveTopic(server.port)
   const sides: Sides = {
@@ -99,9 +105,9 @@ async function liveRate(bench: Bench, isBeside: boolean): Promise<number> {
     unansweredBytesMax: 16 * MIB,
     fanOut: 1,
   }
-  if (!isBeside) return await rateOf(bench, server, sides)
+  if (what === 'alone') return await rateOf(bench, server, sides)
   await using durable = bench.code.start<PacedAcksApi>('paced-acks')
-  await durable.call('open', { port: server.port, dialect: 'leveret-disk-beside', workload: WORKLOAD })
+  await durable.call('open', { port: server.port, dialect: BESIDE_DIALECTS[what], workload: WORKLOAD })
   const publishing = durable.call('run', {
     perSecond: BESIDE_FRAMES_PER_SECOND,
     units: BESIDE_FRAMES_PER_SECOND * BESIDE_SECONDS_MAX,
@@ -122,7 +128,7 @@ async function rateOf(bench: Bench, server: ChildServer, sides: Sides): Promise<
   await using rig = await Rig.beside(bench, server, sides)
   const recordsFor = (seconds: number, perSecond: number): number =>
     Math.max(1, Math.round((seconds * perSecond) / WORKLOAD.batch)) * WORKLOAD.batch
-  const cold = await rig.round(FIRST_RECORDS)
-  const warm = await rig.round(recordsFor(WARM_UP_SECONDS, cold.perSecond))
-  return (await rig.round(recordsFor(bench.isQuick ? 0.5 : 1, warm.perSecond))).perSecond
+  let { perSecond } = await rig.round(FIRST_RECORDS)
+  for (const seconds of WARM_UPS_SECONDS) perSecond = (await rig.round(recordsFor(seconds, perSecond))).perSecond
+  return (await rig.round(recordsFor(bench.isQuick ? 0.5 : 1, perSecond))).perSecond
 }

@@ -18,6 +18,7 @@ export const DIALECTS = {
   'leveret-memory': keptDialect('memory'),
   'leveret-os': keptDialect('os'),
   'leveret-disk': keptDialect('disk'),
+  'leveret-memory-beside': keptDialect('memory', OTHER_TOPIC),
   'leveret-disk-beside': keptDialect('disk', OTHER_TOPIC),
   jetstream: jetstreamDialect,
   redis: redisDialect,

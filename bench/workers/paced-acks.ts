@@ -1,9 +1,12 @@
 /**
  * Publishes evenly paced, one write a publish, and measures how long each acknowledgement takes. Answers are matched
  * by their order, which is that of the publishes with every peer. The same for every peer.
+ *
+ * A thread of its own keeps the pace. If the one that reads slept until the next publish, it would see an answer only
+ * when it woke, and every peer would seem to take as long as the pace.
  */
 import type { Socket } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { offer } from '../harness/calls.js'
 import { openRaw, Progress } from '../harness/raw-socket.js'
 import { percentile } from '../harness/statistics.js'
@@ -35,10 +38,9 @@ export interface PacedAcks {
 }
 
 const progress = new Progress()
-const sleeper = new Int32Array(new SharedArrayBuffer(4))
 let socket: Socket | null = null
 let blast: Blast | null = null
-let isStopped = false
+let stop: () => void = () => {}
 let sentNs = new Float64Array(0)
 /** Until its answer, for each publish. */
 let tookUs = new Float64Array(0)
@@ -70,21 +72,20 @@ const api = {
     const unit = blast.bytes.subarray(0, blast.unitBytes)
     sentNs = new Float64Array(units)
     tookUs = new Float64Array(units)
-    const intervalNs = 1e9 / perSecond
-    const startNs = nowNs()
+    const target = socket
     let sent = 0
-    while (sent < units && !isStopped) {
-      const now = nowNs()
-      const waitNs = startNs + sent * intervalNs - now
-      // A timer of the event loop has a millisecond; this one has fifty microseconds, and uses no processor.
-      if (waitNs > 0) Atomics.wait(sleeper, 0, 0, waitNs / 1e6)
-      else {
-        sentNs[sent++] = now
-        socket.write(unit)
-      }
-      await turn()
-      progress.throwIfFailed()
-    }
+    const startNs = nowNs()
+    const ticker = new Worker(new URL(import.meta.url), { workerData: { perSecond, units } satisfies Ticks })
+    await new Promise<void>((resolve, reject) => {
+      stop = resolve
+      ticker.on('error', reject)
+      ticker.on('exit', () => resolve())
+      ticker.on('message', () => {
+        sentNs[sent++] = nowNs()
+        target.write(unit)
+      })
+    })
+    await ticker.terminate()
     const unitsPerSecond = (sent * 1e9) / (nowNs() - startNs)
     await progress.until(
       () => acked >= sent,
@@ -101,10 +102,31 @@ const api = {
   },
 
   async stop(_: null): Promise<void> {
-    isStopped = true
+    stop()
   },
 }
 
 export type PacedAcksApi = typeof api
 
-offer(api)
+interface Ticks {
+  readonly perSecond: number
+  readonly units: number
+}
+
+/** Of the thread that keeps the pace: a message whenever a publish is due. */
+function tick({ perSecond, units }: Ticks): void {
+  const sleeper = new Int32Array(new SharedArrayBuffer(4))
+  const startNs = nowNs()
+  for (let ticks = 0; ticks < units; ) {
+    const waitNs = startNs + (ticks * 1e9) / perSecond - nowNs()
+    // A timer of the event loop has a millisecond; this one has fifty microseconds, and uses no processor.
+    if (waitNs > 0) Atomics.wait(sleeper, 0, 0, waitNs / 1e6)
+    else {
+      parentPort?.postMessage(null)
+      ticks++
+    }
+  }
+}
+
+if (isMainThread) offer(api)
+else tick(workerData as Ticks)
