@@ -6,8 +6,9 @@
 import { LeveretError, ReadOnlyError, UnavailableError } from '../../common/errors.js'
 import { advance, type Offset, toOffset } from '../../model/offset.js'
 import type { Appended } from '../store.js'
-import { HEADER_BYTES, headerBytesOf, type NewBatch, type Place, sealBatch, writeHeader } from './batch-format.js'
+import { headerBytesOf, type NewBatch, type SegmentPlace, sealBatch, writeHeader } from './batch-format.js'
 import { systemCode, writeAll, writeAllSync } from './file-io.js'
+import { SEAL_BYTES } from './keyring.js'
 import type { LogContext, PartitionName } from './log-context.js'
 import type { Segment } from './segment.js'
 
@@ -46,7 +47,6 @@ export class Appender {
   readOnly: ReadOnlyError | null = null
   readonly #context: LogContext
   readonly #name: PartitionName
-  readonly #place: Place
   readonly #segments: SegmentWriter
   #queue: Pending[] = []
   #queuedBytes = 0
@@ -60,7 +60,6 @@ export class Appender {
   constructor(
     context: LogContext,
     name: PartitionName,
-    place: Place,
     segments: SegmentWriter,
     { end, lastTimestampMs }: { end: Offset; lastTimestampMs: number },
     /** `writtenEnd` or `syncedEnd` has moved. */
@@ -68,7 +67,6 @@ export class Appender {
   ) {
     this.#context = context
     this.#name = name
-    this.#place = place
     this.#segments = segments
     this.end = end
     this.writtenEnd = end
@@ -168,13 +166,14 @@ export class Appender {
 
   async #write(group: readonly Pending[]): Promise<void> {
     if (group.length === 0) return
-    const { buffers, positions, bytes } = this.#encode(group)
+    const bytes = this.#bytesOf(group)
     let segment = await this.#segments.active()
     const isOver = segment.size > 0 && segment.size + bytes > this.#context.options.segmentBytes
     if (isOver) {
       if (this.syncedEnd < this.writtenEnd) await this.#syncOrFail()
       segment = await this.#segments.roll(segment, toOffset((group[0] as Pending).baseOffset))
     }
+    const { buffers, positions } = this.#encode(group, segment.place, segment.size)
     const pinned = segment.pin()
     try {
       if (bytes <= SYNC_WRITE_BYTES) writeAllSync(pinned.file, buffers, segment.size)
@@ -187,31 +186,44 @@ export class Appender {
     }
     for (let index = 0; index < group.length; index++) {
       const { baseOffset, timestampMs } = group[index] as Pending
-      segment.note(segment.size + (positions[index] as number), toOffset(baseOffset), timestampMs)
+      segment.note(positions[index] as number, toOffset(baseOffset), timestampMs)
     }
     segment.size += bytes
   }
 
-  #encode(group: readonly Pending[]): { buffers: Uint8Array[]; positions: number[]; bytes: number } {
+  /** Headers and bodies together. */
+  #bytesOf(group: readonly Pending[]): number {
+    const sealBytes = this.#context.keyring === null ? 0 : SEAL_BYTES
+    let bytes = 0
+    for (const { producer, body } of group) bytes += headerBytesOf(producer) + sealBytes + body.length
+    return bytes
+  }
+
+  /** The group as it stands from `start` on in the segment at `place`. */
+  #encode(
+    group: readonly Pending[],
+    place: SegmentPlace,
+    start: number,
+  ): { buffers: Uint8Array[]; positions: number[] } {
     const { keyring } = this.#context
     const buffers: Uint8Array[] = []
     const positions: number[] = []
-    let bytes = 0
+    let position = start
     let headers = Buffer.allocUnsafe(keyring === null ? headersBytes(group) : 0)
     for (const batch of group) {
-      positions.push(bytes)
+      positions.push(position)
       if (keyring === null) {
-        const length = writeHeader(headers, 0, this.#place, batch)
+        const length = writeHeader(headers, 0, place, position, batch)
         buffers.push(headers.subarray(0, length), batch.body)
         headers = headers.subarray(length)
-        bytes += length + batch.body.length
+        position += length + batch.body.length
       } else {
-        const { header, body } = sealBatch(keyring, this.#place, batch)
+        const { header, body } = sealBatch(keyring, place, position, batch)
         buffers.push(header, body)
-        bytes += header.length + body.length
+        position += header.length + body.length
       }
     }
-    return { buffers, positions, bytes }
+    return { buffers, positions }
   }
 
   #groupWritten(group: readonly Pending[]): void {
@@ -360,7 +372,7 @@ function reject(pending: Pending, error: LeveretError): void {
 
 function headersBytes(group: readonly Pending[]): number {
   let bytes = 0
-  for (const { producer } of group) bytes += producer === null ? HEADER_BYTES : headerBytesOf(producer)
+  for (const { producer } of group) bytes += headerBytesOf(producer)
   return bytes
 }
 

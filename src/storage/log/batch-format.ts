@@ -11,12 +11,12 @@
  *   24  u64  timestamp, milliseconds since 1970
  *   32  8    place: which partition of which topic of which data directory this is
  *   40  u32  flags
- *   44  u32  0
+ *   44  u32  seat: base offset of the segment plus position of the batch in it, modulo 2^32
  *   48       with SEALED: 36 bytes of keyring.ts; with PRODUCED: u64 sequence, u16 name bytes, name
  *            then the body: a run of records as it came from the wire, sealed if SEALED is set
  *
- * The checksum covers the place and the base offset, so a batch that was written to the wrong place is not taken for
- * another one.
+ * The checksum covers the place, the seat and the base offset, so a batch that was written to the wrong place is not taken
+ * for another one: not in another partition, nor in another segment or at another position of its own.
  */
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
@@ -26,6 +26,7 @@ export const HEADER_BYTES = 48
 const MAGIC = 0x4c
 const FORMAT_VERSION = 1
 export const PLACE_AT = 32
+const SEAT_AT = 44
 const TWO_32 = 0x1_0000_0000
 /** No frame is larger, so no body is. */
 const BODY_BYTES_MAX = 256 * 1024 * 1024
@@ -47,6 +48,30 @@ export class Place {
     this.bytes = createHash('sha256').update(`${dataId}/${topicId}/${partition}`).digest().subarray(0, 8)
     this.low = this.bytes.readUInt32LE(0)
     this.high = this.bytes.readUInt32LE(4)
+  }
+
+  segment(base: Offset): SegmentPlace {
+    return new SegmentPlace(this, base)
+  }
+}
+
+/** The place of the batches of one segment. */
+export class SegmentPlace {
+  readonly bytes: Buffer
+  readonly low: number
+  readonly high: number
+  readonly base: Offset
+
+  constructor({ bytes, low, high }: Place, base: Offset) {
+    this.bytes = bytes
+    this.low = low
+    this.high = high
+    this.base = base
+  }
+
+  /** What the header of the batch at this position says of where it is. */
+  seat(position: number): number {
+    return (this.base + position) % TWO_32
   }
 }
 
@@ -93,24 +118,39 @@ export function headerBytesOf(producer: Producer | null): number {
   return producer === null ? HEADER_BYTES : HEADER_BYTES + 10 + Buffer.byteLength(producer.name)
 }
 
-/** Write the header of an unsealed batch to `target[at, ...)`; returns its length. The body follows as it is. */
-export function writeHeader(target: Buffer, at: number, place: Place, batch: NewBatch): number {
+/**
+ * Write the header of an unsealed batch, which is to stand at `position` of its segment, to `target[at, ...)`; returns its
+ * length. The body follows as it is.
+ */
+export function writeHeader(
+  target: Buffer,
+  at: number,
+  place: SegmentPlace,
+  position: number,
+  batch: NewBatch,
+): number {
   const headerBytes = headerBytesOf(batch.producer)
-  writeFixed(target, at, place, batch, headerBytes, batch.flags | (batch.producer === null ? 0 : FLAG_PRODUCED))
+  const flags = batch.flags | (batch.producer === null ? 0 : FLAG_PRODUCED)
+  writeFixed(target, at, place, position, { ...batch, headerBytes, bodyBytes: batch.body.length, flags })
   if (batch.producer !== null) writeProducer(target, at + HEADER_BYTES, batch.producer)
   writeChecksum(target, at, headerBytes, batch.body)
   return headerBytes
 }
 
 /** Header and body of a sealed batch. What the header says of the place is bound to the ciphertext. */
-export function sealBatch(sealer: Sealer, place: Place, batch: NewBatch): { header: Buffer; body: Buffer } {
+export function sealBatch(
+  sealer: Sealer,
+  place: SegmentPlace,
+  position: number,
+  batch: NewBatch,
+): { header: Buffer; body: Buffer } {
   const plain = headerBytesOf(batch.producer)
   const fixed = Buffer.alloc(HEADER_BYTES)
-  writeFixed(fixed, 0, place, batch, 0, batch.flags)
+  writeFixed(fixed, 0, place, position, { ...batch, headerBytes: 0, bodyBytes: 0 })
   const { extension, body } = sealer.seal(batch.body, sealedFacts(fixed, 0))
   const header = Buffer.alloc(plain + extension.length)
   const flags = batch.flags | FLAG_SEALED | (batch.producer === null ? 0 : FLAG_PRODUCED)
-  writeFixed(header, 0, place, { ...batch, body }, header.length, flags)
+  writeFixed(header, 0, place, position, { ...batch, headerBytes: header.length, bodyBytes: body.length, flags })
   extension.copy(header, HEADER_BYTES)
   if (batch.producer !== null) writeProducer(header, HEADER_BYTES + extension.length, batch.producer)
   writeChecksum(header, 0, header.length, body)
@@ -122,12 +162,16 @@ export function sealedFacts(buffer: Buffer, at: number): Buffer {
   return buffer.subarray(at + 12, at + 40)
 }
 
-/** The header at `at`, or null if no batch of this place can begin there. The checksum is not looked at. */
-export function readHeader(buffer: Buffer, at: number, place: Place): BatchHeader | null {
+/**
+ * The header at `at`, or null if it is not one of a batch that was written to this place. `position` is that of the batch
+ * in its segment. The checksum is not looked at.
+ */
+export function readHeader(buffer: Buffer, at: number, place: SegmentPlace, position: number): BatchHeader | null {
   if (buffer[at + 4] !== MAGIC || buffer[at + 5] !== FORMAT_VERSION) return null
   if (buffer.readUInt32LE(at + PLACE_AT) !== place.low || buffer.readUInt32LE(at + PLACE_AT + 4) !== place.high) {
     return null
   }
+  if (buffer.readUInt32LE(at + SEAT_AT) !== place.seat(position)) return null
   const headerBytes = buffer.readUInt16LE(at + 6)
   const bodyBytes = buffer.readUInt32LE(at + 8)
   if (headerBytes < HEADER_BYTES || bodyBytes > BODY_BYTES_MAX) return null
@@ -172,22 +216,21 @@ export function writeU64(buffer: Buffer, at: number, value: number): void {
 function writeFixed(
   target: Buffer,
   at: number,
-  place: Place,
-  { body, count, baseOffset, timestampMs }: NewBatch,
-  headerBytes: number,
-  flags: number,
+  place: SegmentPlace,
+  position: number,
+  header: Omit<NewBatch, 'body' | 'producer'> & { readonly headerBytes: number; readonly bodyBytes: number },
 ): void {
   target[at + 4] = MAGIC
   target[at + 5] = FORMAT_VERSION
-  target.writeUInt16LE(headerBytes, at + 6)
-  target.writeUInt32LE(body.length, at + 8)
-  target.writeUInt32LE(count, at + 12)
-  writeU64(target, at + 16, baseOffset)
-  writeU64(target, at + 24, timestampMs)
+  target.writeUInt16LE(header.headerBytes, at + 6)
+  target.writeUInt32LE(header.bodyBytes, at + 8)
+  target.writeUInt32LE(header.count, at + 12)
+  writeU64(target, at + 16, header.baseOffset)
+  writeU64(target, at + 24, header.timestampMs)
   target.writeUInt32LE(place.low, at + PLACE_AT)
   target.writeUInt32LE(place.high, at + PLACE_AT + 4)
-  target.writeUInt32LE(flags, at + 40)
-  target.writeUInt32LE(0, at + 44)
+  target.writeUInt32LE(header.flags, at + 40)
+  target.writeUInt32LE(place.seat(position), at + SEAT_AT)
 }
 
 function writeProducer(target: Buffer, at: number, { name, sequence }: Producer): void {

@@ -8,8 +8,8 @@ import {
   HEADER_BYTES,
   isIntact,
   PLACE_AT,
-  type Place,
   readHeader,
+  type SegmentPlace,
 } from './batch-format.js'
 import { readFull } from './file-io.js'
 import type { RawFile } from './file-system.js'
@@ -30,12 +30,12 @@ const END = { kind: 'end' } as const
 const ZEROS = { kind: 'zeros' } as const
 const BAD = { kind: 'bad' } as const
 
-/** What begins at `at` in `buffer[0, end)`. The checksum of a batch is verified. */
-export function batchAt(buffer: Buffer, at: number, end: number, place: Place): Found {
+/** What begins at `at` in `buffer[0, end)`, which is `position` in the segment. The checksum of a batch is verified. */
+export function batchAt(buffer: Buffer, at: number, end: number, place: SegmentPlace, position: number): Found {
   const available = end - at
   if (available <= 0) return END
   if (available < HEADER_BYTES) return { kind: 'short', needed: HEADER_BYTES }
-  const header = readHeader(buffer, at, place)
+  const header = readHeader(buffer, at, place, position)
   if (header === null) return isZero(buffer, at, at + HEADER_BYTES) ? ZEROS : BAD
   const needed = batchBytes(header)
   if (needed > available) return { kind: 'short', needed }
@@ -59,7 +59,7 @@ export type Visit = (header: BatchHeader, position: number, buffer: Buffer, at: 
 /** Walk the batches of `file[from, to)` until the first that is not whole and right. */
 export async function scanBatches(
   file: RawFile,
-  place: Place,
+  place: SegmentPlace,
   from: number,
   to: number,
   visit: Visit,
@@ -69,12 +69,12 @@ export async function scanBatches(
   while (position < to) {
     const filled = await readFull(file, buffer.subarray(0, Math.min(buffer.length, to - position)), position)
     let at = 0
-    let found = batchAt(buffer, 0, filled, place)
+    let found = batchAt(buffer, 0, filled, place, position)
     while (found.kind === 'batch') {
       const goOn = visit(found.header, position + at, buffer, at)
       at += batchBytes(found.header)
       if (!goOn) return { position: position + at, kind: 'end' }
-      found = batchAt(buffer, at, filled, place)
+      found = batchAt(buffer, at, filled, place, position + at)
     }
     position += at
     if (found.kind === 'short') {
@@ -91,7 +91,7 @@ export async function scanBatches(
 /** The next whole batch of this place that begins at or behind `from`: behind damage, or null if there is none. */
 export async function findBatch(
   file: RawFile,
-  place: Place,
+  place: SegmentPlace,
   from: number,
   to: number,
 ): Promise<{ position: number; header: BatchHeader } | null> {
@@ -115,13 +115,13 @@ export async function findBatch(
 /** The header of the whole batch at `position`, or null. */
 export async function intactBatch(
   file: RawFile,
-  place: Place,
+  place: SegmentPlace,
   position: number,
   to: number,
 ): Promise<BatchHeader | null> {
   const fixed = Buffer.allocUnsafe(HEADER_BYTES)
   if (position + HEADER_BYTES > to || (await readFull(file, fixed, position)) < HEADER_BYTES) return null
-  const header = readHeader(fixed, 0, place)
+  const header = readHeader(fixed, 0, place, position)
   if (header === null || position + batchBytes(header) > to) return null
   const whole = Buffer.allocUnsafe(batchBytes(header))
   if ((await readFull(file, whole, position)) < whole.length) return null

@@ -64,11 +64,9 @@ export class LogPartition implements PartitionLog, SegmentWriter {
     this.#files = files
     this.segments = files.segments
     this.logStart = files.logStart
-    this.reader = new LogReader(context, plan.name, plan.place, this.segments)
+    this.reader = new LogReader(context, plan.name, this.segments)
     const { end, lastTimestampMs } = files
-    this.#appender = new Appender(context, plan.name, plan.place, this, { end, lastTimestampMs }, () =>
-      this.onStable?.(),
-    )
+    this.#appender = new Appender(context, plan.name, this, { end, lastTimestampMs }, () => this.onStable?.())
     this.#retention = new LogRetention(this)
   }
 

@@ -14,7 +14,6 @@ import {
   FLAG_END,
   FLAG_SEALED,
   HEADER_BYTES,
-  type Place,
   sealedFacts,
 } from './batch-format.js'
 import { batchAt, findBatch } from './batch-walk.js'
@@ -54,15 +53,13 @@ interface Walk {
 export class LogReader {
   readonly #context: LogContext
   readonly #name: PartitionName
-  readonly #place: Place
   readonly #segments: SegmentList
   /** Offset to the place where its batch begins. */
   readonly #hints = new Map<Offset, Hint>()
 
-  constructor(context: LogContext, name: PartitionName, place: Place, segments: SegmentList) {
+  constructor(context: LogContext, name: PartitionName, segments: SegmentList) {
     this.#context = context
     this.#name = name
-    this.#place = place
     this.#segments = segments
   }
 
@@ -94,16 +91,16 @@ export class LogReader {
         const buffer = Buffer.allocUnsafe(Math.min(SLACK_BYTES, segment.size - position))
         const filled = await readFull(pinned.file, buffer, position)
         let at = 0
-        let found = batchAt(buffer, 0, filled, this.#place)
+        let found = batchAt(buffer, 0, filled, segment.place, position)
         while (found.kind === 'batch') {
           const placed = { header: found.header, position: position + at }
           if (isIt(placed)) return placed
           at += batchBytes(found.header)
-          found = batchAt(buffer, at, filled, this.#place)
+          found = batchAt(buffer, at, filled, segment.place, position + at)
         }
         position += at
         if (at > 0) continue
-        const next = await findBatch(pinned.file, this.#place, position, segment.size)
+        const next = await findBatch(pinned.file, segment.place, position, segment.size)
         if (next === null) return null
         if (isIt(next)) return next
         position = next.position + batchBytes(next.header)
@@ -149,7 +146,7 @@ export class LogReader {
       for (;;) {
         const buffer = Buffer.allocUnsafeSlow(Math.max(0, Math.min(readBytes, segment.size - position)))
         const filled = await readFull(pinned.file, buffer, position)
-        const walk = this.#walk(buffer, filled, from, limit, maxBytes)
+        const walk = this.#walk(segment, position, buffer.subarray(0, filled), from, limit, maxBytes)
         position += walk.bytes
         if (walk.batches.length > 0 || walk.next > from || walk.loss !== null) {
           this.#remember(walk.next, segment, position)
@@ -173,14 +170,15 @@ export class LogReader {
     }
   }
 
-  /** Take the batches out of what was read. `bytes` is how far it got. */
-  #walk(buffer: Buffer, filled: number, from: Offset, limit: Offset, maxBytes: number): Walk {
+  /** Take the batches out of what was read at `position`. `bytes` is how far it got. */
+  #walk(segment: Segment, position: number, buffer: Buffer, from: Offset, limit: Offset, maxBytes: number): Walk {
+    const filled = buffer.length
     const batches: StoredBatch[] = []
     let next = from
     let at = 0
     const stopped = (stop: Walk['stop'], needed = 0): Walk => ({ batches, next, bytes: at, loss: null, stop, needed })
     for (let taken = 0; taken < maxBytes; ) {
-      const found = batchAt(buffer, at, filled, this.#place)
+      const found = batchAt(buffer, at, filled, segment.place, position + at)
       if (found.kind === 'short') return stopped('short', found.needed)
       if (found.kind === 'end') return stopped('enough')
       if (found.kind !== 'batch') return stopped('bad')
@@ -228,9 +226,9 @@ export class LogReader {
 
   /** No batch begins at `position`: the next whole one that ends behind `from`. */
   async #behindDamage(segment: Segment, file: RawFile, position: number, from: Offset): Promise<Placed | null> {
-    let found = await findBatch(file, this.#place, position + 1, segment.size)
+    let found = await findBatch(file, segment.place, position + 1, segment.size)
     while (found !== null && batchEnd(found.header) <= from) {
-      found = await findBatch(file, this.#place, found.position + batchBytes(found.header), segment.size)
+      found = await findBatch(file, segment.place, found.position + batchBytes(found.header), segment.size)
     }
     return found
   }

@@ -56,7 +56,7 @@ export async function openPartitionFiles(
     logStart: toOffset(Math.min(tail.end, checkpoint?.logStart ?? firstBase)),
     end: tail.end,
     lastTimestampMs: Math.max(tail.lastTimestampMs, checkpoint?.lastTimestampMs ?? 0),
-    produced: onceAsync(() => producedSince(checkpoint, segments, place, tail.end)),
+    produced: onceAsync(() => producedSince(checkpoint, segments, tail.end)),
   }
 }
 
@@ -138,7 +138,6 @@ async function timeBefore(segments: SegmentList): Promise<number> {
 async function producedSince(
   checkpoint: Checkpoint | null,
   segments: SegmentList,
-  place: Place,
   end: Offset,
 ): Promise<readonly ProducedBatch[]> {
   const produced = [...(checkpoint?.produced ?? [])]
@@ -147,7 +146,8 @@ async function producedSince(
   const isFromHere = checkpoint?.segment === last.base && checkpoint.position <= last.size
   const pinned = last.pin()
   try {
-    await scanBatches(pinned.file, place, isFromHere ? checkpoint.position : 0, last.size, (header, _, buffer, at) => {
+    const from = isFromHere ? checkpoint.position : 0
+    await scanBatches(pinned.file, last.place, from, last.size, (header, _, buffer, at) => {
       if (header.baseOffset < end) noteProducer(produced, buffer, at, header)
       return header.baseOffset < end
     })

@@ -4,7 +4,7 @@
  * and cut; damage with whole batches behind it stays where it is, and readers are told.
  */
 import type { Offset } from '../../model/offset.js'
-import { type BatchHeader, batchEnd, type Place } from './batch-format.js'
+import { type BatchHeader, batchEnd, type Place, type SegmentPlace } from './batch-format.js'
 import { findBatch, intactBatch, isZeroTail, scanBatches } from './batch-walk.js'
 import { readFile, readFull, writeAll } from './file-io.js'
 import { segmentFile } from './file-names.js'
@@ -42,7 +42,7 @@ export async function recoverTail(
 ): Promise<Recovered> {
   const size = file.size()
   const trusted = await lastGoodEntry(fs, place, directory, base, file, size)
-  const walk = await walkTail(file, place, base, trusted.entry, size)
+  const walk = await walkTail(file, place.segment(base), trusted.entry, size)
   const cutBytes = await cutTorn(fs, directory, base, file, walk.position, size)
   // A page that could not be written once may look clean in the cache: what is kept is written again, then synced.
   await rewrite(file, trusted.entry?.position ?? 0, walk.position)
@@ -64,7 +64,7 @@ async function lastGoodEntry(
   for (let index = total - 1; index >= 0; index--) {
     const decoded = decodeEntry(content as Buffer, index * INDEX_ENTRY_BYTES, seed)
     if (decoded === null || decoded.isEnd) continue
-    const header = await intactBatch(file, place, decoded.entry.position, size)
+    const header = await intactBatch(file, place.segment(base), decoded.entry.position, size)
     if (header !== null && header.baseOffset === decoded.entry.offset) return { entry: decoded.entry, count: index + 1 }
   }
   return { entry: null, count: 0 }
@@ -72,14 +72,13 @@ async function lastGoodEntry(
 
 async function walkTail(
   file: RawFile,
-  place: Place,
-  base: Offset,
+  place: SegmentPlace,
   from: IndexEntry | null,
   size: number,
 ): Promise<Pick<Recovered, 'position' | 'end' | 'lastTimestampMs' | 'found' | 'gaps'>> {
   const found: IndexEntry[] = []
   const gaps: Gap[] = []
-  let end = from?.offset ?? base
+  let end = from?.offset ?? place.base
   let lastTimestampMs = 0
   const visit = (header: BatchHeader, position: number) => {
     const { baseOffset: offset, timestampMs } = header

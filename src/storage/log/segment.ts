@@ -3,7 +3,7 @@
  * the index, and keeps what the index file lacks yet. Does not write batches: appender.ts does.
  */
 import type { Offset } from '../../model/offset.js'
-import { type BatchHeader, batchEnd, type Place } from './batch-format.js'
+import { type BatchHeader, batchEnd, type Place, type SegmentPlace } from './batch-format.js'
 import { findBatch, scanBatches } from './batch-walk.js'
 import { readFile, systemCode, writeAllSync } from './file-io.js'
 import { segmentFile } from './file-names.js'
@@ -27,6 +27,7 @@ const UNWRITTEN_ENTRIES = 16
 export class Segment implements Indexed {
   readonly base: Offset
   readonly path: string
+  readonly place: SegmentPlace
   /** Bytes of whole batches; the file may be longer by space set aside. */
   size: number
   /** Timestamp of the first batch, once somebody has looked. */
@@ -36,7 +37,6 @@ export class Segment implements Indexed {
   /** Removed or replaced: what is remembered about its positions is void. */
   isRetired = false
   readonly #context: LogContext
-  readonly #place: Place
   readonly #seed: number
   readonly #indexPath: string
   #index: OffsetIndex | null = null
@@ -58,7 +58,7 @@ export class Segment implements Indexed {
     { size, isSealed }: { size: number; isSealed: boolean },
   ) {
     this.#context = context
-    this.#place = place
+    this.place = place.segment(base)
     this.base = base
     this.size = size
     this.isSealed = isSealed
@@ -191,7 +191,7 @@ export class Segment implements Indexed {
   }
 
   async #rebuildIndex(): Promise<OffsetIndex> {
-    const index = await buildIndex(this, this.#place)
+    const index = await buildIndex(this)
     const { end } = index
     if (!this.isSealed) index.end = null
     this.#isIndexWhole = true
@@ -232,7 +232,7 @@ export class Segment implements Indexed {
 }
 
 /** Walk the segment and note its batches. Damage is stepped over; readers find it for themselves. */
-export async function buildIndex(segment: Segment, place: Place): Promise<OffsetIndex> {
+export async function buildIndex(segment: Segment): Promise<OffsetIndex> {
   const index = new OffsetIndex()
   let end: SegmentEnd = { position: segment.size, offset: segment.base, timestampMs: 0 }
   const visit = (header: BatchHeader, position: number) => {
@@ -245,9 +245,9 @@ export async function buildIndex(segment: Segment, place: Place): Promise<Offset
   const pinned = segment.pin()
   try {
     for (let position = 0; position < segment.size; ) {
-      const stop = await scanBatches(pinned.file, place, position, segment.size, visit)
+      const stop = await scanBatches(pinned.file, segment.place, position, segment.size, visit)
       if (stop.kind === 'end') break
-      const next = await findBatch(pinned.file, place, stop.position + 1, segment.size)
+      const next = await findBatch(pinned.file, segment.place, stop.position + 1, segment.size)
       if (next === null) break
       position = next.position
     }
