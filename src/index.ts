@@ -3,6 +3,7 @@
  * with any other.
  */
 import { App, type ListenerInfo } from './app.js'
+import type { BrokerHealth } from './broker/broker.js'
 import type { Clock } from './common/clock.js'
 import type { Random } from './common/random.js'
 import { configWith } from './config/load.js'
@@ -10,12 +11,14 @@ import type { Config } from './config/schema.js'
 import type { MetricSample } from './metrics/registry.js'
 
 export type { ListenerInfo } from './app.js'
+export type { BrokerHealth } from './broker/broker.js'
 export type { Clock, Timer } from './common/clock.js'
 export { type ErrorCode, LeveretError } from './common/errors.js'
 export type { Random } from './common/random.js'
 export type { Config } from './config/schema.js'
 export type { MetricSample } from './metrics/registry.js'
 export type { Durability, Retention, RetentionLimits, SlowConsumerPolicy, TopicSettings } from './model/topic.js'
+export type { EngineProblem } from './storage/engine.js'
 
 /** Every setting of docs/configuration.md; `port` is 0 here unless given, which picks a free one. */
 export type BrokerOptions = Partial<Config> & {
@@ -32,6 +35,8 @@ export interface EmbeddedBroker extends AsyncDisposable {
   readonly listeners: readonly ListenerInfo[]
   /** All counters and gauges, as they are now. */
   metrics(): MetricSample[]
+  /** Whether everything can be written, and what is wrong with stored records. */
+  health(): BrokerHealth
   /** Drain for at most `deadlineMs` (default: the setting `drainMs`), then close. Idempotent. */
   stop(options?: { deadlineMs?: number }): Promise<void>
 }
@@ -53,6 +58,7 @@ export async function createBroker({ clock, random, ...overrides }: BrokerOption
     port: listeners[0]?.port ?? 0,
     listeners,
     metrics: () => app.metrics.samples(),
+    health: () => app.broker.health(),
     stop,
     [Symbol.asyncDispose]: () => stop(),
   }

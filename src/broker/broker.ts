@@ -16,7 +16,7 @@ import type { MetricsRegistry } from '../metrics/registry.js'
 import { type Offset, toOffset } from '../model/offset.js'
 import type { RecordRun } from '../model/record.js'
 import type { Start, TopicSettings } from '../model/topic.js'
-import type { Engine, PublishHow } from '../storage/engine.js'
+import type { Engine, EngineProblem, PublishHow } from '../storage/engine.js'
 import type { BrokerLimits } from './limits.js'
 import type { PartitionReader, ReaderListener } from './partition-reader.js'
 import type { PublishSink } from './publish.js'
@@ -41,6 +41,14 @@ export interface TopicState {
   readonly settings: TopicSettings
   readonly partitions: readonly PartitionState[]
   readonly subscribers: number
+}
+
+/** How the broker is, for operators. */
+export interface BrokerHealth {
+  /** False while something cannot be written: a failed disk, or a full one. */
+  readonly isHealthy: boolean
+  /** What is wrong with stored records now, and what was found when they were opened; a bounded number. */
+  readonly problems: readonly EngineProblem[]
 }
 
 export class Broker implements Service {
@@ -91,6 +99,11 @@ export class Broker implements Service {
 
   async deleteTopic(name: string): Promise<void> {
     await this.#registry.delete(name)
+  }
+
+  health(): BrokerHealth {
+    const problems = this.#engine.problems()
+    return { isHealthy: !problems.some(({ kind }) => kind === 'read-only' || kind === 'full'), problems }
   }
 
   /** Names after `after`, in order; `more` says that there are others behind them. */
@@ -189,6 +202,10 @@ export class Broker implements Service {
 
   #addGauges(metrics: MetricsRegistry): void {
     metrics.gauge('leveret_broker_topics', 'Topics that exist', () => this.#registry.size)
+    metrics.gauge('leveret_broker_problems', 'Troubles with stored records', () => this.#engine.problems().length)
+    metrics.gauge('leveret_broker_healthy', '1 unless something cannot be written', () =>
+      Number(this.health().isHealthy),
+    )
     const sum = (read: (controller: TopicController) => number) => () => {
       let total = 0
       for (const topic of this.#registry.topics())
