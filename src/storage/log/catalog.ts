@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { LeveretError, UnavailableError } from '../../common/errors.js'
 import type { TopicSettings } from '../../model/topic.js'
 import { type CatalogLine, CatalogReading, type CatalogState, type TopicEntry } from './catalog-lines.js'
-import { readFile, replaceFile, writeAllSync } from './file-io.js'
+import { keepAside, readFile, replaceFile, writeAllSync } from './file-io.js'
 import { CATALOGS } from './file-names.js'
 import type { FileSystem, RawFile } from './file-system.js'
 import { encodeLine } from './sealed-lines.js'
@@ -52,7 +52,8 @@ export class Catalog {
     for (const [index, path] of paths.entries()) {
       const content = contents[index] ?? null
       if (content?.equals(text)) continue
-      if (content !== null && reading.isDamaged[index] === true) keepAside(fs, path, content, reading.state.generation)
+      if (content !== null && reading.isDamaged[index] === true)
+        await keepCopyAside(fs, path, content, reading.state.generation)
       await replaceFile(fs, path, text)
     }
     const files = paths.map((path) => fs.open(path, 'write'))
@@ -165,13 +166,7 @@ export class Catalog {
   }
 }
 
-function keepAside(fs: FileSystem, path: string, content: Buffer, generation: number): void {
-  const aside = `${path}.damaged-${generation}`
-  if (fs.exists(aside)) return
-  const file = fs.open(aside, 'create')
-  try {
-    writeAllSync(file, [content], 0)
-  } finally {
-    file.close()
-  }
+/** A copy that is replaced stays beside the new one. */
+export function keepCopyAside(fs: FileSystem, path: string, content: Buffer, generation: number): Promise<void> {
+  return keepAside(fs, `${path}.damaged-${generation}`, content)
 }

@@ -96,6 +96,21 @@ export async function replaceFile(fs: FileSystem, path: string, content: Uint8Ar
   await fs.syncDirectory(dirname(path))
 }
 
+/**
+ * Keep what is about to be cut or replaced, at `path` or, if something else is kept there, behind a number at its end.
+ * Resolves when it is on the device.
+ */
+export async function keepAside(fs: FileSystem, path: string, content: Buffer): Promise<void> {
+  for (let number = 1; ; number++) {
+    const aside = number === 1 ? path : `${path}-${number}`
+    const kept = readFile(fs, aside)
+    if (kept?.equals(content)) return
+    if (kept !== null) continue
+    await replaceFile(fs, aside, content)
+    return
+  }
+}
+
 /** What is still to be written of a list of buffers. */
 class Remainder {
   position: number

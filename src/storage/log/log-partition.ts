@@ -34,6 +34,8 @@ export interface PartitionPlan {
   readonly directory: string
   /** The level that the topic promises now. */
   durability(): Durability
+  /** The store was closed cleanly the last time. */
+  readonly wasClosed: boolean
   /** Offsets below this may have been given out without a record in the log. */
   reservedEnd(): number
   /** Offsets up to here will be given out without a record in the log. */
@@ -72,7 +74,7 @@ export class LogPartition implements PartitionLog, SegmentWriter {
 
   /** Opens what is there, recovers what a crash left, and creates nothing. */
   static async open(context: LogContext, plan: PartitionPlan): Promise<LogPartition> {
-    const files = await openPartitionFiles(context, plan.name, plan.place, plan.directory)
+    const files = await openPartitionFiles(context, plan)
     const partition = new LogPartition(context, plan, files)
     const reserved = toOffset(plan.reservedEnd())
     if (reserved > partition.end) {
@@ -142,7 +144,14 @@ export class LogPartition implements PartitionLog, SegmentWriter {
 
   active(): Promise<Segment> | Segment {
     const { last } = this.segments
-    return last !== null && !last.isSealed ? last : this.#begin(this.#appender.writtenEnd)
+    return last !== null && !last.isSealed ? last : this.#beginFirst()
+  }
+
+  async #beginFirst(): Promise<Segment> {
+    const segment = await this.#begin(this.#appender.writtenEnd)
+    // From here on it would be noticed if the segment were gone.
+    this.save().catch(() => undefined)
+    return segment
   }
 
   async roll(active: Segment, base: Offset): Promise<Segment> {
@@ -167,19 +176,22 @@ export class LogPartition implements PartitionLog, SegmentWriter {
   }
 
   /** Write the checkpoint, if it says anything new. */
-  save(): Promise<void> {
+  save(isClosed = false): Promise<void> {
     this.#saving = this.#saving
       .catch(() => undefined)
       .then(async () => {
         const last = this.segments.last
         if (last === null) return
-        const { end, lastTimestampMs } = this
-        const { base: segment, size: position } = last
         const produced = this.producedNow?.() ?? (await this.#files.produced())
-        const facts = [this.logStart, end, segment, position, produced.length, produced.at(-1)?.sequence]
+        const { logStart, lastTimestampMs } = this
+        // Only at the end do all these agree with each other, and with what is on the device.
+        const end = isClosed ? this.end : toOffset(Math.max(logStart, this.#appender.syncedEnd))
+        const position = isClosed ? last.size : 0
+        const facts = [logStart, end, last.base, position, produced.length, produced.at(-1)?.sequence]
         if (facts.join() === this.#savedAt) return
-        const checkpoint = { logStart: this.logStart, end, lastTimestampMs, segment, position, produced }
-        await writeCheckpoint(this.#context.fs, this.#plan.directory, checkpoint)
+        const { base: segment } = last
+        const checkpoint = { logStart, end, lastTimestampMs, segment, position, isClosed, produced }
+        await writeCheckpoint(this.#context.fs, this.#plan.place, this.#plan.directory, checkpoint)
         this.#savedAt = facts.join()
       })
     return this.#saving
@@ -196,7 +208,7 @@ export class LogPartition implements PartitionLog, SegmentWriter {
       this.#finish(last)
       last.writeIndex(last.size, true)
     }
-    await this.save()
+    await this.save(true)
   }
 
   /** Stop, and close the files: the topic is being deleted. */
@@ -222,10 +234,11 @@ export class LogPartition implements PartitionLog, SegmentWriter {
   }
 
   #dropAll(): void {
+    // First: it says that there are segments.
+    removeCheckpoint(this.#context.fs, this.#plan.directory)
     for (let segment = this.segments.shift(); segment !== null; segment = this.segments.shift()) segment.remove()
     this.#retention.forget()
     this.#savedAt = ''
-    removeCheckpoint(this.#context.fs, this.#plan.directory)
   }
 
   /** Cut the space set aside behind the last batch. */

@@ -153,7 +153,8 @@ export class LogReader {
           return { batches: walk.batches, loss: walk.loss, next: walk.next }
         }
         if (position >= segment.size || walk.stop === 'limit') return { batches: [], loss: null, next: from }
-        if (walk.stop === 'enough') continue
+        // A file that was cut behind our back brings nothing, and is damaged.
+        if (walk.stop === 'enough' && walk.bytes > 0) continue
         if (walk.stop === 'short' && position + walk.needed <= segment.size && filled === buffer.length) {
           readBytes = Math.max(readBytes, walk.needed)
           continue

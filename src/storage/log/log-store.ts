@@ -56,6 +56,7 @@ export class LogStore implements Store {
   #lock: DirectoryLock | null = null
   #catalog: Catalog | null = null
   #syncing: Timer | null = null
+  #wasClosed = true
 
   constructor(config: LogStoreConfig, seams: LogStoreSeams) {
     this.#data = resolve(config.data)
@@ -186,6 +187,7 @@ export class LogStore implements Store {
       name: { topic, partition },
       place: new Place(catalog.state.data, id, partition),
       directory: join(topicDirectory(this.#data, topic, id), String(partition)),
+      wasClosed: this.#wasClosed,
       durability: () => catalog.state.topics.get(topic)?.settings.durability ?? 'disk',
       reservedEnd: reservedNow,
       reserve: (end) => {
@@ -205,6 +207,7 @@ export class LogStore implements Store {
     }
     await this.#checkKeys(catalog)
     this.#removeDropped(present)
+    this.#wasClosed = state.isClosed
     if (!state.isClosed) await this.#recover(present)
     await catalog.opened()
     await this.#lock?.remember(state.generation)

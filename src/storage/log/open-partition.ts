@@ -15,6 +15,9 @@ import { type Recovered, recoverTail } from './recovery.js'
 import { Segment } from './segment.js'
 import { SegmentList } from './segment-list.js'
 
+/** No segment holds more: positions have 32 bits, and a record two bytes at least. */
+const SEGMENT_RECORDS_MAX = 2 ** 31
+
 export interface PartitionFiles {
   readonly segments: SegmentList
   readonly logStart: Offset
@@ -23,19 +26,24 @@ export interface PartitionFiles {
   produced(): Promise<readonly ProducedBatch[]>
 }
 
-export async function openPartitionFiles(
-  context: LogContext,
-  name: PartitionName,
-  place: Place,
-  directory: string,
-): Promise<PartitionFiles> {
+/** Where a partition is, and what is known of it. */
+export interface PartitionSite {
+  readonly name: PartitionName
+  readonly place: Place
+  readonly directory: string
+  /** The store was closed cleanly the last time. */
+  readonly wasClosed: boolean
+}
+
+export async function openPartitionFiles(context: LogContext, site: PartitionSite): Promise<PartitionFiles> {
   const { fs } = context
+  const { name, place, directory } = site
   const segments = new SegmentList()
   if (!fs.exists(directory)) {
     return { segments, logStart: FIRST_OFFSET, end: FIRST_OFFSET, lastTimestampMs: 0, produced: async () => [] }
   }
   finishCompaction(fs, directory)
-  const read = readCheckpoint(fs, directory)
+  const read = readCheckpoint(fs, place, directory)
   const checkpoint = read === 'damaged' ? null : read
   if (read === 'damaged') {
     const message =
@@ -49,11 +57,13 @@ export async function openPartitionFiles(
     segment.size = fs.size(segment.path)
     segments.push(segment)
   }
-  const tail = await openTail(context, name, place, directory, segments, checkpoint)
+  const tail = await openTail(context, site, segments, checkpoint)
   const firstBase = segments.firstBase ?? tail.end
+  const logStart = toOffset(Math.min(tail.end, checkpoint?.logStart ?? firstBase))
+  if (logStart < firstBase && segments.firstBase !== null) reportGone(context, name, logStart, firstBase)
   return {
     segments,
-    logStart: toOffset(Math.min(tail.end, checkpoint?.logStart ?? firstBase)),
+    logStart,
     end: tail.end,
     lastTimestampMs: Math.max(tail.lastTimestampMs, checkpoint?.lastTimestampMs ?? 0),
     produced: onceAsync(() => producedSince(checkpoint, segments, tail.end)),
@@ -76,35 +86,55 @@ interface Tail {
 
 async function openTail(
   context: LogContext,
-  name: PartitionName,
-  place: Place,
-  directory: string,
+  site: PartitionSite,
   segments: SegmentList,
   checkpoint: Checkpoint | null,
 ): Promise<Tail> {
   const { last } = segments
-  if (last !== null && checkpoint?.segment === last.base && checkpoint.position === last.size) {
+  if (last !== null && checkpoint?.isClosed && checkpoint.segment === last.base && checkpoint.position === last.size) {
     last.resumeWholeIndex()
     return checkpoint
   }
   let tail: Tail = { end: FIRST_OFFSET, lastTimestampMs: 0 }
+  let witnessed = FIRST_OFFSET
   if (last !== null) {
-    const recovered = await recover(context, name, place, directory, last)
+    const recovered = await recover(context, site, last)
+    witnessed = recovered.witnessed
     tail = recovered.end > last.base ? recovered : { end: recovered.end, lastTimestampMs: await timeBefore(segments) }
   }
-  if (checkpoint === null || checkpoint.end <= tail.end) return tail
-  // The log is shorter than it once was: its end is not given out again.
+  const end = endOnce(site, last, tail.end, checkpoint, witnessed)
+  if (end <= tail.end) return tail
+  // The log is shorter than it once was: what it held is not given out again.
   if (last !== null) last.isSealed = true
-  const message = `the log ended at offset ${checkpoint.end} once and ends at ${tail.end} now: its last segments are gone`
-  context.report({ ...name, kind: 'corrupt', from: tail.end, to: checkpoint.end, message })
-  return checkpoint
+  reportGone(context, site.name, tail.end, end)
+  return { end, lastTimestampMs: Math.max(tail.lastTimestampMs, checkpoint?.lastTimestampMs ?? 0) }
+}
+
+/**
+ * Where the log ended, as far as anything tells but the log. After a clean close that is known; after a crash only that it
+ * reached so far at least, and if the log does not, then there may have been as much behind it as a segment holds.
+ */
+function endOnce(
+  { wasClosed }: PartitionSite,
+  last: Segment | null,
+  found: Offset,
+  checkpoint: Checkpoint | null,
+  witnessed: Offset,
+): Offset {
+  if (wasClosed && checkpoint !== null) return checkpoint.end
+  const atLeast = toOffset(Math.max(checkpoint?.end ?? FIRST_OFFSET, witnessed))
+  const isSegmentGone = checkpoint !== null && checkpoint.segment > (last?.base ?? -1)
+  return isSegmentGone || atLeast > found ? toOffset(Math.max(atLeast, found) + SEGMENT_RECORDS_MAX) : found
+}
+
+function reportGone(context: LogContext, name: PartitionName, from: Offset, to: Offset): void {
+  const message = `offsets ${from} to ${to - 1}, or some of them, were in the log once and are gone`
+  context.report({ ...name, kind: 'corrupt', from, to, message })
 }
 
 async function recover(
   context: LogContext,
-  name: PartitionName,
-  place: Place,
-  directory: string,
+  { name, place, directory }: PartitionSite,
   last: Segment,
 ): Promise<Recovered> {
   const pinned = last.pin()
@@ -140,7 +170,8 @@ async function producedSince(
   segments: SegmentList,
   end: Offset,
 ): Promise<readonly ProducedBatch[]> {
-  const produced = [...(checkpoint?.produced ?? [])]
+  // What was acknowledged before it was written may not have been.
+  const produced = (checkpoint?.produced ?? []).filter(({ baseOffset }) => baseOffset < end)
   const { last } = segments
   if (last === null || checkpoint?.end === end) return produced
   const isFromHere = checkpoint?.segment === last.base && checkpoint.position <= last.size

@@ -3,10 +3,10 @@
  * the last index entry on, which says that everything before it was synced. An unfinished write at the end is put aside
  * and cut; damage with whole batches behind it stays where it is, and readers are told.
  */
-import type { Offset } from '../../model/offset.js'
+import { type Offset, toOffset } from '../../model/offset.js'
 import { type BatchHeader, batchEnd, type Place, type SegmentPlace } from './batch-format.js'
 import { findBatch, intactBatch, isZeroTail, scanBatches } from './batch-walk.js'
-import { readFile, readFull, writeAll } from './file-io.js'
+import { keepAside, readFile, readFull, writeAll } from './file-io.js'
 import { segmentFile } from './file-names.js'
 import type { FileSystem, RawFile } from './file-system.js'
 import { decodeEntry, INDEX_ENTRY_BYTES, type IndexEntry, indexSeed } from './offset-index.js'
@@ -22,6 +22,8 @@ export interface Recovered {
   readonly position: number
   readonly end: Offset
   readonly lastTimestampMs: number
+  /** The log reached this offset once, as far as the index file tells. */
+  readonly witnessed: Offset
   /** Good entries at the beginning of the index file, and the position of the last one, or -1. */
   readonly indexed: number
   readonly indexedPosition: number
@@ -47,7 +49,8 @@ export async function recoverTail(
   // A page that could not be written once may look clean in the cache: what is kept is written again, then synced.
   await rewrite(file, trusted.entry?.position ?? 0, walk.position)
   await file.sync()
-  return { ...walk, indexed: trusted.count, indexedPosition: trusted.entry?.position ?? -1, cutBytes }
+  const { count: indexed, witnessed } = trusted
+  return { ...walk, witnessed, indexed, indexedPosition: trusted.entry?.position ?? -1, cutBytes }
 }
 
 async function lastGoodEntry(
@@ -57,17 +60,22 @@ async function lastGoodEntry(
   base: Offset,
   file: RawFile,
   size: number,
-): Promise<{ entry: IndexEntry | null; count: number }> {
+): Promise<{ entry: IndexEntry | null; count: number; witnessed: Offset }> {
   const content = readFile(fs, segmentFile(directory, base, 'index'))
   const seed = indexSeed(place, base)
   const total = content === null ? 0 : Math.floor(content.length / INDEX_ENTRY_BYTES)
+  let witnessed = base
   for (let index = total - 1; index >= 0; index--) {
     const decoded = decodeEntry(content as Buffer, index * INDEX_ENTRY_BYTES, seed)
-    if (decoded === null || decoded.isEnd) continue
+    if (decoded === null) continue
+    witnessed = toOffset(Math.max(witnessed, decoded.entry.offset))
+    if (decoded.isEnd) continue
     const header = await intactBatch(file, place.segment(base), decoded.entry.position, size)
-    if (header !== null && header.baseOffset === decoded.entry.offset) return { entry: decoded.entry, count: index + 1 }
+    if (header !== null && header.baseOffset === decoded.entry.offset) {
+      return { entry: decoded.entry, count: index + 1, witnessed }
+    }
   }
-  return { entry: null, count: 0 }
+  return { entry: null, count: 0, witnessed }
 }
 
 async function walkTail(
@@ -103,7 +111,7 @@ async function walkTail(
 }
 
 /** Nothing is deleted that cannot be explained: the bytes of a torn write are kept beside the segment. */
-async function cutTorn(
+export async function cutTorn(
   fs: FileSystem,
   directory: string,
   base: Offset,
@@ -121,16 +129,6 @@ async function cutTorn(
   }
   file.truncate(position)
   return cutBytes
-}
-
-async function keepAside(fs: FileSystem, path: string, content: Buffer): Promise<void> {
-  if (fs.exists(path)) fs.remove(path)
-  const aside = fs.open(path, 'create')
-  try {
-    await writeAll(aside, [content], 0)
-  } finally {
-    aside.close()
-  }
 }
 
 async function rewrite(file: RawFile, from: number, to: number): Promise<void> {

@@ -201,8 +201,8 @@ export class Segment implements Indexed {
     this.#lastPosition = index.last?.position ?? -1
     try {
       removeIfThere(this.#context.fs, this.#indexPath)
+      // Of a segment that is appended to only what is synced may be written: the next sync does it.
       if (this.isSealed && end !== null) this.seal(end)
-      else this.writeIndex(this.size, true)
     } catch {
       // An index that cannot be written is built again when it is needed again.
     }
