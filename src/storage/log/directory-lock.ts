@@ -73,6 +73,18 @@ export class DirectoryLock {
   }
 }
 
+/** What the lock file says, for who only looks. `holder` is the process that owns the directory, if there is one. */
+export function lookAtLock(
+  fs: FileSystem,
+  data: string,
+): { readonly holder: number | null; readonly generation: number; readonly isDamaged: boolean } {
+  const path = join(data, LOCK)
+  const known = readLock(fs, path)
+  if (known === null) return { holder: null, generation: 0, isDamaged: fs.exists(path) }
+  const holder = known.pid !== 0 && isHeld(known, data) ? known.pid : null
+  return { holder, generation: known.generation, isDamaged: false }
+}
+
 function readLock(fs: FileSystem, path: string): LockFacts | null {
   const content = readFile(fs, path)
   if (content === null) return null
