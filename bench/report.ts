@@ -38,11 +38,11 @@ function conditionLines(conditions: Readonly<Record<string, Conditions>>): strin
 }
 
 function verdictTable(verdicts: readonly Verdict[]): string[][] {
-  const rows = verdicts.map(({ what, figure, bound, isAtLeast, unit, verdict }) => [
+  const rows = verdicts.map(({ what, figure, bound, isAtLeast, unit, verdict, isUnsteady }) => [
     what,
     figure === null ? '-' : `${figure.toFixed(2)} ${unit}`.trim(),
     `${isAtLeast ? 'at least' : 'at most'} ${bound} ${unit}`.trim(),
-    verdict,
+    isUnsteady === true ? `${verdict}, unsteady` : verdict,
   ])
   return [['figure', 'measured', 'target', ''], ...rows]
 }

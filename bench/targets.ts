@@ -5,6 +5,7 @@ import type { ClientRow } from './client.js'
 import type { ContenderId } from './durable/contenders.js'
 import type { DurableReport } from './durable.js'
 import type { Contender } from './harness/rig.js'
+import type { Spread } from './harness/statistics.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
 import type { ThroughputRow } from './throughput.js'
@@ -25,12 +26,17 @@ export interface Verdict {
   readonly isAtLeast: boolean
   readonly unit: string
   readonly verdict: 'PASS' | 'MISS' | 'NOT MEASURED'
+  /** The runs of a row behind it lie so far apart that the machine was disturbed: to be measured again, not believed. */
+  readonly isUnsteady?: boolean
 }
 
 const KIB = 1024
 const MIB = 1024 * KIB
 /** What a churn may leave behind and still count as ended where it began: less than 1 KiB for ten connections. */
 const CHURN_BYTES_MAX = 8 * MIB
+
+/** The fastest run of a row over its slowest, from which on it is not believed. */
+const UNSTEADY_FROM = 2
 
 export function verdictsOf({ throughput, latency, client, memory, durable }: Results): Verdict[] {
   const verdicts: Verdict[] = []
@@ -113,13 +119,12 @@ function durableVerdicts({ publish, stored, beside, ackLatency }: DurableReport)
 
 /** leveret's best batch, each frame synced before its answer, against the peers' own best: as many publishers each. */
 function durablePublishVerdicts(rows: DurableReport['publish']): Verdict[] {
-  const best = (contender: ContenderId, payloadBytes: number, publishers: number): number | null => {
-    const rates = rows
+  const best = (contender: ContenderId, payloadBytes: number, publishers: number): Spread | null =>
+    rows
       .filter((row) => row.contender === contender && row.payloadBytes === payloadBytes)
       .filter((row) => row.publishers === publishers && row.problems.length === 0)
-      .flatMap(({ perSecond }) => perSecond?.median ?? [])
-    return rates.length === 0 ? null : Math.max(...rates)
-  }
+      .flatMap(({ perSecond }) => perSecond ?? [])
+      .sort((a, b) => b.median - a.median)[0] ?? null
   const wanted: [payloadBytes: number, peer: ContenderId, name: string, bound: number][] = [
     [100, 'jetstream-default', 'JetStream synced every 2 min', 5],
     [100, 'redis-always', 'Redis always', 10],
@@ -127,47 +132,59 @@ function durablePublishVerdicts(rows: DurableReport['publish']): Verdict[] {
     [1024, 'redis-always', 'Redis always', 5],
   ]
   return [1, 64].flatMap((publishers) =>
-    wanted.map(([payloadBytes, peer, name, bound]) =>
-      atLeast(
-        `publish ${payloadBytes} B, disk, batched, ${publishers} publisher${publishers === 1 ? '' : 's'} / ${name}`,
-        ratio(best('leveret-disk', payloadBytes, publishers), best(peer, payloadBytes, publishers)),
-        bound,
-      ),
-    ),
+    wanted.map(([payloadBytes, peer, name, bound]) => {
+      const ours = best('leveret-disk', payloadBytes, publishers)
+      const theirs = best(peer, payloadBytes, publishers)
+      const what = `publish ${payloadBytes} B, disk, batched, ${publishers} publisher${publishers === 1 ? '' : 's'} / ${name}`
+      return steadied(atLeast(what, ratio(ours?.median ?? null, theirs?.median ?? null), bound), ours, theirs)
+    }),
   )
 }
 
 function storedVerdicts(rows: DurableReport['stored']): Verdict[] {
   const of = (contender: ContenderId) => rows.find((row) => row.contender === contender && row.problems.length === 0)
   const ours = of('leveret-disk')
-  const read = (contender: ContenderId): number | null => of(contender)?.readPerSecond?.median ?? null
+  const read = ours?.readPerSecond ?? null
+  const theirRead = of('jetstream-default')?.readPerSecond ?? null
   const { idleBytes = null, readingBytesMax = null } = ours ?? {}
   const growth = idleBytes === null || readingBytesMax === null ? null : (readingBytesMax - idleBytes) / MIB
+  const readRatio = ratio(read?.median ?? null, theirRead?.median ?? null)
   return [
-    atLeast(
-      'read from the start, 100 B / JetStream push consumer',
-      ratio(read('leveret-disk'), read('jetstream-default')),
-      2.5,
-    ),
+    steadied(atLeast('read from the start, 100 B / JetStream push consumer', readRatio, 2.5), read, theirRead),
     atMost('space on disk / bytes of the records', ours?.diskRatio ?? null, 1.25, 'x'),
     atMost('resident memory above idle while all is read', growth, 64, 'MiB'),
   ]
 }
 
-function besideVerdicts(beside: DurableReport['beside']): Verdict[] {
-  if (beside === null) return []
-  const figure = ratio(beside.besideDisk?.median ?? null, beside.alone?.median ?? null)
-  return [atLeast('live 1 to 1 beside durable publishing / alone', figure, 0.8)]
+function besideVerdicts(row: DurableReport['beside']): Verdict[] {
+  if (row === null) return []
+  const { alone, besideDisk } = row
+  const figure = ratio(besideDisk?.median ?? null, alone?.median ?? null)
+  return [steadied(atLeast('live 1 to 1 beside durable publishing / alone', figure, 0.8), alone, besideDisk)]
 }
 
 function ackVerdicts(rows: DurableReport['ackLatency']): Verdict[] {
   const of = (contender: ContenderId) => rows.find((row) => row.contender === contender && row.problems.length === 0)
   const ours = of('leveret-disk')
-  const p50 = ratio(ours?.p50Us?.median ?? null, of('redis-always')?.p50Us?.median ?? null)
+  const theirs = of('redis-always')
+  const p50 = ratio(ours?.p50Us?.median ?? null, theirs?.p50Us?.median ?? null)
   return [
-    atMost('disk ack latency p50 at 10,000/s / Redis always', p50, 1, 'x'),
-    atMost('disk ack latency p99 at 10,000/s', scaled(ours?.p99Us?.median, 1000), 5, 'ms'),
+    steadied(
+      atMost('disk ack latency p50 at 10,000/s / Redis always', p50, 1, 'x'),
+      ours?.p50Us ?? null,
+      theirs?.p50Us ?? null,
+    ),
+    steadied(
+      atMost('disk ack latency p99 at 10,000/s', scaled(ours?.p99Us?.median, 1000), 5, 'ms'),
+      ours?.p99Us ?? null,
+    ),
   ]
+}
+
+function steadied(verdict: Verdict, ...rows: readonly (Spread | null)[]): Verdict {
+  const isUnsteady =
+    verdict.figure !== null && rows.some((spread) => spread !== null && spread.max >= spread.min * UNSTEADY_FROM)
+  return { ...verdict, isUnsteady }
 }
 
 function atLeast(what: string, figure: number | null, bound: number): Verdict {

@@ -96,7 +96,7 @@ function besideTable({ alone, besideMemory, besideDisk, recordsBesidePerSecond, 
     line(`leveret, live, memory, beside ${thousands(recordsBesidePerSecond)} records/s at memory`, besideMemory),
     line(`leveret, live, memory, beside ${thousands(recordsBesidePerSecond)} records/s at disk`, besideDisk),
   ]
-  for (const problem of problems) lines.push([`INVALID: ${problem}`, '', '', ''])
+  if (problems.length > 0) lines.push([invalid(problems), '', '', ''])
   return [['', 'records/s', 'min-max', '/ alone'], ...lines]
 }
 

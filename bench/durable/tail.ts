@@ -45,7 +45,7 @@ export interface BesideRow {
 }
 
 export async function benchTail(bench: Bench): Promise<TailRow[]> {
-  const wanted = contendersOf(bench).filter(({ id }) => bench.filter.test(`${id} tail`))
+  const wanted = contendersOf(bench).filter(({ id }) => id !== 'leveret-memory' && bench.filter.test(`${id} tail`))
   const samples = wanted.map((contender) => ({ contender, rates: [] as number[], problems: [] as string[] }))
   for (let run = 0; run < bench.runs; run++) {
     for (const { contender, rates, problems } of samples) {

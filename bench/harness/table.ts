@@ -3,6 +3,8 @@
  */
 import type { Spread } from './statistics.js'
 
+const PROBLEM_CHARACTERS_MAX = 200
+
 /** A column that is empty in every row is left out. */
 export function section(title: string, table: readonly (readonly string[])[]): string {
   const used = (table[0] ?? []).map((_, column) => table.some((row) => row[column] !== ''))
@@ -31,6 +33,8 @@ export function mib(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
 }
 
+/** The first line of each that differs: a table has no room for what a server said before it ended. */
 export function invalid(problems: readonly string[]): string {
-  return problems.length === 0 ? '' : `INVALID: ${problems.join('; ')}`
+  const lines = new Set(problems.map((problem) => problem.split('\n')[0]?.slice(0, PROBLEM_CHARACTERS_MAX)))
+  return lines.size === 0 ? '' : `INVALID: ${[...lines].join('; ')}`
 }
