@@ -3,6 +3,7 @@
  */
 import { LeveretError } from '../../common/errors.js'
 import type { TopicSettings } from '../../model/topic.js'
+import type { Witness } from './directory-lock.js'
 import { encodeLine, lineAt } from './sealed-lines.js'
 
 const FORMAT_VERSION = 1
@@ -110,20 +111,23 @@ export class CatalogReading {
   }
 
   /** Neither copy there: a new catalog. Throws LVT_DATA_DAMAGED. */
-  static of(copies: readonly (Buffer | null)[], newId: string, witness: number): CatalogReading {
+  static of(copies: readonly (Buffer | null)[], newId: string, witness: Witness): CatalogReading {
     const reading = new CatalogReading(copies.length)
     const present = copies.filter((copy) => copy !== null)
     if (present.length === 0) {
-      if (witness > 0) throw damaged('both copies of the catalog are missing')
+      if (witness.generation > 0) throw damaged('both copies of the catalog are missing')
       const head: CatalogLine = { kind: 'catalog', format: FORMAT_VERSION, data: newId, generation: 0, nextId: 1 }
       reading.#take(head, Buffer.from(encodeLine(head)))
       return reading
     }
     reading.#merge(copies)
-    const { generation } = reading.state
-    if (generation < witness) {
-      throw damaged(`the catalog is of generation ${generation}, and the data has seen generation ${witness}`)
+    const { generation, data } = reading.state
+    if (generation < witness.generation) {
+      throw damaged(
+        `the catalog is of generation ${generation}, and the data has seen generation ${witness.generation}`,
+      )
     }
+    if (witness.data !== '' && witness.data !== data) throw damaged('the catalog is that of other data')
     return reading
   }
 
@@ -152,8 +156,15 @@ export class CatalogReading {
         this.#endAt(readable, at)
         return
       }
-      for (const [other, line] of lines.entries()) if (line?.value === null) this.#note(other, 'is damaged')
-      this.#take(good.value as CatalogLine, (readable[index] as Buffer).subarray(at, good.end))
+      const text = (readable[index] as Buffer).subarray(at, good.end)
+      for (const [other, line] of lines.entries()) {
+        if (line === null) continue
+        if (line.value === null) this.#note(other, 'is damaged')
+        else if (!readable[other]?.subarray(at, line.end).equals(text)) {
+          throw damaged('the two copies of the catalog contradict each other')
+        }
+      }
+      this.#take(good.value as CatalogLine, text)
       at = good.end
     }
   }
@@ -195,7 +206,8 @@ function headOf(copy: Buffer | null): number | null {
   return value?.kind === 'catalog' ? value.generation : null
 }
 
-function damaged(what: string): LeveretError {
+/** A refusal to open, before anything was changed. */
+export function damaged(what: string): LeveretError {
   const advice =
     'nothing was changed; restore both copies of the catalog that belong to this data, or run `leveret check`'
   return new LeveretError('LVT_DATA_DAMAGED', `${what}. ${advice}`)

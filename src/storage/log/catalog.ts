@@ -6,7 +6,8 @@
 import { join } from 'node:path'
 import { LeveretError, UnavailableError } from '../../common/errors.js'
 import type { TopicSettings } from '../../model/topic.js'
-import { type CatalogLine, CatalogReading, type CatalogState, type TopicEntry } from './catalog-lines.js'
+import { type CatalogLine, CatalogReading, type CatalogState, damaged } from './catalog-lines.js'
+import type { Witness } from './directory-lock.js'
 import { keepAside, readFile, replaceFile, writeAllSync } from './file-io.js'
 import { CATALOGS } from './file-names.js'
 import type { FileSystem, RawFile } from './file-system.js'
@@ -23,6 +24,9 @@ export class Catalog {
   #size: number
   #pending: { text: string; isSynced: boolean; resolve(): void; reject(error: unknown): void }[] = []
   #isRunning = false
+  /** Names to ids, with what was asked for and is not written yet: two changes in flight know of each other. */
+  readonly #ids: Map<string, number>
+  #nextId: number
   #failed: LeveretError | null = null
 
   private constructor(files: readonly RawFile[], size: number, reading: CatalogReading) {
@@ -30,22 +34,25 @@ export class Catalog {
     this.#size = size
     this.state = reading.state
     this.repairs = reading.repairs
+    this.#ids = new Map(Array.from(this.state.topics, ([name, { id }]) => [name, id]))
+    this.#nextId = this.state.nextId
   }
 
   /**
-   * Create or read. `witness` is the generation that the catalog must have reached, `present` are the topics that have
-   * a directory. Throws LVT_DATA_DAMAGED.
+   * Create or read. `witness` is what the catalog must agree with, `present` are the topics that have a directory.
+   * Throws LVT_DATA_DAMAGED, before it changes anything.
    */
   static async open(
     fs: FileSystem,
     data: string,
     newId: string,
-    witness: number,
-    present: ReadonlySet<number>,
+    witness: Witness,
+    present: ReadonlyMap<number, string>,
   ): Promise<Catalog> {
     const paths = CATALOGS.map((name) => join(data, name))
     const contents = paths.map((path) => readFile(fs, path))
     const reading = CatalogReading.of(contents, newId, witness)
+    explain(present, reading.state)
     for (const id of reading.state.dropped) if (!present.has(id)) reading.state.dropped.delete(id)
     const isCompact = reading.lines <= Math.max(LINES_MIN, 2 * reading.state.topics.size)
     const text = isCompact ? reading.text : Buffer.from(reading.state.lines().map(encodeLine).join(''))
@@ -65,15 +72,30 @@ export class Catalog {
     await this.#apply({ kind: 'opened', generation: this.state.generation + 1 })
   }
 
-  async saveTopic(name: string, settings: TopicSettings): Promise<TopicEntry> {
-    const id = this.state.topics.get(name)?.id ?? this.state.nextId
-    await this.#apply({ kind: 'topic', id, name, settings })
-    return this.state.topics.get(name) as TopicEntry
+  async saveTopic(name: string, settings: TopicSettings): Promise<void> {
+    const known = this.#ids.get(name)
+    const id = known ?? this.#nextId++
+    this.#ids.set(name, id)
+    try {
+      await this.#apply({ kind: 'topic', id, name, settings })
+    } catch (error) {
+      if (known === undefined && this.#ids.get(name) === id) this.#ids.delete(name)
+      throw error
+    }
   }
 
-  async dropTopic(name: string): Promise<void> {
-    const entry = this.state.topics.get(name)
-    if (entry !== undefined) await this.#apply({ kind: 'dropped', id: entry.id, name })
+  /** The id of the topic, or null if there is none. */
+  async dropTopic(name: string): Promise<number | null> {
+    const id = this.#ids.get(name)
+    if (id === undefined) return null
+    this.#ids.delete(name)
+    try {
+      await this.#apply({ kind: 'dropped', id, name })
+    } catch (error) {
+      if (!this.#ids.has(name)) this.#ids.set(name, id)
+      throw error
+    }
+    return id
   }
 
   /** Offsets up to `end` may be given out in a partition that keeps nothing. Written, and synced with the next change. */
@@ -163,6 +185,15 @@ export class Catalog {
       cause,
     })
     return this.#failed
+  }
+}
+
+/** Throws for a topic's directory of which the catalog knows nothing. */
+function explain(present: ReadonlyMap<number, string>, { topics, dropped }: CatalogState): void {
+  const known = new Set([...topics.values()].map(({ id }) => id))
+  for (const [id, directory] of present) {
+    if (known.has(id) || dropped.has(id)) continue
+    throw damaged(`${directory} holds a topic that the catalog does not know: the catalog is older than the data`)
   }
 }
 

@@ -3,7 +3,7 @@
  * each partition that was written to. Opens partitions when they are used; after a stop that was not clean it first
  * recovers the end of each.
  */
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Clock, Timer } from '../../common/clock.js'
 import { ClosedError, LeveretError, TopicNotFoundError } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'
@@ -16,6 +16,7 @@ import { Catalog } from './catalog.js'
 import type { CatalogLine, TopicEntry } from './catalog-lines.js'
 import { DirectoryLock } from './directory-lock.js'
 import { partitionOf, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
+import { COMPACT_INTERVAL_MS, Compactor } from './compactor.js'
 import type { FileSystem } from './file-system.js'
 import { HandlePool } from './handle-pool.js'
 import { IndexCache } from './index-cache.js'
@@ -47,15 +48,19 @@ export interface LogStoreSeams {
 export class LogStore implements Store {
   readonly name = 'log'
   readonly durabilityMax = 'disk'
+  readonly keepsLatest = true
   readonly #data: string
   readonly #config: LogStoreConfig
   readonly #seams: LogStoreSeams
   readonly #context: LogContext
   readonly #problems = new Problems()
-  readonly #partitions = new Map<string, Promise<LogPartition>[]>()
+  /** By topic id: a topic that was dropped and made again is another one. */
+  readonly #partitions = new Map<number, Promise<LogPartition>[]>()
   #lock: DirectoryLock | null = null
   #catalog: Catalog | null = null
   #syncing: Timer | null = null
+  #compacting: Timer | null = null
+  readonly #compactor: Compactor
   #wasClosed = true
 
   constructor(config: LogStoreConfig, seams: LogStoreSeams) {
@@ -73,6 +78,7 @@ export class LogStore implements Store {
       report: (problem) => this.#problems.report(problem),
       resolved: (kind, topic, partition) => this.#problems.resolved(kind, topic, partition),
     }
+    this.#compactor = new Compactor(this.#context)
   }
 
   get identity(): string | null {
@@ -87,17 +93,19 @@ export class LogStore implements Store {
   /** Throws LVT_DATA_IN_USE, LVT_DATA_DAMAGED, LVT_KEY_MISSING, and the system's errors. */
   async open(): Promise<void> {
     const { fs, random } = this.#seams
-    fs.makeDirectory(join(this.#data, TOPICS))
+    await makeDurableDirectory(fs, join(this.#data, TOPICS))
     this.#lock = await DirectoryLock.acquire(fs, this.#data)
     try {
       const present = this.#topicDirectories()
-      const ids = new Set(present.keys())
-      this.#catalog = await Catalog.open(fs, this.#data, random.id(16), this.#lock.generation, ids)
+      this.#catalog = await Catalog.open(fs, this.#data, random.id(16), this.#lock.witness, present)
       await this.#begin(present)
     } catch (error) {
       this.#catalog?.close()
       this.#catalog = null
-      this.#lock.abandon()
+      this.#partitions.clear()
+      this.#context.pool.closeAll()
+      // Whoever comes next must not take a process that lives on for the holder.
+      await this.#lock.release().catch(() => undefined)
       this.#lock = null
       throw error
     }
@@ -105,6 +113,7 @@ export class LogStore implements Store {
     this.#syncing = clock.every(this.#config.syncIntervalMs, () => {
       for (const partition of dirty) partition.syncSoon()
     })
+    this.#compacting = clock.every(COMPACT_INTERVAL_MS, () => void this.compact())
   }
 
   async close(): Promise<void> {
@@ -112,7 +121,9 @@ export class LogStore implements Store {
     if (catalog === null) return
     this.#catalog = null
     this.#syncing?.cancel()
-    const open = await this.#openPartitions(catalog)
+    this.#compacting?.cancel()
+    await this.#compactor.stop()
+    const open = await this.#openPartitions()
     this.#partitions.clear()
     const failures = await inParallel(open, ({ partition }) => partition.close())
     const ends: CatalogLine[] = []
@@ -121,8 +132,9 @@ export class LogStore implements Store {
     }
     this.#context.pool.closeAll()
     // Whoever could not write everything leaves no mark of a clean close.
-    if (failures.length === 0) await catalog.closed(ends)
-    await this.#lock?.release(catalog.state.generation)
+    if (failures.length === 0) await catalog.closed(ends).catch((error: unknown) => failures.push(error))
+    const { generation, data } = catalog.state
+    await this.#lock?.release({ generation, data }).catch((error: unknown) => failures.push(error))
     catalog.close()
     if (failures.length > 0) throw failures[0]
   }
@@ -141,23 +153,29 @@ export class LogStore implements Store {
   }
 
   async dropTopic(topic: string): Promise<void> {
-    const catalog = this.#open
-    const entry = catalog.state.topics.get(topic)
-    if (entry === undefined) return
-    await catalog.dropTopic(topic)
-    for (const opening of this.#partitions.get(topic) ?? []) {
-      const partition = await opening
+    const id = await this.#open.dropTopic(topic)
+    if (id === null) return
+    const partitions = this.#partitions.get(id) ?? []
+    this.#partitions.delete(id)
+    for (const opening of partitions) {
+      // One that could not be opened has nothing to stop.
+      const partition = await opening?.catch(() => undefined)
+      if (partition !== undefined) await this.#compactor.leave(partition)
       await partition?.abandon()
     }
-    this.#partitions.delete(topic)
     this.#problems.forget(topic)
-    this.#seams.fs.removeTree(topicDirectory(this.#data, topic, entry.id))
+    this.#seams.fs.removeTree(topicDirectory(this.#data, topic, id))
   }
 
   async partition(topic: string, index: number): Promise<PartitionLog> {
     const entry = this.#open.state.topics.get(topic)
     if (entry === undefined) throw new TopicNotFoundError(topic)
     return await this.#partition(entry, index)
+  }
+
+  /** Compact the partitions that are open and due; by itself every few seconds. Resolves when that is done. */
+  compact(): Promise<void> {
+    return this.#compactor.run(async () => (await this.#openPartitions()).map(({ partition }) => partition))
   }
 
   problems(): readonly EngineProblem[] {
@@ -170,8 +188,8 @@ export class LogStore implements Store {
   }
 
   #partition({ name, id }: TopicEntry, index: number): Promise<LogPartition> {
-    const partitions = this.#partitions.get(name) ?? []
-    this.#partitions.set(name, partitions)
+    const partitions = this.#partitions.get(id) ?? []
+    this.#partitions.set(id, partitions)
     partitions[index] ??= LogPartition.open(this.#context, this.#plan(name, id, index)).catch((error: unknown) => {
       delete partitions[index]
       throw error
@@ -189,6 +207,7 @@ export class LogStore implements Store {
       directory: join(topicDirectory(this.#data, topic, id), String(partition)),
       wasClosed: this.#wasClosed,
       durability: () => catalog.state.topics.get(topic)?.settings.durability ?? 'disk',
+      keepsLatest: () => catalog.state.topics.get(topic)?.settings.keepLatestPerKey === true,
       reservedEnd: reservedNow,
       reserve: (end) => {
         if (end <= reserved) return
@@ -210,7 +229,7 @@ export class LogStore implements Store {
     this.#wasClosed = state.isClosed
     if (!state.isClosed) await this.#recover(present)
     await catalog.opened()
-    await this.#lock?.remember(state.generation)
+    await this.#lock?.remember({ generation: state.generation, data: state.data })
   }
 
   async #checkKeys(catalog: Catalog): Promise<void> {
@@ -240,12 +259,7 @@ export class LogStore implements Store {
     const { state } = this.#open
     const known = new Set([...state.topics.values()].map(({ id }) => id))
     for (const [id, directory] of present) {
-      if (known.has(id)) continue
-      if (!state.dropped.has(id)) {
-        const message = `${directory} holds a topic that the catalog does not know: the catalog is older than the data`
-        throw new LeveretError('LVT_DATA_DAMAGED', `${message}. Nothing was changed`)
-      }
-      this.#seams.fs.removeTree(directory)
+      if (!known.has(id)) this.#seams.fs.removeTree(directory)
     }
   }
 
@@ -271,17 +285,24 @@ export class LogStore implements Store {
     })
   }
 
-  async #openPartitions(catalog: Catalog): Promise<{ id: number; index: number; partition: LogPartition }[]> {
+  async #openPartitions(): Promise<{ id: number; index: number; partition: LogPartition }[]> {
     const open: { id: number; index: number; partition: LogPartition }[] = []
-    for (const [topic, partitions] of this.#partitions) {
-      const id = catalog.state.topics.get(topic)?.id
+    for (const [id, partitions] of this.#partitions) {
       for (const [index, opening] of partitions.entries()) {
         const partition = await opening?.catch(() => undefined)
-        if (partition !== undefined && id !== undefined) open.push({ id, index, partition })
+        if (partition !== undefined) open.push({ id, index, partition })
       }
     }
     return open
   }
+}
+
+/** With all parents, each of them on the device before anything in them counts. */
+async function makeDurableDirectory(fs: FileSystem, path: string): Promise<void> {
+  const made: string[] = []
+  for (let parent = path; !fs.exists(parent); parent = dirname(parent)) made.push(dirname(parent))
+  fs.makeDirectory(path)
+  for (const parent of made.reverse()) await fs.syncDirectory(parent)
 }
 
 /** Run `work` on all items, a few at a time; returns the failures. */
