@@ -120,6 +120,15 @@ export class Appender {
     while (this.#running !== null) await this.#running
   }
 
+  /** Sync what there is and do `work`, if nothing is under way; what is appended meanwhile waits for its end. */
+  async whileIdle(work: () => Promise<void>): Promise<void> {
+    if (!this.isIdle || this.readOnly !== null) return
+    const isSynced = this.syncedEnd >= this.writtenEnd
+    const running = (isSynced ? Promise.resolve() : this.#syncOrFail()).then(work)
+    this.#running = running.catch(() => undefined).finally(() => this.#rested())
+    await running
+  }
+
   /** Take over offsets that were given without a record in the log. Only while nothing is under way. */
   skipTo(end: Offset, timestampMs: number): void {
     this.end = end
@@ -133,10 +142,12 @@ export class Appender {
     // Begun when the caller is done: what it appends in one go is one group.
     this.#running = Promise.resolve()
       .then(() => this.#run())
-      .finally(() => {
-        this.#running = null
-        if (this.readOnly === null && !this.#isRetrying && (this.#queue.length > 0 || this.#wantsSync)) this.#kick()
-      })
+      .finally(() => this.#rested())
+  }
+
+  #rested(): void {
+    this.#running = null
+    if (this.readOnly === null && !this.#isRetrying && (this.#queue.length > 0 || this.#wantsSync)) this.#kick()
   }
 
   async #run(): Promise<void> {
