@@ -9,6 +9,7 @@ import type { Random } from './common/random.js'
 import { configWith } from './config/load.js'
 import type { Config } from './config/schema.js'
 import type { MetricSample } from './metrics/registry.js'
+import type { TopicSettings } from './model/topic.js'
 
 export type { ListenerInfo } from './app.js'
 export type { BrokerHealth } from './broker/broker.js'
@@ -37,6 +38,13 @@ export interface EmbeddedBroker extends AsyncDisposable {
   metrics(): MetricSample[]
   /** Whether everything can be written, and what is wrong with stored records. */
   health(): BrokerHealth
+  /**
+   * Change some settings of a topic while it is in use; partitions may only grow, and subscribers of the moment get the new
+   * ones too. Throws LeveretError LVT_TOPIC_NOT_FOUND, LVT_INVALID_ARGUMENT, LVT_UNSUPPORTED.
+   */
+  changeTopic(name: string, changes: Partial<TopicSettings>): Promise<void>
+  /** Delete a topic and all its records. Throws LeveretError LVT_TOPIC_NOT_FOUND. */
+  deleteTopic(name: string): Promise<void>
   /** Drain for at most `deadlineMs` (default: the setting `drainMs`), then close. Idempotent. */
   stop(options?: { deadlineMs?: number }): Promise<void>
 }
@@ -59,6 +67,11 @@ export async function createBroker({ clock, random, ...overrides }: BrokerOption
     listeners,
     metrics: () => app.metrics.samples(),
     health: () => app.broker.health(),
+    changeTopic: async (name, changes) => {
+      const { settings } = await app.broker.describeTopic(name)
+      await app.broker.changeTopic(name, { ...settings, ...changes })
+    },
+    deleteTopic: (name) => app.broker.deleteTopic(name),
     stop,
     [Symbol.asyncDispose]: () => stop(),
   }

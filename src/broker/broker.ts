@@ -13,7 +13,7 @@ import { createLog } from '../common/log.js'
 import type { Service, StopOptions } from '../common/service.js'
 import { Turn } from '../common/turn.js'
 import type { MetricsRegistry } from '../metrics/registry.js'
-import { type Offset, toOffset } from '../model/offset.js'
+import { FIRST_OFFSET, type Offset, toOffset } from '../model/offset.js'
 import type { RecordRun } from '../model/record.js'
 import type { Start, TopicSettings } from '../model/topic.js'
 import type { Engine, EngineProblem, PublishHow } from '../storage/engine.js'
@@ -97,6 +97,11 @@ export class Broker implements Service {
     await this.#registry.create(name, settings)
   }
 
+  /** Throws TopicNotFoundError, InvalidArgumentError, UnsupportedError. */
+  async changeTopic(name: string, settings: TopicSettings): Promise<void> {
+    await this.#registry.change(name, settings)
+  }
+
   async deleteTopic(name: string): Promise<void> {
     await this.#registry.delete(name)
   }
@@ -169,7 +174,8 @@ export class Broker implements Service {
     if (topic.controllers === null) throw new TopicNotFoundError(name)
     topic.wasUsed = true
     return topic.controllers.map((controller, partition) => {
-      const { next, logStart } = starts[partition] as { next: Offset; logStart: Offset }
+      // A partition that was made meanwhile has nothing before its first record.
+      const { next, logStart } = starts[partition] ?? { next: FIRST_OFFSET, logStart: FIRST_OFFSET }
       // "latest" is the high-water mark of this very step, so that a publish acknowledged before is not delivered.
       const reader = controller.reader(start.kind === 'latest' ? controller.ring.end : next, until, listener)
       // The ring may still hold what retention has let go of; a reader from afar gets what is kept.

@@ -4,7 +4,7 @@
  * Called by session/subscription-manager.ts and by gateways. Synchronous: `take` never waits, the listener is told.
  */
 import { asLeveretError, type LeveretError } from '../common/errors.js'
-import { advance, type Offset, toOffset } from '../model/offset.js'
+import { advance, FIRST_OFFSET, type Offset, toOffset } from '../model/offset.js'
 import type { Loss, StoredBatch } from '../model/record.js'
 import { skipRecords } from '../model/run.js'
 import { type SlowConsumerPolicy, trimCause } from '../model/topic.js'
@@ -18,6 +18,8 @@ const READ_BYTES = 1024 * 1024
 export interface ReaderListener {
   /** `take` has something new to say. May be called when it has not. */
   readable(reader: PartitionReader): void
+  /** The topic has a new partition, and this is the reader for it. */
+  grown(reader: PartitionReader): void
 }
 
 /** The partition that a reader reads: its topic controller. */
@@ -54,7 +56,7 @@ export class PartitionReader {
 
   readonly partition: number
   readonly #source: ReaderSource
-  readonly #listener: ReaderListener
+  readonly listener: ReaderListener
   readonly #until: Offset | null
   #next: Offset
   /** Asleep until an append or a load wakes it. */
@@ -76,11 +78,16 @@ export class PartitionReader {
     this.#next = next
     this.baseOffset = next
     this.#until = until
-    this.#listener = listener
+    this.listener = listener
   }
 
   get slowConsumer(): SlowConsumerPolicy {
     return this.#source.topic.settings.slowConsumer
+  }
+
+  /** A reader for the same listener in a partition that has just been made, from its first record on. */
+  forNewPartition(source: ReaderSource): PartitionReader {
+    return new PartitionReader(source, FIRST_OFFSET, this.#until, this.listener)
   }
 
   /** Everything up to the reader's end is taken. */
@@ -116,14 +123,14 @@ export class PartitionReader {
   wake(): void {
     if (!this.#isWaiting) return
     this.#isWaiting = false
-    this.#listener.readable(this)
+    this.listener.readable(this)
   }
 
   /** Stop reading, because the topic is gone or the engine failed. */
   fail(error: LeveretError): void {
     this.failure = error
     this.#dropCursor()
-    this.#listener.readable(this)
+    this.listener.readable(this)
   }
 
   close(): void {

@@ -62,7 +62,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   readonly partition: number
   readonly ring: TopicRing
   readonly #context: ControllerContext
-  readonly #window: CompactionWindow | null
+  #window: CompactionWindow | null
   readonly #slab = new Slab()
   readonly #readers = new Set<PartitionReader>()
   #pending: PendingPublish[] = []
@@ -168,6 +168,22 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     const reader = new PartitionReader(this, next, until, listener)
     this.#readers.add(reader)
     return reader
+  }
+
+  /** This partition is new: whoever reads `other` reads it too, from its beginning. */
+  takeReadersOf(other: TopicController): void {
+    for (const reader of other.#readers) {
+      const own = reader.forNewPartition(this)
+      this.#readers.add(own)
+      reader.listener.grown(own)
+    }
+  }
+
+  /** The topic has other settings now. A window that changed begins empty. */
+  settingsChanged(window: CompactionWindow | null, isWindowChanged: boolean): void {
+    const { ringBytes, ringRecords } = this.topic.settings
+    this.ring.resize(ringBytes, ringRecords)
+    if (isWindowChanged) this.#window = window
   }
 
   detach(reader: PartitionReader): void {

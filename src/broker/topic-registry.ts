@@ -2,7 +2,13 @@
  * Name to topic: created exactly once whoever asks, limited in number, described and listed. Opens the controllers
  * of a topic when it is used and lets go of them when it is idle.
  */
-import { ClosedError, TopicConflictError, TopicLimitError, TopicNotFoundError } from '../common/errors.js'
+import {
+  ClosedError,
+  InvalidArgumentError,
+  TopicConflictError,
+  TopicLimitError,
+  TopicNotFoundError,
+} from '../common/errors.js'
 import {
   differingSettings,
   sameSettings,
@@ -77,6 +83,32 @@ export class TopicRegistry {
     if (sameSettings(topic.settings, settings)) return topic
     const differing = differingSettings(topic.settings, settings).join(', ')
     throw new TopicConflictError(`topic "${name}" exists with other settings: ${differing}`, { topic: name })
+  }
+
+  /**
+   * Give the topic other settings. Partitions may only grow; subscribers of the moment get the new ones too.
+   * Throws TopicNotFoundError, InvalidArgumentError, UnsupportedError.
+   */
+  async change(name: string, settings: TopicSettings): Promise<void> {
+    const topic = this.require(name)
+    validateTopicSettings(settings)
+    const { partitions } = topic.settings
+    if (settings.partitions < partitions) {
+      throw new InvalidArgumentError(`topic "${name}" has ${partitions} partitions, and they may only grow`)
+    }
+    await this.openControllers(topic)
+    await this.#context.engine.changeTopic(name, settings)
+    if (topic.isDeleted) throw new TopicNotFoundError(name)
+    const isWindowChanged = settings.compactionWindowMs !== topic.settings.compactionWindowMs
+    topic.settings = settings
+    const controllers = [...(topic.controllers ?? [])]
+    for (const controller of controllers) controller.settingsChanged(this.#window(settings), isWindowChanged)
+    for (let partition = controllers.length; partition < settings.partitions; partition++) {
+      controllers.push(await this.#openController(topic, partition))
+    }
+    topic.controllers = controllers
+    const [first] = controllers
+    for (const added of controllers.slice(partitions)) if (first !== undefined) added.takeReadersOf(first)
   }
 
   async delete(name: string): Promise<void> {
@@ -184,17 +216,24 @@ export class TopicRegistry {
   }
 
   async #openControllers(topic: Topic): Promise<void> {
-    const { engine, limits } = this.#context
-    const { settings } = topic
     const controllers: TopicController[] = []
-    for (let partition = 0; partition < settings.partitions; partition++) {
-      const { end } = await engine.partition(topic.name, partition)
-      const ring = new TopicRing(end, settings.ringBytes, settings.ringRecords)
-      const windowMs = settings.compactionWindowMs
-      const window = windowMs === 0 ? null : new CompactionWindow(windowMs, limits.compactionKeysMax)
-      controllers.push(new TopicController(topic, partition, ring, window, this.#context))
+    for (let partition = 0; partition < topic.settings.partitions; partition++) {
+      controllers.push(await this.#openController(topic, partition))
     }
     if (topic.isDeleted) throw new TopicNotFoundError(topic.name)
     topic.controllers = controllers
+  }
+
+  async #openController(topic: Topic, partition: number): Promise<TopicController> {
+    const { settings } = topic
+    const { end } = await this.#context.engine.partition(topic.name, partition)
+    const ring = new TopicRing(end, settings.ringBytes, settings.ringRecords)
+    return new TopicController(topic, partition, ring, this.#window(settings), this.#context)
+  }
+
+  #window({ compactionWindowMs }: TopicSettings): CompactionWindow | null {
+    return compactionWindowMs === 0
+      ? null
+      : new CompactionWindow(compactionWindowMs, this.#context.limits.compactionKeysMax)
   }
 }

@@ -16,8 +16,8 @@ export class TopicRing {
   /** One beyond the newest record: the high-water mark of the partition. */
   end: Offset
   bytes = 0
-  readonly #bytesMax: number
-  readonly #recordsMax: number
+  #bytesMax: number
+  #recordsMax: number
   #slots: (StoredBatch | undefined)[] = []
   #mask = -1
   #head = 0
@@ -32,6 +32,13 @@ export class TopicRing {
 
   get isEmpty(): boolean {
     return this.#head === this.#tail
+  }
+
+  /** Other limits from now on; the oldest batches that no longer fit go at once. */
+  resize(bytesMax: number, recordsMax: number): void {
+    this.#bytesMax = bytesMax
+    this.#recordsMax = recordsMax
+    while (this.#tail - this.#head > 1 && this.#isOver()) this.#evict()
   }
 
   /** Append the batch whose base offset is `end`, and let go of the oldest ones that no longer fit. */

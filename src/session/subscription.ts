@@ -36,6 +36,12 @@ export class Subscription implements ReaderListener {
     this.#inFlight = readers.map(() => new InFlight())
   }
 
+  grown(reader: PartitionReader): void {
+    this.readers = [...this.readers, reader]
+    this.#inFlight.push(new InFlight())
+    this.#owner.ready(this)
+  }
+
   readable(_reader: PartitionReader): void {
     this.#owner.ready(this)
   }

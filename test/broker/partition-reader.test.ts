@@ -116,6 +116,8 @@ class FakePartition implements ReaderSource, ReaderListener {
     this.readers.delete(reader)
   }
 
+  grown(): void {}
+
   readable(): void {
     this.woken++
   }
