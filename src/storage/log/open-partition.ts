@@ -42,7 +42,7 @@ export async function openPartitionFiles(context: LogContext, site: PartitionSit
   if (!fs.exists(directory)) {
     return { segments, logStart: FIRST_OFFSET, end: FIRST_OFFSET, lastTimestampMs: 0, produced: async () => [] }
   }
-  finishCompaction(fs, directory)
+  await finishCompaction(fs, directory, place)
   const read = readCheckpoint(fs, place, directory)
   const checkpoint = read === 'damaged' ? null : read
   if (read === 'damaged') {
@@ -164,7 +164,7 @@ async function timeBefore(segments: SegmentList): Promise<number> {
   return sealed === undefined ? 0 : (await sealed.end()).timestampMs
 }
 
-/** Sequences of the checkpoint, and of the batches of the last segment that came after it. */
+/** Sequences of the checkpoint, and of the batches that came after it. */
 async function producedSince(
   checkpoint: Checkpoint | null,
   segments: SegmentList,
@@ -172,20 +172,27 @@ async function producedSince(
 ): Promise<readonly ProducedBatch[]> {
   // What was acknowledged before it was written may not have been.
   const produced = (checkpoint?.produced ?? []).filter(({ baseOffset }) => baseOffset < end)
-  const { last } = segments
-  if (last === null || checkpoint?.end === end) return produced
-  const isFromHere = checkpoint?.segment === last.base && checkpoint.position <= last.size
-  const pinned = last.pin()
+  if (checkpoint?.isClosed && checkpoint.end === end) return produced
+  // A checkpoint is written while appends go on: whole segments may have come after it.
+  const since = checkpoint?.segment ?? segments.all.at(-2)?.base ?? FIRST_OFFSET
+  for (const segment of segments.all) {
+    if (segment.base < since) continue
+    const isFromHere = checkpoint?.segment === segment.base && checkpoint.position <= segment.size
+    await noteProducers(produced, segment, isFromHere ? checkpoint.position : 0, end)
+  }
+  return produced
+}
+
+async function noteProducers(produced: ProducedBatch[], segment: Segment, from: number, end: Offset): Promise<void> {
+  const pinned = segment.pin()
   try {
-    const from = isFromHere ? checkpoint.position : 0
-    await scanBatches(pinned.file, last.place, from, last.size, (header, _, buffer, at) => {
+    await scanBatches(pinned.file, segment.place, from, segment.size, (header, _, buffer, at) => {
       if (header.baseOffset < end) noteProducer(produced, buffer, at, header)
       return header.baseOffset < end
     })
   } finally {
     pinned.release()
   }
-  return produced
 }
 
 function noteProducer(produced: ProducedBatch[], buffer: Buffer, at: number, header: BatchHeader): void {
