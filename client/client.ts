@@ -279,6 +279,5 @@ function checkSettings(settings: TopicSettings): void {
     if (!Object.hasOwn(DEFAULT_TOPIC_SETTINGS, name))
       throw new InvalidArgumentError(`"${name}" is no setting of a topic`)
   }
-  // Whether the server has a store for it is for the server to say.
-  validateTopicSettings({ ...settings, keepLatestPerKey: false })
+  validateTopicSettings(settings)
 }

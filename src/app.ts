@@ -7,6 +7,7 @@ import { systemClock } from './common/clock.js'
 import { ConfigError } from './common/errors.js'
 import { systemRandom } from './common/random.js'
 import { type Service, type StopOptions, startAll, stopAll } from './common/service.js'
+import { SteadyTime } from './common/steady-time.js'
 import { isLoopback } from './config/load.js'
 import type { Config } from './config/schema.js'
 import { MetricsRegistry } from './metrics/registry.js'
@@ -37,11 +38,12 @@ export class App implements Service {
   #stopping: Promise<void> | null = null
 
   /** Throws ConfigError and UnsupportedError; opens nothing. */
-  constructor(config: Config, { clock = systemClock, random = systemRandom, ...others }: Seams = {}) {
+  constructor(config: Config, { clock: machineClock = systemClock, random = systemRandom, ...others }: Seams = {}) {
     if (!isLoopback(config.host) && !config.insecure) {
       throw new ConfigError([`host ${config.host} is reachable from outside and nothing authenticates: needs insecure`])
     }
     const { metrics } = this
+    const clock = new SteadyTime(machineClock)
     const topicDefaults = {
       ...DEFAULT_TOPIC_SETTINGS,
       partitions: config.defaultPartitions,

@@ -2,7 +2,7 @@
  * What sessions and gateways see: topics, publishing and reading, and nothing of how they work inside.
  * Owns the registry, the turn and the housekeeping timer; knows no sockets and no frames.
  */
-import type { Clock, Timer } from '../common/clock.js'
+import type { Timer } from '../common/clock.js'
 import {
   InvalidArgumentError,
   type LeveretError,
@@ -11,6 +11,7 @@ import {
 } from '../common/errors.js'
 import { createLog } from '../common/log.js'
 import type { Service, StopOptions } from '../common/service.js'
+import type { SteadyTime } from '../common/steady-time.js'
 import { Turn } from '../common/turn.js'
 import type { MetricsRegistry } from '../metrics/registry.js'
 import { FIRST_OFFSET, type Offset, toOffset } from '../model/offset.js'
@@ -54,12 +55,13 @@ export interface BrokerHealth {
 export class Broker implements Service {
   readonly turn = new Turn()
   readonly #engine: Engine
-  readonly #clock: Clock
+  readonly #clock: SteadyTime
   readonly #registry: TopicRegistry
   #housekeeping: Timer | null = null
   #isTidying = false
 
-  constructor(engine: Engine, clock: Clock, limits: BrokerLimits, metrics: MetricsRegistry) {
+  /** The engine stamps by the same `clock`: what it showed when tells how old a record is. */
+  constructor(engine: Engine, clock: SteadyTime, limits: BrokerLimits, metrics: MetricsRegistry) {
     this.#engine = engine
     this.#clock = clock
     const context: ControllerContext = { engine, clock, turn: this.turn, limits, counters: brokerCounters(metrics) }

@@ -2,14 +2,11 @@
  * A run through a compaction window: what is kept goes to the slab, what repeats a key is listed with the record
  * that it repeats.
  */
-import { createHash } from 'node:crypto'
+import { keyText } from '../model/key-text.js'
 import type { RecordRun } from '../model/record.js'
 import { recordBounds, recordKey } from '../model/run.js'
 import type { AcceptedKey, CompactionWindow } from './compaction.js'
 import type { Slab } from './slab.js'
-
-/** Longer keys are remembered by their digest, so that the bound of the window in keys is one in bytes. */
-const KEY_BYTES_MAX = 64
 
 export interface CompactedRun {
   /** Bytes that were copied to the slab, contiguous at its end. */
@@ -49,10 +46,4 @@ export function compactRun(run: RecordRun, window: CompactionWindow, slab: Slab,
   }
   slab.used = used
   return { bytes: used - start, kept, duplicates, repeated, accepted }
-}
-
-/** Distinct for distinct keys: the mark before a digest is no byte. */
-function keyText(key: Buffer): string {
-  if (key.length <= KEY_BYTES_MAX) return key.toString('latin1')
-  return `\u0100${createHash('sha256').update(key).digest().toString('latin1')}`
 }

@@ -28,6 +28,8 @@ export interface ReaderSource {
   readonly partition: number
   readonly ring: TopicRing
   openCursor(from: Offset): Promise<Cursor>
+  /** The timestamp up to which records are at least `ageMs` old at `nowMs` of monotonic time. */
+  expiredBefore(ageMs: number, nowMs: number): number
   /** The reader moved on, and a publisher may be waiting for that. */
   advanced(reader: PartitionReader): void
   /** The reader was overrun. */
@@ -68,6 +70,8 @@ export class PartitionReader {
   #sequence = -1
   #loaded: StoredBatch[] | null = null
   #loadedIndex = 0
+  /** Where the engine reads on. */
+  #loadedEnd: Offset
   #cursor: Cursor | null = null
   #loading: AbortController | null = null
 
@@ -78,6 +82,7 @@ export class PartitionReader {
     this.#next = next
     this.baseOffset = next
     this.#until = until
+    this.#loadedEnd = next
     this.listener = listener
   }
 
@@ -92,7 +97,7 @@ export class PartitionReader {
 
   /** Everything up to the reader's end is taken. */
   get isDone(): boolean {
-    return this.#until !== null && this.#next >= this.#until
+    return this.#isAtEnd
   }
 
   /** Offset of the next record to take. */
@@ -100,15 +105,19 @@ export class PartitionReader {
     return this.#next
   }
 
-  /** Take up to `recordsMax` records of one batch, about `bytesMax` bytes and at least one. */
+  /** Take up to `recordsMax` records of one batch, about `bytesMax` bytes and at least one. `nowMs` is monotonic time. */
   take(recordsMax: number, bytesMax: number, nowMs: number): TakeResult {
     if (this.failure !== null) return 'failed'
     if (this.loss !== null && this.loss.to > this.#next) return this.#tookLoss(this.loss)
-    if (this.#until !== null && this.#next >= this.#until) return 'ended'
+    if (this.#isAtEnd) return 'ended'
     const batch = this.#current()
+    if (this.#isAtEnd) return 'ended'
     if (batch === null) return this.loss !== null && this.loss.to > this.#next ? this.#tookLoss(this.loss) : 'waiting'
     const ageMs = this.#source.topic.retentionAgeMs
-    if (ageMs !== null && batch.timestampMs + ageMs <= nowMs) return this.#expire(batch, ageMs, nowMs)
+    if (ageMs !== null) {
+      const expiredMs = this.#source.expiredBefore(ageMs, nowMs)
+      if (batch.timestampMs <= expiredMs) return this.#expire(batch, expiredMs)
+    }
     this.#cut(batch, recordsMax, bytesMax)
     return 'records'
   }
@@ -138,6 +147,10 @@ export class PartitionReader {
     this.#batch = null
     this.#loaded = null
     this.#source.detach(this)
+  }
+
+  get #isAtEnd(): boolean {
+    return this.#until !== null && this.#next >= this.#until
   }
 
   #tookLoss(loss: Loss): 'lost' {
@@ -183,15 +196,19 @@ export class PartitionReader {
     this.#sequence = -1
     const loaded = this.#loaded ?? NO_BATCHES
     for (let batch = loaded[this.#loadedIndex]; batch !== undefined; batch = loaded[this.#loadedIndex]) {
-      if (batch.baseOffset > this.#next) {
-        // What stood between was trimmed while it was read.
-        this.loss = { from: this.#next, to: batch.baseOffset, cause: 'trimmed' }
-        return null
-      }
+      // What stood between was superseded by newer records of its keys.
+      if (batch.baseOffset > this.#next) this.#next = batch.baseOffset
+      if (this.#isAtEnd) return null
       this.#loadedIndex++
       if (this.#next < batch.baseOffset + batch.count) return this.#enter(batch)
     }
-    this.#loaded = null
+    if (this.#loaded !== null) {
+      this.#loaded = null
+      if (this.#loadedEnd > this.#next) {
+        this.#next = this.#loadedEnd
+        return this.#isAtEnd ? null : this.#current()
+      }
+    }
     if (!this.#source.topic.keepsRecords) {
       const { start } = this.#source.ring
       this.loss = { from: this.#next, to: start, cause: 'lagged' }
@@ -237,10 +254,10 @@ export class PartitionReader {
   }
 
   /** Skip this batch and the expired ones that follow it at hand. */
-  #expire(first: StoredBatch, ageMs: number, nowMs: number): 'lost' {
+  #expire(first: StoredBatch, expiredMs: number): 'lost' {
     const from = this.#next
     let batch: StoredBatch | null = first
-    while (batch !== null && batch.timestampMs + ageMs <= nowMs) {
+    while (batch !== null && batch.timestampMs <= expiredMs) {
       this.#next = advance(batch.baseOffset, batch.count)
       if (this.#until !== null && this.#next >= this.#until) break
       batch = this.#current()
@@ -279,6 +296,7 @@ export class PartitionReader {
     else {
       this.#loaded = [...chunk.batches]
       this.#loadedIndex = 0
+      this.#loadedEnd = chunk.next
     }
   }
 

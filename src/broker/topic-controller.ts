@@ -4,8 +4,8 @@
  * Called by broker.ts and by readers. Knows no sockets, frames or files.
  */
 import { EventEmitter } from 'eventemitter3'
-import type { Clock } from '../common/clock.js'
 import { asLeveretError, type LeveretError, OverloadedError, WrongOffsetError } from '../common/errors.js'
+import type { SteadyTime } from '../common/steady-time.js'
 import type { Turn, TurnTask } from '../common/turn.js'
 import type { Counter } from '../metrics/registry.js'
 import type { Offset } from '../model/offset.js'
@@ -42,7 +42,7 @@ export interface TopicEvents {
 /** What all controllers of a broker share. */
 export interface ControllerContext {
   readonly engine: Engine
-  readonly clock: Clock
+  readonly clock: SteadyTime
   readonly turn: Turn
   readonly limits: BrokerLimits
   readonly counters: BrokerCounters
@@ -203,6 +203,10 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
 
   openCursor(from: Offset): Promise<Cursor> {
     return this.#context.engine.read(this.topic.name, this.partition, from)
+  }
+
+  expiredBefore(ageMs: number, nowMs: number): number {
+    return this.#context.clock.expiredBefore(ageMs, nowMs)
   }
 
   /** Fail the publishes that a slow reader has held back for too long. Called once a second. */

@@ -8,6 +8,7 @@ import { ConfigError, LeveretError } from '../common/errors.js'
 import { CONFIG_FILE, CONFIG_KEYS, type ConfigKey, envOf, flagOf, SETTINGS } from '../config/schema.js'
 import { formatDuration, formatSize } from '../config/units.js'
 import { DURABILITIES } from '../model/topic.js'
+import { type CheckOptions, check } from './commands/check.js'
 import { type PubOptions, pub } from './commands/pub.js'
 import { serve } from './commands/serve.js'
 import { type SubOptions, sub } from './commands/sub.js'
@@ -56,6 +57,7 @@ function programFor(terminal: Terminal, finish: Finish): Command {
   addPub(program, terminal, finish)
   addSub(program, terminal, finish)
   addTopics(program, terminal, finish)
+  addCheck(program, terminal, finish)
   program.addHelpText(
     'after',
     '\nExamples:\n  leveret serve\n  leveret topics create orders --retain 1h\n  echo hello | leveret pub orders' +
@@ -156,6 +158,26 @@ function addTopics(program: Command, terminal: Terminal, finish: Finish): void {
     .description('print the settings and the state of a topic')
   describe.action((topic: string, options: ClientOptions) => finish(describeTopic(topic, options, terminal)))
   addClientOptions(describe, terminal, 'print the topic as JSON')
+}
+
+function addCheck(program: Command, terminal: Terminal, finish: Finish): void {
+  const command = program
+    .command('check')
+    .argument('<data>', 'a data directory that no server is using')
+    .description('verify every byte of a data directory, and change nothing')
+    .option(
+      '--repair',
+      'cut unfinished writes, rebuild indexes, restore a copy of the catalog; damage stays where it is',
+    )
+    .option('--json', 'print what was found as one JSON document')
+    .option('--encryption-key-file <file>', 'keys of encrypted data (env: LEVERET_ENCRYPTION_KEYS, or this one)')
+    .option(`--${CONFIG_FILE.flag} <file>`, 'the settings of the server, for its keys')
+    .addHelpText(
+      'after',
+      '\nEnds with 0 if the data is sound, 1 if something is damaged, 2 if nothing can be said.' +
+        '\nWithout its keys encrypted data is verified by its checksums alone.',
+    )
+  command.action((data: string, options: CheckOptions) => finish(check(data, options, terminal)))
 }
 
 function addClientOptions(command: Command, terminal: Terminal, json: string): void {

@@ -28,14 +28,14 @@ export class Progress {
   }
 
   /** Cheap enough to be called with every chunk of input. */
-  update(records: number, bytes: number): void {
+  update(records: number, bytes: number, totalBytes = this.#terminal.stdinBytes): void {
     if (!this.#isShown) return
     const now = this.#terminal.clock.monotonic()
     if (now - this.#drawnMs < REDRAWN_EVERY_MS) return
     this.#drawnMs = now
     this.#isOnScreen = true
     const rate = perSecond(records, this.elapsedMs)
-    const text = `${bar(bytes, this.#terminal.stdinBytes)}${records} records, ${shortSize(bytes)}, ${rate} records/s`
+    const text = `${bar(bytes, totalBytes)}${records} records, ${shortSize(bytes)}, ${rate} records/s`
     this.#terminal.stderr.write(ERASE_LINE + text.slice(0, (this.#terminal.stderr.columns ?? 80) - 1))
   }
 

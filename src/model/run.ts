@@ -73,6 +73,33 @@ export function recordKey(body: Buffer, start: number, end: number): Buffer | nu
   return key
 }
 
+/** Whether the record whose content is `body[start, end)` has no payload, or an empty one. The last one counts. */
+export function isEmptyPayload(body: Buffer, start: number, end: number): boolean {
+  let isEmpty = true
+  let position = start
+  while (position < end) {
+    const tag = body[position] as number
+    position = skipVarint(body, position)
+    switch (tag & 7) {
+      case 0:
+        position = skipVarint(body, position)
+        break
+      case 1:
+        position += 8
+        break
+      case 5:
+        position += 4
+        break
+      default: {
+        const bounds = recordBounds(body, position - 1)
+        if (tag === PAYLOAD_TAG) isEmpty = bounds.start === bounds.end
+        position = bounds.end
+      }
+    }
+  }
+  return isEmpty
+}
+
 function skipVarint(body: Buffer, start: number): number {
   let position = start
   while ((body[position] as number) >= 0x80) position++

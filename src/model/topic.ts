@@ -1,7 +1,7 @@
 /**
  * What a topic is: its name and its settings, with the rules both obey.
  */
-import { InvalidArgumentError, UnsupportedError } from '../common/errors.js'
+import { InvalidArgumentError } from '../common/errors.js'
 
 /** Limits of what is kept; each null is unlimited, and all null keeps for ever. */
 export interface RetentionLimits {
@@ -83,7 +83,7 @@ export function validateTopicName(name: string): void {
   if (LONE_SURROGATE.test(name)) throw new InvalidArgumentError('a topic name must be well-formed Unicode')
 }
 
-/** Throws InvalidArgumentError or UnsupportedError on settings that no topic can have. */
+/** Throws InvalidArgumentError on settings that no topic can have. */
 export function validateTopicSettings(settings: TopicSettings): void {
   requireWithin('partitions', settings.partitions, 1, PARTITIONS_MAX)
   requireWithin('ring_bytes', settings.ringBytes, 1024, RING_BYTES_MAX)
@@ -101,7 +101,9 @@ export function validateTopicSettings(settings: TopicSettings): void {
   if (settings.slowConsumer === 'disconnect' && settings.retention !== 'none') {
     throw new InvalidArgumentError('slow_consumer "disconnect" is for topics that keep nothing: others lag on storage')
   }
-  if (settings.keepLatestPerKey) throw new UnsupportedError('keep_latest_per_key needs a store that this server lacks')
+  if (settings.keepLatestPerKey && settings.retention === 'none') {
+    throw new InvalidArgumentError('keep_latest_per_key is for topics that keep records: this one keeps nothing')
+  }
 }
 
 function validateRetention(retention: Retention): void {

@@ -109,7 +109,7 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
     if (this.#isClosed) return
     const { connection, limits, clock } = this.#peers
     const queue = this.#queue
-    const nowMs = clock.now()
+    const nowMs = clock.monotonic()
     let looked = 0
     while (looked < queue.length && !connection.isBlocked && connection.unsentBytes < limits.outboxBytesMax) {
       const subscription = queue[looked++] as Subscription

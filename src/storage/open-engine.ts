@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs'
 import type { Clock } from '../common/clock.js'
 import { ConfigError, UnsupportedError } from '../common/errors.js'
 import type { Random } from '../common/random.js'
+import type { CheckReport, CheckRequest } from './check-report.js'
 import type { Engine } from './engine.js'
 import { LocalEngine } from './local/local-engine.js'
+import { checkData } from './log/check.js'
 import { type FileSystem, nodeFileSystem } from './log/file-system.js'
 import { Keyring } from './log/keyring.js'
 import { LogStore } from './log/log-store.js'
@@ -23,6 +25,14 @@ export interface EngineConfig {
   readonly unwrittenBytesMax: number
   readonly encryptionKeys: string
   readonly encryptionKeyFile: string
+}
+
+/** Verify, and perhaps repair, what a store keeps in files, while nobody has it open. Throws as `checkData` does. */
+export function checkStore(
+  config: Pick<EngineConfig, 'encryptionKeys' | 'encryptionKeyFile'>,
+  request: CheckRequest,
+): Promise<CheckReport> {
+  return checkData(request, { fs: nodeFileSystem, keyring: keyringOf(config) })
 }
 
 export interface EngineSeams {
@@ -48,7 +58,10 @@ function createStore(config: EngineConfig, { clock, random, fileSystem = nodeFil
   }
 }
 
-function keyringOf({ encryptionKeys, encryptionKeyFile }: EngineConfig): Keyring | null {
+function keyringOf({
+  encryptionKeys,
+  encryptionKeyFile,
+}: Pick<EngineConfig, 'encryptionKeys' | 'encryptionKeyFile'>): Keyring | null {
   if (encryptionKeys !== '' && encryptionKeyFile !== '') {
     throw new ConfigError(['encryptionKeys and encryptionKeyFile are both given; give one'])
   }

@@ -77,6 +77,8 @@ export interface Store {
   readonly name: string
   /** The strongest level that an append here can reach. */
   readonly durabilityMax: Durability
+  /** It can rewrite old data so that only the newest record of each key stays. */
+  readonly keepsLatest: boolean
   /** Stays the same as long as the records do; null when they end with the process. */
   readonly identity: string | null
   open(): Promise<void>

@@ -106,6 +106,10 @@ class FakePartition implements ReaderSource, ReaderListener {
     }
   }
 
+  expiredBefore(ageMs: number, nowMs: number): number {
+    return nowMs - ageMs
+  }
+
   advanced(): void {}
 
   lagged({ from, to }: Loss): void {

@@ -59,6 +59,15 @@ export class FaultyHandle implements RawFile {
     await this.#rest('sync')
   }
 
+  syncNow(): void {
+    this.#assertUsable('sync')
+    const planned = this.#machine.begin('sync', this.#inode.path)
+    const sync = this.#inode.beginSync()
+    if (planned === null) return this.#inode.endSync(sync)
+    this.#inode.failSync(sync)
+    throw planned
+  }
+
   readSync(buffer: Uint8Array, position: number): number {
     this.#beginRead(buffer, position)
     return this.#readNow(buffer, position)

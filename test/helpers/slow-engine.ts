@@ -5,6 +5,7 @@
 import { Broker } from '../../src/broker/broker.js'
 import { type Clock, systemClock } from '../../src/common/clock.js'
 import { type Service, startAll, stopAll } from '../../src/common/service.js'
+import { SteadyTime } from '../../src/common/steady-time.js'
 import { configWith } from '../../src/config/load.js'
 import type { Config } from '../../src/config/schema.js'
 import { MetricsRegistry } from '../../src/metrics/registry.js'
@@ -18,6 +19,8 @@ import { MemoryStore } from '../../src/storage/memory/memory-store.js'
 import { TcpListener } from '../../src/transport/tcp-listener.js'
 
 export class SlowEngine extends LocalEngine {
+  /** What it stamps by; the broker over it takes the same. */
+  readonly clock: SteadyTime
   /** Turns of the event loop that a call takes. */
   turns = 3
   /** Fail the next append with this, after the time that it takes. */
@@ -26,7 +29,9 @@ export class SlowEngine extends LocalEngine {
   #open: () => void = () => {}
 
   constructor(clock: Clock = systemClock) {
-    super(new MemoryStore(), { clock, producersMax: 16 })
+    const steady = new SteadyTime(clock)
+    super(new MemoryStore(), { clock: steady, producersMax: 16 })
+    this.clock = steady
   }
 
   /** Let no append settle until `release`. */
@@ -76,7 +81,8 @@ export interface TestServer extends AsyncDisposable {
 export async function startSlowServer(
   options: { readonly clock?: Clock; readonly engine?: SlowEngine; readonly config?: Partial<Config> } = {},
 ): Promise<TestServer> {
-  const { clock = systemClock, engine = new SlowEngine(clock) } = options
+  const { engine = new SlowEngine(options.clock) } = options
+  const { clock } = engine
   const config = configWith({ port: 0, ...options.config })
   const metrics = new MetricsRegistry()
   const broker = new Broker(engine, clock, { ...config, topicDefaults: DEFAULT_TOPIC_SETTINGS }, metrics)

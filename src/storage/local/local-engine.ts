@@ -35,7 +35,7 @@ interface LocalTopic {
 
 export class LocalEngine implements Engine {
   readonly name: string
-  readonly can: ReadonlySet<Capability> = new Set<Capability>(['dense', 'dedup', 'expect', 'max-records', 'purge'])
+  readonly can: ReadonlySet<Capability>
   readonly #store: Store
   readonly #options: LocalEngineOptions
   readonly #topics = new Map<string, LocalTopic>()
@@ -45,6 +45,8 @@ export class LocalEngine implements Engine {
 
   constructor(store: Store, options: LocalEngineOptions) {
     this.name = store.name
+    const can: Capability[] = ['dense', 'dedup', 'expect', 'max-records', 'purge']
+    this.can = new Set(store.keepsLatest ? [...can, 'compact'] : can)
     this.#store = store
     this.#options = options
   }
@@ -167,6 +169,9 @@ export class LocalEngine implements Engine {
   #refuseUnsupported(settings: TopicSettings): void {
     if (settings.durability === 'replicated') {
       throw new UnsupportedError(`the ${this.name} engine is on one machine and cannot replicate`)
+    }
+    if (settings.keepLatestPerKey && !this.can.has('compact')) {
+      throw new UnsupportedError(`keep_latest_per_key is not offered by the ${this.name} store`)
     }
   }
 

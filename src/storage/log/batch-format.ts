@@ -37,6 +37,8 @@ export const FLAG_PRODUCED = 2
 export const FLAG_END = 4
 /** Rewritten by log compaction: offsets missing before it were superseded, not lost. */
 export const FLAG_COMPACTED = 8
+/** On the end of a segment: every record in it has been held against all older ones, so nothing is left to compact. */
+export const FLAG_CLEAN = 16
 
 /** Eight bytes that stand for one partition of one topic. */
 export class Place {

@@ -22,7 +22,16 @@ class Handle implements Pinned {
 
   release(): void {
     this.pins--
-    if (this.isForgotten && this.pins === 0) this.file.close()
+    this.closeIfDone()
+  }
+
+  closeIfDone(): void {
+    if (!this.isForgotten || this.pins > 0) return
+    try {
+      this.file.close()
+    } catch {
+      // What a failed close could mean for what was written, the sync before it has said.
+    }
   }
 }
 
@@ -59,7 +68,7 @@ export class HandlePool {
     if (handle === undefined) return
     this.#handles.delete(path)
     handle.isForgotten = true
-    if (handle.pins === 0) handle.file.close()
+    handle.closeIfDone()
   }
 
   closeAll(): void {

@@ -7,6 +7,7 @@ import type { FileSystem } from './file-system.js'
 import type { HandlePool } from './handle-pool.js'
 import type { IndexCache } from './index-cache.js'
 import type { Keyring } from './keyring.js'
+import type { SyncPace } from './sync-pace.js'
 
 export interface LogOptions {
   /** A segment that would grow beyond this is sealed and another one begun. */
@@ -16,6 +17,8 @@ export interface LogOptions {
   readonly openFilesMax: number
   /** Acknowledged at level `memory` and not written yet, in one partition; beyond it such publishes wait for the write. */
   readonly unwrittenBytesMax: number
+  /** Keys that one round of log compaction holds in memory; a bounded number of its own choice if left out. */
+  readonly compactedKeysMax?: number
 }
 
 export interface LogContext {
@@ -25,6 +28,8 @@ export interface LogContext {
   readonly clock: Clock
   readonly keyring: Keyring | null
   readonly options: LogOptions
+  /** How fast the device syncs; null where waiting in place is not wanted. */
+  readonly pace: SyncPace | null
   /** Partitions with something written that is not synced. */
   readonly dirty: Set<{ syncSoon(): void }>
   report(problem: EngineProblem): void

@@ -10,6 +10,7 @@ import type { Appended, AppendHow, PartitionLog, ProducedBatch, ReadResult } fro
 import { Appender, LEVEL_DISK, LEVEL_MEMORY, LEVEL_OS, type Level, type SegmentWriter } from './appender.js'
 import type { Place } from './batch-format.js'
 import { removeCheckpoint, writeCheckpoint } from './checkpoint.js'
+import type { CompactedLog } from './compact-partition.js'
 import { systemCode } from './file-io.js'
 import type { LogContext, PartitionName } from './log-context.js'
 import { LogReader } from './log-reader.js'
@@ -34,6 +35,8 @@ export interface PartitionPlan {
   readonly directory: string
   /** The level that the topic promises now. */
   durability(): Durability
+  /** The topic keeps only the newest record of each key, now. */
+  keepsLatest(): boolean
   /** The store was closed cleanly the last time. */
   readonly wasClosed: boolean
   /** Offsets below this may have been given out without a record in the log. */
@@ -42,7 +45,7 @@ export interface PartitionPlan {
   reserve(end: number): void
 }
 
-export class LogPartition implements PartitionLog, SegmentWriter {
+export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   logStart: Offset
   onStable: (() => void) | null = null
   producedNow: (() => readonly ProducedBatch[]) | null = null
@@ -82,6 +85,22 @@ export class LogPartition implements PartitionLog, SegmentWriter {
       if (partition.segments.first === null) partition.logStart = reserved
     }
     return partition
+  }
+
+  get name(): PartitionName {
+    return this.#plan.name
+  }
+
+  get place(): Place {
+    return this.#plan.place
+  }
+
+  get directory(): string {
+    return this.#plan.directory
+  }
+
+  get keepsLatest(): boolean {
+    return this.#plan.keepsLatest()
   }
 
   get end(): Offset {
@@ -134,8 +153,16 @@ export class LogPartition implements PartitionLog, SegmentWriter {
 
   async trimTo(offset: Offset): Promise<void> {
     this.#retention.trim(toOffset(Math.min(offset, this.stableEnd)))
-    await this.#retention.dropSegments()
+    await this.#retention.undisturbed(() => this.#retention.dropSegments())
     await this.save()
+  }
+
+  async undisturbed(work: () => Promise<void>): Promise<void> {
+    await this.#retention.undisturbed(async () => {
+      await work()
+      // Positions in the first segment may be others now.
+      this.#retention.forget()
+    })
   }
 
   async produced(): Promise<readonly ProducedBatch[]> {
@@ -166,9 +193,8 @@ export class LogPartition implements PartitionLog, SegmentWriter {
   /** Everything is dropped: nothing that is written stays in a segment that takes appends. */
   async rollWhenIdle(): Promise<void> {
     const { last } = this.segments
-    if (last === null || last.size === 0 || !this.#appender.isIdle || this.#appender.readOnly !== null) return
-    await this.#appender.drain()
-    if (this.#appender.isIdle && this.segments.last === last) await this.roll(last, this.#appender.end)
+    if (last === null || last.size === 0) return
+    await this.#appender.whileIdle(async () => void (await this.roll(last, this.#appender.writtenEnd)))
   }
 
   syncSoon(): void {
@@ -215,10 +241,8 @@ export class LogPartition implements PartitionLog, SegmentWriter {
   async abandon(): Promise<void> {
     this.#isClosed = true
     await this.#appender.drain()
-    for (const segment of this.segments.all) {
-      segment.retire()
-      this.#context.pool.forget(segment.path)
-    }
+    // Nobody finds them any more, not even a read that is under way.
+    for (let segment = this.segments.shift(); segment !== null; segment = this.segments.shift()) segment.release()
   }
 
   /** Give out offsets and keep nothing. */

@@ -68,11 +68,17 @@ export class LogReader {
     let next = from
     for (;;) {
       const segment = this.#segments.holding(next)
-      if (segment === null) return this.#missing(next, toOffset(Math.min(limit, this.#segments.firstBase ?? limit)))
+      if (segment === null) {
+        // Dropped a moment ago, or known to be gone since the opening.
+        const to = toOffset(Math.min(limit, this.#segments.firstBase ?? limit))
+        return { batches: [], loss: { from: next, to, cause: 'corrupt' }, next: to }
+      }
       const start = this.#hint(next, segment) ?? (await this.#locate(next, segment))
       // Retired while its index was read: its successor has the offset, or nobody has.
       if (segment.isRetired) continue
       const result = await this.#readSegment(segment, start, next, limit, maxBytes)
+      // Replaced while it was read: what it lacks, its successor may have.
+      if (segment.isRetired && result.batches.length === 0) continue
       if (result.batches.length > 0 || result.loss !== null || result.next >= limit) return result
       if (result.next > next) {
         next = result.next

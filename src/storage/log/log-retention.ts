@@ -60,6 +60,20 @@ export class LogRetention {
     return this.#running
   }
 
+  /** Run `work` while nothing is dropped; what is to be dropped meanwhile is dropped afterwards. */
+  async undisturbed(work: () => Promise<void>): Promise<void> {
+    while (this.#running !== null) await this.#running.catch(() => undefined)
+    const working = work()
+    this.#running = working
+      .catch(() => undefined)
+      .then(() => this.#run())
+      .finally(() => {
+        this.#running = null
+      })
+    this.#running.catch(() => undefined)
+    await working
+  }
+
   /** One after the other; who asks meanwhile is served by one more round. */
   async #run(): Promise<void> {
     for (let wanted = this.#wanted; wanted !== null; wanted = this.#wanted) {
@@ -77,8 +91,20 @@ export class LogRetention {
 
   /** Offset of the first kept record that is not older. */
   async offsetAt(timestampMs: number): Promise<Offset> {
+    for (;;) {
+      const all = [...this.#log.segments.all]
+      try {
+        const offset = await this.#search(all, timestampMs)
+        if (!all.some(({ isRetired }) => isRetired)) return offset
+      } catch (error) {
+        // Removed or replaced while they were looked at: look again.
+        if (!all.some(({ isRetired }) => isRetired)) throw error
+      }
+    }
+  }
+
+  async #search(all: readonly Segment[], timestampMs: number): Promise<Offset> {
     const log = this.#log
-    const all = [...log.segments.all]
     // The last segment that begins before that time: what is looked for is in it, or begins the next.
     let low = 0
     let high = all.length
@@ -152,7 +178,7 @@ export class LogRetention {
     if (segment === undefined) return null
     let newest: Placed | null = null
     await log.reader.find(segment, (await segment.index()).last?.position ?? 0, (placed) => {
-      if (batchEnd(placed.header) <= log.stableEnd) newest = placed
+      if (placed.header.count > 0 && batchEnd(placed.header) <= log.stableEnd) newest = placed
       return false
     })
     return newest

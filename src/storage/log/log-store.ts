@@ -14,9 +14,9 @@ import type { PartitionLog, Store } from '../store.js'
 import { Place } from './batch-format.js'
 import { Catalog } from './catalog.js'
 import type { CatalogLine, TopicEntry } from './catalog-lines.js'
+import { COMPACT_INTERVAL_MS, Compactor } from './compactor.js'
 import { DirectoryLock } from './directory-lock.js'
 import { partitionOf, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
-import { COMPACT_INTERVAL_MS, Compactor } from './compactor.js'
 import type { FileSystem } from './file-system.js'
 import { HandlePool } from './handle-pool.js'
 import { IndexCache } from './index-cache.js'
@@ -24,6 +24,7 @@ import type { Keyring } from './keyring.js'
 import type { LogContext, LogOptions } from './log-context.js'
 import { LogPartition, type PartitionPlan } from './log-partition.js'
 import { Problems } from './problems.js'
+import { SyncPace } from './sync-pace.js'
 
 const log = createLog('storage:log')
 
@@ -37,6 +38,8 @@ const AT_ONCE = 8
 export interface LogStoreConfig extends LogOptions {
   readonly data: string
   readonly keyring: Keyring | null
+  /** False: every sync is handed to a thread, however fast the device. */
+  readonly syncsInPlace?: boolean
 }
 
 export interface LogStoreSeams {
@@ -74,6 +77,7 @@ export class LogStore implements Store {
       clock: seams.clock,
       keyring: config.keyring,
       options: config,
+      pace: config.syncsInPlace === false ? null : new SyncPace(),
       dirty: new Set(),
       report: (problem) => this.#problems.report(problem),
       resolved: (kind, topic, partition) => this.#problems.resolved(kind, topic, partition),

@@ -4,7 +4,7 @@
  * and cut; damage with whole batches behind it stays where it is, and readers are told.
  */
 import { type Offset, toOffset } from '../../model/offset.js'
-import { type BatchHeader, batchEnd, type Place, type SegmentPlace } from './batch-format.js'
+import { type BatchHeader, batchEnd, FLAG_COMPACTED, FLAG_END, type Place, type SegmentPlace } from './batch-format.js'
 import { findBatch, intactBatch, isZeroTail, scanBatches } from './batch-walk.js'
 import { keepAside, readFile, readFull, writeAll } from './file-io.js'
 import { segmentFile } from './file-names.js'
@@ -90,7 +90,8 @@ async function walkTail(
   let lastTimestampMs = 0
   const visit = (header: BatchHeader, position: number) => {
     const { baseOffset: offset, timestampMs } = header
-    if (offset > end) gaps.push({ from: end, to: offset })
+    const isSuperseded = (header.flags & (FLAG_COMPACTED | FLAG_END)) !== 0
+    if (offset > end && !isSuperseded) gaps.push({ from: end, to: offset })
     if (offset >= end && position !== from?.position) found.push({ position, offset, timestampMs })
     if (batchEnd(header) > end) end = batchEnd(header)
     lastTimestampMs = Math.max(lastTimestampMs, timestampMs)

@@ -30,6 +30,8 @@ export class Segment implements Indexed {
   readonly place: SegmentPlace
   /** Bytes of whole batches; the file may be longer by space set aside. */
   size: number
+  /** Length of the file with the space set aside; infinite when none is to be set aside any more. */
+  setAsideTo: number
   /** Timestamp of the first batch, once somebody has looked. */
   firstTimestampMs: number | null = null
   /** Takes no more batches. */
@@ -61,6 +63,7 @@ export class Segment implements Indexed {
     this.place = place.segment(base)
     this.base = base
     this.size = size
+    this.setAsideTo = size
     this.isSealed = isSealed
     this.path = segmentFile(directory, base, 'log')
     this.#indexPath = segmentFile(directory, base, 'index')
@@ -163,8 +166,16 @@ export class Segment implements Indexed {
     this.#index = null
   }
 
+  /** As `retire`, for a segment whose files are another's now, or will be. Reads under way go on in the old ones. */
+  release(): void {
+    this.retire()
+    const { pool } = this.#context
+    for (const path of [this.path, this.#indexPath]) pool.forget(path)
+  }
+
   async #loadIndex(): Promise<OffsetIndex> {
     const index = this.#readIndex() ?? (await this.#rebuildIndex())
+    if (this.isRetired) return index
     this.#index = index
     this.#context.indexes.touch(this)
     return index
@@ -194,6 +205,8 @@ export class Segment implements Indexed {
     const index = await buildIndex(this)
     const { end } = index
     if (!this.isSealed) index.end = null
+    // The index file is another's.
+    if (this.isRetired) return index
     this.#isIndexWhole = true
     this.#unwritten = []
     this.#written = 0

@@ -15,6 +15,7 @@ interface MemoryTopic {
 export class MemoryStore implements Store {
   readonly name = 'memory'
   readonly durabilityMax = 'memory'
+  readonly keepsLatest = false
   readonly identity = null
   readonly #topics = new Map<string, MemoryTopic>()
 
