@@ -8,14 +8,11 @@ import type { CheckContext, Found } from './check-context.js'
 import { IndexCheck } from './check-index.js'
 import { type CheckedPartition, type LogEnd, missing, SegmentWalk } from './check-segment.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
-import { compactedFile } from './compaction-journal.js'
-import { readFile, systemCode } from './file-io.js'
+import { compactedFile, JOURNAL, readyReplacement } from './compaction-journal.js'
+import { systemCode } from './file-io.js'
 import { CHECKPOINT, parseSegmentFile, segmentFile } from './file-names.js'
-import type { FileSystem, RawFile } from './file-system.js'
+import type { RawFile } from './file-system.js'
 import { cutTorn } from './recovery.js'
-import { decodeLine } from './sealed-lines.js'
-
-const JOURNAL = 'compaction'
 
 /** A segment as it counts, which during a log compaction may be the file that takes its place. */
 interface Standing {
@@ -172,8 +169,7 @@ export class PartitionCheck {
   #segments(): Standing[] {
     const { fs } = this.#context
     const directory = this.#directory
-    const journal = readJournal(fs, directory)
-    const [replaced, ...removed] = journal === null || journal === 'damaged' ? [] : journal
+    const [replaced, ...removed] = readyReplacement(fs, directory, this.#of.place)?.bases ?? []
     const segments: Standing[] = []
     for (const name of this.#names) {
       const parsed = parseSegmentFile(name)
@@ -188,13 +184,10 @@ export class PartitionCheck {
   }
 
   #checkNames(): void {
-    const journal = readJournal(this.#context.fs, this.#directory)
-    if (journal !== null) {
-      const found =
-        journal === 'damaged'
-          ? ({ severity: 'damage', message: 'the journal of a log compaction is damaged' } as const)
-          : ({ severity: 'note', message: 'a log compaction was under way; the next start finishes it' } as const)
-      this.#add({ ...found, kind: 'journal' }, join(this.#directory, JOURNAL))
+    if (this.#names.has(JOURNAL)) {
+      const isReady = readyReplacement(this.#context.fs, this.#directory, this.#of.place) !== null
+      const message = `a log compaction was under way; the next start ${isReady ? 'finishes' : 'drops'} it`
+      this.#add({ severity: 'note', kind: 'journal', message }, join(this.#directory, JOURNAL))
     }
     for (const name of [...this.#names].sort()) {
       const message = this.#remarkOn(name)
@@ -218,14 +211,6 @@ export class PartitionCheck {
     const { topic, partition } = this.#of
     this.#context.add({ ...found, topic, partition, file: this.#context.nameOf(path) })
   }
-}
-
-/** The segments that one is about to replace; null if nothing is under way. */
-function readJournal(fs: FileSystem, directory: string): readonly number[] | null | 'damaged' {
-  const content = readFile(fs, join(directory, JOURNAL))
-  if (content === null) return null
-  const value = decodeLine(content.subarray(0, -1)) as { bases?: unknown } | null
-  return value !== null && Array.isArray(value.bases) ? value.bases : 'damaged'
 }
 
 export const STRANGER = "not of leveret's making"

@@ -175,7 +175,9 @@ export class SegmentWalk {
     const { file, size, nextBase, synced } = this.#segment
     const { offset } = this.#end
     const isZeros = await isZeroTail(file, position, size)
-    if (nextBase !== null) {
+    if (nextBase !== null && isZeros && nextBase <= offset) {
+      // Space set aside that a crash kept from being given back.
+    } else if (nextBase !== null) {
       const offsets = nextBase > offset ? { from: offset, to: nextBase } : null
       this.#corrupt(position, size, offsets, '')
       this.#end.offset = toOffset(Math.max(offset, nextBase))

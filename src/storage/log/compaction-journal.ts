@@ -15,7 +15,7 @@ import { segmentFile } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { decodeLine, encodeLine } from './sealed-lines.js'
 
-const JOURNAL = 'compaction'
+export const JOURNAL = 'compaction'
 const COMPACTED = '.compacted'
 
 /** The segments `bases`, which reach to `end`, are replaced by the file `<bases[0]>.log.compacted`. */
@@ -66,13 +66,19 @@ export async function cancelReplacement(fs: FileSystem, directory: string): Prom
 
 /** On opening: finish a replacement that was begun, or clean up after one that was not. */
 export async function finishCompaction(fs: FileSystem, directory: string, place: Place): Promise<void> {
-  const content = readFile(fs, join(directory, JOURNAL))
-  const replacement = content === null ? null : decodeReplacement(content)
-  if (replacement !== null && isReady(fs, directory, place, replacement)) {
+  const replacement = readyReplacement(fs, directory, place)
+  if (replacement !== null) {
     enterReplacement(fs, directory, replacement)
     await endReplacement(fs, directory, replacement)
   }
   await cancelReplacement(fs, directory)
+}
+
+/** The replacement that the next opening finishes; null if there is none, and it will drop what is left of one. */
+export function readyReplacement(fs: FileSystem, directory: string, place: Place): Replacement | null {
+  const content = readFile(fs, join(directory, JOURNAL))
+  const replacement = content === null ? null : decodeReplacement(content)
+  return replacement !== null && isReady(fs, directory, place, replacement) ? replacement : null
 }
 
 function decodeReplacement(content: Buffer): Replacement | null {

@@ -5,23 +5,22 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { LeveretError } from '../../../src/common/errors.js'
-import { toOffset } from '../../../src/model/offset.js'
 import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER } from '../../../src/model/topic.js'
 import type { CheckReport, Finding } from '../../../src/storage/check-report.js'
 import { checkData } from '../../../src/storage/log/check.js'
-import { nodeFileSystem } from '../../../src/storage/log/file-system.js'
 import { Keyring } from '../../../src/storage/log/keyring.js'
 import type { LogStore } from '../../../src/storage/log/log-store.js'
 import { batchAt } from '../../helpers/batches.js'
 import { LogPlace } from '../../helpers/log-place.js'
+import { quickFileSystem } from '../../helpers/quick-file-system.js'
 
-const SETTINGS = { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER, partitions: 2 }
+const SETTINGS = { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER, partitions: 2, durability: 'os' } as const
 const TOPIC = 'orders'
 const OTHER = 'Lagerbestände \u202e'
 const KEYRING = Keyring.parse('ab'.repeat(32))
 /** Batches of 10 records in each partition; a segment takes a few of them. */
 const BATCHES = 12
-const SEGMENT_BYTES = 1_000
+const SEGMENT_BYTES = 400
 
 async function fill(store: LogStore, batches = BATCHES): Promise<void> {
   for (const topic of [TOPIC, OTHER]) {
@@ -30,7 +29,7 @@ async function fill(store: LogStore, batches = BATCHES): Promise<void> {
       const log = await store.partition(topic, partition)
       for (let batch = 0; batch < batches; batch++) {
         const { body, count } = batchAt(log.end, 10)
-        const how = { durability: 'disk', keep: true, producer: null, timestampMs: 1_000 + batch } as const
+        const how = { durability: 'os', keep: true, producer: null, timestampMs: 1_000 + batch } as const
         await log.append({ body, count }, how)
       }
     }
@@ -38,7 +37,7 @@ async function fill(store: LogStore, batches = BATCHES): Promise<void> {
 }
 
 async function filled(t: TestContext, keyring: Keyring | null = null): Promise<LogPlace> {
-  const place = await LogPlace.temporary({ segmentBytes: SEGMENT_BYTES, keyring })
+  const place = await LogPlace.temporary({ segmentBytes: SEGMENT_BYTES, keyring }, { fs: quickFileSystem })
   t.after(() => place.remove())
   const store = await place.open()
   await fill(store)
@@ -48,8 +47,8 @@ async function filled(t: TestContext, keyring: Keyring | null = null): Promise<L
 
 /** As a killed server leaves it: everything written, nothing closed. */
 async function killed(t: TestContext): Promise<LogPlace> {
-  const running = await LogPlace.temporary({ segmentBytes: SEGMENT_BYTES })
-  const place = await LogPlace.temporary({ segmentBytes: SEGMENT_BYTES })
+  const running = await LogPlace.temporary({ segmentBytes: SEGMENT_BYTES }, { fs: quickFileSystem })
+  const place = await LogPlace.temporary({ segmentBytes: SEGMENT_BYTES }, { fs: quickFileSystem })
   t.after(() => place.remove())
   const store = await running.open()
   await fill(store)
@@ -62,7 +61,7 @@ async function killed(t: TestContext): Promise<LogPlace> {
 function check(data: string, { isRepair = false, keyring = null as Keyring | null } = {}): Promise<CheckReport> {
   const { signal } = new AbortController()
   const request = { data, isRepair, onFinding: () => undefined, onProgress: () => undefined, signal }
-  return checkData(request, { fs: nodeFileSystem, keyring })
+  return checkData(request, { fs: quickFileSystem, keyring })
 }
 
 /** Every file below, with its content. */
@@ -135,7 +134,9 @@ describe('data that is sound', () => {
     const place = await killed(t)
     const before = contentOf(place.data)
     const report = await check(place.data)
-    assert.deepEqual([report.findings, report.isSound, report.isClosed], [[], true, false])
+    // What was being replaced at that moment may lie about.
+    assert.ok(report.findings.every(({ kind, severity }) => kind === 'leftover' && severity === 'note'))
+    assert.deepEqual([report.isSound, report.isClosed], [true, false])
     assert.deepEqual(contentOf(place.data), before)
   })
 
@@ -203,7 +204,7 @@ describe('a log', () => {
     assert.equal(statSync(last).size, size)
     assert.ok(readFileSync(`${last}.torn-${size}`).equals(torn))
     const after = await soundNow(place)
-    assert.equal(told(after, 'leftover').file, found.file.concat(`.torn-${size}`))
+    assert.ok(after.findings.some(({ kind, file }) => kind === 'leftover' && file === `${found.file}.torn-${size}`))
     assert.equal(after.totals.records, 4 * BATCHES * 10)
   })
 
@@ -263,7 +264,7 @@ describe('an index', () => {
     deleted: (path) => rmSync(path),
     zeroed: (path) => change(path, (content) => Buffer.alloc(content.length)),
     'cut short': (path) => change(path, (content) => content.subarray(0, content.length - 5)),
-    'of another segment': (path) => cpSync(path, path.replace(/\d+\.index$/, '00000000000000000000.index')),
+    'of another partition': (path) => cpSync(path.replace(/0(?=.\d{20}\.index$)/, '1'), path),
   }
   for (const [what, harm] of Object.entries(harms)) {
     test(`that is ${what} is rebuilt by a repair`, async (t) => {
@@ -314,7 +315,7 @@ describe('the catalog', () => {
   })
 
   test('that is older than the data is damage, and so is a directory that it does not explain', async (t) => {
-    const place = await LogPlace.temporary({ segmentBytes: SEGMENT_BYTES })
+    const place = await LogPlace.temporary({ segmentBytes: SEGMENT_BYTES }, { fs: quickFileSystem })
     t.after(() => place.remove())
     const store = await place.open()
     await store.saveTopic(TOPIC, SETTINGS)
@@ -365,14 +366,14 @@ describe('encrypted data', () => {
 })
 
 test('no flipped bit in any file goes unseen', async (t) => {
-  const place = await LogPlace.temporary({ segmentBytes: 300 })
+  const place = await LogPlace.temporary({ segmentBytes: 300 }, { fs: quickFileSystem })
   t.after(() => place.remove())
   const store = await place.open()
   await store.saveTopic(TOPIC, { ...SETTINGS, partitions: 1 })
   const log = await store.partition(TOPIC, 0)
   for (let batch = 0; batch < 5; batch++) {
-    const { body, count } = batchAt(toOffset(log.end), 3)
-    await log.append({ body, count }, { durability: 'disk', keep: true, producer: null, timestampMs: batch })
+    const { body, count } = batchAt(log.end, 3)
+    await log.append({ body, count }, { durability: 'os', keep: true, producer: null, timestampMs: batch })
   }
   await store.close()
   for (const [name, content] of contentOf(place.data)) {
