@@ -53,7 +53,8 @@ export class DamagedLog {
   static async of(seed: number, shape: Shape): Promise<DamagedLog> {
     const log = new DamagedLog(seed, shape.config)
     const store = await log.open()
-    for (const [name, count] of Object.entries(shape.batches)) await log.fill(store, name, count, shape.paddingMax ?? 20)
+    for (const [name, count] of Object.entries(shape.batches))
+      await log.fill(store, name, count, shape.paddingMax ?? 20)
     return log
   }
 
@@ -74,7 +75,12 @@ export class DamagedLog {
     this.appended.set(name, batches)
     for (let index = 0; index < count; index++) {
       const records = 1 + below(this.random, 3)
-      const batch = batchAt(log.end, records, log.lastTimestampMs + below(this.random, 20), below(this.random, paddingMax))
+      const batch = batchAt(
+        log.end,
+        records,
+        log.lastTimestampMs + below(this.random, 20),
+        below(this.random, paddingMax),
+      )
       const { body, timestampMs } = batch
       const how = { durability: 'disk', keep: true, producer: null, timestampMs } as const
       await log.append({ body, count: records }, how)

@@ -73,7 +73,7 @@ export class SegmentPlace {
 
   /** What the header of the batch at this position says of where it is. */
   seat(position: number): number {
-    return (this.base + position) % TWO_32
+    return ((this.base % TWO_32) + position) % TWO_32
   }
 }
 
@@ -242,5 +242,7 @@ function writeProducer(target: Buffer, at: number, { name, sequence }: Producer)
 }
 
 function writeChecksum(target: Buffer, at: number, headerBytes: number, body: Uint8Array): void {
-  target.writeUInt32LE(crc32(body, crc32(target.subarray(at + 4, at + headerBytes))), at)
+  const sum = crc32(target.subarray(at + 4, at + headerBytes))
+  // zlib takes an empty buffer without memory for a wish to begin anew.
+  target.writeUInt32LE(body.length === 0 ? sum : crc32(body, sum), at)
 }

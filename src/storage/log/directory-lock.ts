@@ -10,7 +10,7 @@ import { LeveretError } from '../../common/errors.js'
 import { readFile, replaceFile, systemCode } from './file-io.js'
 import { LOCK } from './file-names.js'
 import type { FileSystem } from './file-system.js'
-import { encodeLine, lineAt } from './sealed-lines.js'
+import { decodeLine, encodeLine } from './sealed-lines.js'
 
 interface LockFacts {
   /** 0 when nobody holds it. */
@@ -104,12 +104,13 @@ export function lookAtLock(
   return { holder, witness: { generation: known.generation, data: known.data } }
 }
 
-/** Null if there is none, and if neither of its lines can be read. */
+/** Null if there is none, and if neither of its lines can be read. They are halves, so that no line end decides. */
 function readLock(fs: FileSystem, path: string): LockFacts | null {
   const content = readFile(fs, path)
   if (content === null) return null
-  for (let line = lineAt(content, 0); line !== null; line = lineAt(content, line.end)) {
-    const { pid, life, generation, data } = (line.value ?? {}) as Partial<LockFacts>
+  const half = content.length / 2
+  for (const line of [content.subarray(0, half), content.subarray(half), content]) {
+    const { pid, life, generation, data } = (decodeLine(line.subarray(0, -1)) ?? {}) as Partial<LockFacts>
     if (typeof pid !== 'number' || typeof generation !== 'number') continue
     return { pid, life: String(life), generation, data: String(data ?? '') }
   }

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DamagedLog, SEED } from '../../helpers/damaged-log.js'
+import { DamagedLog, type Lost, SEED } from '../../helpers/damaged-log.js'
 
 const SHAPE = { batches: { 'orders/0': 40, 'orders/1': 6, 'other/0': 6 }, config: { segmentBytes: 900 } }
 
@@ -49,12 +49,12 @@ for (const ending of ['a clean close', 'a kill'] as const) {
 test('the only segment of a partition that was killed is missed', async () => {
   const log = await DamagedLog.of(SEED, SHAPE)
   await log.leave()
-  const [path = ''] = log.files(/other@\d+\/0\/\d+\.log$/)
-  const [wanted] = [log.appended.get('other/0')?.at(-1)?.baseOffset ?? 0]
+  const [path = ''] = log.files(/orders@\d+\/1\/\d+\.log$/)
+  const newest = log.appended.get('orders/1')?.at(-1)?.baseOffset ?? 0
   log.fs.remove(path)
-  const answer = (await log.survey(await log.open())).get('other/0')
+  const answer = (await log.survey(await log.open())).get('orders/1')
   assert.equal(answer?.lost[0]?.from, 0)
-  assert.ok((answer?.end ?? 0) > wanted)
+  assert.ok((answer?.end ?? 0) > newest)
 })
 
 test('a batch that was written to another place is no batch there', async (t) => {
@@ -91,7 +91,8 @@ test('a batch that was written to another place is no batch there', async (t) =>
     log.fs.overwrite(target, hole.at, bytes.subarray(0, hole.bytes))
     const answers = await log.survey(await log.open())
     for (const [name, { lost }] of answers) {
-      const wanted = name === 'orders/0' ? [{ from: hole.baseOffset, to: hole.baseOffset + hole.count }] : []
+      const wanted: readonly Lost[] =
+        name === 'orders/0' ? [{ from: hole.baseOffset, to: hole.baseOffset + hole.count }] : []
       assert.deepEqual(lost, wanted, `${name}, from ${source}`)
     }
   }
