@@ -35,6 +35,11 @@ export class CompactionWindow {
     return accepted !== undefined && !accepted.failed && this.#isWithin(accepted, nowMs) ? accepted : null
   }
 
+  /** The last acceptance of this key, though its window may be over. */
+  known(key: string): AcceptedKey | null {
+    return this.#keys.get(key) ?? null
+  }
+
   /** Accept a key that `find` did not know. At the limit the oldest key is forgotten early. */
   accept(key: string, nowMs: number): AcceptedKey {
     this.trim(nowMs)

@@ -2,6 +2,8 @@
  * Publishes on their way through one append, and the settling of each with a receipt of its own.
  */
 import { LeveretError, UnavailableError } from '../common/errors.js'
+import { keyText } from '../model/key-text.js'
+import { recordBounds, recordKey } from '../model/run.js'
 import type { PublishHow, Receipt } from '../storage/engine.js'
 import type { CompactedRun } from './compact-run.js'
 import type { CompactionWindow } from './compaction.js'
@@ -19,6 +21,8 @@ export class PendingPublish {
   readonly sink: PublishSink
   readonly token: number
   readonly compacted: CompactedRun | null
+  /** Its sequence was published before to a topic with a compaction window: all records are here, kept or not. */
+  readonly isRepeated: boolean
 
   constructor(
     slab: Buffer,
@@ -29,6 +33,7 @@ export class PendingPublish {
     sink: PublishSink,
     token: number,
     compacted: CompactedRun | null,
+    isRepeated: boolean,
   ) {
     this.slab = slab
     this.start = start
@@ -38,6 +43,7 @@ export class PendingPublish {
     this.sink = sink
     this.token = token
     this.compacted = compacted
+    this.isRepeated = isRepeated
   }
 
   get bytes(): number {
@@ -79,13 +85,52 @@ export function settleGroup(
     }
     const baseOffset = receipt.baseOffset + place
     place += publish.kept
-    if (compacted !== null) settleCompacted(topic, partition, publish, compacted, baseOffset, receipt)
+    if (publish.isRepeated && window !== null) settleRepeated(topic, partition, publish, receipt, window)
+    else if (compacted !== null) settleCompacted(topic, partition, publish, compacted, baseOffset, receipt)
     else if (token !== 0) {
       plain.baseOffset = baseOffset
       plain.count = publish.count
       publish.sink.published(token, topic, plain)
     }
   }
+}
+
+/**
+ * The first receipt again: what was dropped then is told from where the window knows the keys. A record whose key it has
+ * forgotten since is taken for one that was kept.
+ */
+function settleRepeated(
+  topic: TopicFacts,
+  partition: number,
+  { slab, start, count, sink, token }: PendingPublish,
+  { baseOffset, durability }: Receipt,
+  window: CompactionWindow,
+): void {
+  if (token === 0) return
+  const duplicates: number[] = []
+  const keptOffsets: number[] = []
+  let kept = 0
+  let position = start
+  for (let index = 0; index < count; index++) {
+    const bounds = recordBounds(slab, position)
+    const key = recordKey(slab, bounds.start, bounds.end)
+    const offset = key === null ? -1 : (window.known(keyText(key))?.offset ?? -1)
+    if (offset >= 0 && offset < baseOffset + kept) {
+      duplicates.push(index)
+      keptOffsets.push(offset)
+    } else kept++
+    position = bounds.end
+  }
+  const hasDuplicates = duplicates.length > 0
+  sink.published(token, topic, {
+    partition,
+    baseOffset,
+    count: kept,
+    durability,
+    duplicates: hasDuplicates ? duplicates : null,
+    keptOffsets: hasDuplicates ? keptOffsets : null,
+    parts: null,
+  })
 }
 
 function settleCompacted(

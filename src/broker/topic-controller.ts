@@ -4,7 +4,13 @@
  * Called by broker.ts and by readers. Knows no sockets, frames or files.
  */
 import { EventEmitter } from 'eventemitter3'
-import { asLeveretError, type LeveretError, OverloadedError, WrongOffsetError } from '../common/errors.js'
+import {
+  asLeveretError,
+  type LeveretError,
+  OverloadedError,
+  UnavailableError,
+  WrongOffsetError,
+} from '../common/errors.js'
 import type { SteadyTime } from '../common/steady-time.js'
 import type { Turn, TurnTask } from '../common/turn.js'
 import type { Counter } from '../metrics/registry.js'
@@ -17,6 +23,7 @@ import type { BrokerLimits } from './limits.js'
 import { PartitionReader, type ReaderListener, type ReaderSource } from './partition-reader.js'
 import { isPlain, type PublishSink } from './publish.js'
 import { type AppendGroup, PendingPublish, settleGroup } from './publish-group.js'
+import { RepeatedSequences } from './repeated-sequences.js'
 import { Slab } from './slab.js'
 import type { TopicFacts } from './topic-facts.js'
 import type { TopicRing } from './topic-ring.js'
@@ -65,6 +72,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   #window: CompactionWindow | null
   readonly #slab = new Slab()
   readonly #readers = new Set<PartitionReader>()
+  readonly #sequences: RepeatedSequences
   #pending: PendingPublish[] = []
   #pendingBytes = 0
   readonly #roomBytes: number
@@ -89,6 +97,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     this.ring = ring
     this.#window = window
     this.#context = context
+    this.#sequences = new RepeatedSequences(context.engine, topic, partition)
     this.#roomBytes = Math.min(ROOM_BYTES, context.limits.publishPendingBytesMax / 2)
   }
 
@@ -127,16 +136,18 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
       sink.publishFailed(token, this.topic, new OverloadedError(message, { topic: this.topic.name }))
       return
     }
-    const compacted = this.#window === null ? null : this.#compact(run, this.#window)
+    const isRepeated = this.#window !== null && this.#sequences.take(how)
+    const compacted = this.#window === null || isRepeated ? null : this.#compact(run, this.#window)
     if (compacted === null && run.isOwned === true && bytes >= ADOPTED_BYTES_MIN) {
-      this.#enqueue(new PendingPublish(run.buffer, run.start, run.end, run.count, how, sink, token, null))
+      this.#enqueue(new PendingPublish(run.buffer, run.start, run.end, run.count, how, sink, token, null, isRepeated))
       return
     }
     const slab = this.#slab
     if (compacted === null) slab.copy(run.buffer, run.start, run.end)
     const kept = compacted === null ? bytes : compacted.bytes
     const start = slab.used - kept
-    this.#enqueue(new PendingPublish(slab.buffer, start, slab.used, run.count, how, sink, token, compacted))
+    const { buffer, used } = slab
+    this.#enqueue(new PendingPublish(buffer, start, used, run.count, how, sink, token, compacted, isRepeated))
   }
 
   /** Null while more may be published; else resolves when there is room again, and asking connections should wait. */
@@ -303,6 +314,11 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
       this.#settleInOrder()
       return
     }
+    if (first.isRepeated && !this.#sequences.isKnown(first.how)) {
+      group.error = new UnavailableError('the publish that this one repeats could not be appended')
+      this.#settleInOrder()
+      return
+    }
     this.#context.engine.publish(this.topic.name, this.partition, { body, count }, first.how).then(
       (receipt) => {
         group.receipt = receipt
@@ -335,6 +351,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   #settle(group: AppendGroup): void {
     this.#pendingBytes -= group.bytes + group.publishes.length * PENDING_OVERHEAD_BYTES
     const { receipt, body, count } = group
+    this.#sequences.settled(group.publishes)
     if (receipt !== null && !receipt.replayed && body !== null) {
       const { counters } = this.#context
       counters.recordsAppended.value += count

@@ -17,6 +17,7 @@ import {
   validateTopicSettings,
 } from '../model/topic.js'
 import { CompactionWindow } from './compaction.js'
+import { rebuildWindow } from './rebuild-window.js'
 import { Topic } from './topic.js'
 import { type ControllerContext, TopicController } from './topic-controller.js'
 import { TopicRing } from './topic-ring.js'
@@ -222,13 +223,20 @@ export class TopicRegistry {
     }
     if (topic.isDeleted) throw new TopicNotFoundError(topic.name)
     topic.controllers = controllers
+    topic.wasOpened = true
   }
 
   async #openController(topic: Topic, partition: number): Promise<TopicController> {
     const { settings } = topic
-    const { end } = await this.#context.engine.partition(topic.name, partition)
+    const { engine } = this.#context
+    const { end } = await engine.partition(topic.name, partition)
     const ring = new TopicRing(end, settings.ringBytes, settings.ringRecords)
-    return new TopicController(topic, partition, ring, this.#window(settings), this.#context)
+    const window = this.#window(settings)
+    // Controllers are let go of when their windows are empty: only what was before the start is to be found again.
+    if (window !== null && topic.keepsRecords && !topic.wasOpened) {
+      await rebuildWindow(window, topic, partition, this.#context)
+    }
+    return new TopicController(topic, partition, ring, window, this.#context)
   }
 
   #window({ compactionWindowMs }: TopicSettings): CompactionWindow | null {

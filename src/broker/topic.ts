@@ -14,6 +14,8 @@ export class Topic implements TopicFacts {
   /** Set while the controllers are being made, so that it happens once. */
   opening: Promise<void> | null = null
   isDeleted = false
+  /** It has had controllers since the server started. */
+  wasOpened = false
   /** Published or subscribed to since housekeeping last looked. */
   wasUsed = true
   /** Monotonic time of the last use, as housekeeping saw it: for `inactivityMs` and for dropping idle controllers. */

@@ -148,6 +148,7 @@ function addTopics(program: Command, terminal: Terminal, finish: Finish): void {
     .option('--retain-bytes <size>', 'keep the newest records up to this size', readSize)
     .option('--retain-records <count>', 'keep so many of the newest records', readCount)
     .option('--compact <age>', 'drop a record whose key was accepted less than this ago', readAge)
+    .option('--keep-latest', 'let go of all but the newest record of each key, in time')
     .option('--partitions <count>', 'split the topic; order is kept within a partition', readCount)
   create.action((topic: string, options: CreateOptions) => finish(createTopic(topic, options, terminal)))
   addClientOptions(create, terminal, 'print the topic as JSON')

@@ -242,7 +242,7 @@ const SETTINGS_TABLE = {
     default: 1_000_000,
     min: 1,
     max: 100_000_000,
-    doc: 'Keys that the compaction window of one partition remembers.',
+    doc: 'Keys that the compaction window of one partition remembers. After a restart it is rebuilt from the last so many records that were kept; a topic without retention has nothing to rebuild it from.',
     atLimit: 'The oldest key is forgotten before its window ends, so that a repetition of it is accepted.',
   },
   producersMax: {

@@ -100,6 +100,8 @@ export interface Engine {
   partition(topic: string, partition: number): Promise<PartitionInfo>
   /** Resolves at the durability asked for; calls for one partition take effect in the order they were made. */
   publish(topic: string, partition: number, batch: Batch, how: PublishHow): Promise<Receipt>
+  /** Whether a publish with this sequence would get an earlier receipt. Of a partition that `partition` was asked for. */
+  knows(topic: string, partition: number, producer: string, sequence: number): boolean
   /** The offset at which a reader with this start begins; not below the log start, except as `offset` says itself. */
   resolve(topic: string, partition: number, start: Start): Promise<Offset>
   read(topic: string, partition: number, from: Offset): Promise<Cursor>

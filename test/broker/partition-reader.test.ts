@@ -37,6 +37,8 @@ class FakePartition implements ReaderSource, ReaderListener {
   closed = 0
   woken = 0
   fails: Error | null = null
+  /** A read from below brings nothing and goes on here. */
+  nextOfNothing = 0
   readonly #answers: (() => void)[] = []
 
   constructor({ keepsRecords = true, ageMs = null, ringRecords = 4 }: FakeOptions = {}) {
@@ -90,6 +92,10 @@ class FakePartition implements ReaderSource, ReaderListener {
           const loss: Loss = { from: toOffset(next), to: toOffset(known), cause: 'trimmed' }
           next = known
           return { kind: 'lost', loss }
+        }
+        if (next < this.nextOfNothing) {
+          next = this.nextOfNothing
+          return { kind: 'batches', batches: [], next: toOffset(next) }
         }
         const batches: StoredBatch[] = []
         for (const batch of this.kept) {
@@ -188,16 +194,41 @@ test('tells what was trimmed between two reads, and goes on with the first that 
   assert.deepEqual(account.lost, [{ from: 0, to: 10, cause: 'trimmed' }])
 })
 
-test('tells a gap that the engine does not tell', async () => {
-  const partition = new FakePartition()
-  for (let batch = 0; batch < 20; batch++) partition.append(3)
-  partition.kept.splice(0, 4)
-  const reader = partition.reader(0)
-  const account = newAccount()
-  takeAll(reader, account, 1, 0)
-  await partition.answer()
-  takeAll(reader, account, 100, 0)
-  assert.deepEqual(account.lost, [{ from: 0, to: 12, cause: 'trimmed' }])
+test('passes over what was superseded without a word, and ends there if that is where it is to end', async () => {
+  for (const until of [null, 9, 12, 13]) {
+    const partition = new FakePartition()
+    for (let batch = 0; batch < 20; batch++) partition.append(3)
+    partition.kept.splice(1, 3)
+    const reader = partition.reader(0, until)
+    const account = newAccount()
+    takeAll(reader, account, 1, 0)
+    await partition.answer()
+    assert.equal(reader.take(100, 1024, 0), 'records')
+    assert.equal(reader.next, 3)
+    account.next = 12
+    const end = takeAll(reader, account, 100, 0)
+    assert.deepEqual(account.lost, [])
+    if (until !== null) assert.equal(end, 'ended')
+    assert.equal(account.delivered.length, until === 13 ? 1 : until === null ? account.next - 12 : 0)
+  }
+})
+
+test('goes on behind a read that brings nothing because all of it was superseded', async () => {
+  for (const until of [null, 30, 60]) {
+    const partition = new FakePartition()
+    for (let batch = 0; batch < 30; batch++) partition.append(3)
+    partition.kept.splice(0, 26)
+    partition.nextOfNothing = 78
+    const reader = partition.reader(0, until)
+    const account = newAccount(78)
+    assert.equal(takeAll(reader, account, 100, 0), 'waiting')
+    for (let read = 0; read < 3; read++) {
+      await partition.answer()
+      assert.equal(takeAll(reader, account, 100, 0), until === null ? 'waiting' : 'ended')
+    }
+    assert.equal(account.delivered.length, until === null ? 12 : 0)
+    assert.deepEqual(account.lost, [])
+  }
 })
 
 test('names no offset at or beyond its end in a loss', async () => {

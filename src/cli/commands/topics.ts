@@ -13,6 +13,7 @@ export interface CreateOptions extends ClientOptions {
   readonly retainBytes?: number
   readonly retainRecords?: number
   readonly compact?: number
+  readonly keepLatest?: boolean
   readonly partitions?: number
 }
 
@@ -69,17 +70,21 @@ function settingsOf({
   retainBytes,
   retainRecords,
   compact,
+  keepLatest,
   partitions,
 }: CreateOptions): Partial<TopicSettings> {
   const limits = { bytes: retainBytes ?? null, records: retainRecords ?? null }
   const isLimited = limits.bytes !== null || limits.records !== null
+  const keepsLatest = keepLatest === true
   if (retain === 'none' && isLimited) {
     throw new InvalidArgumentError('--retain none keeps nothing, so there is nothing for the other limits to limit')
   }
   const retention =
     retain === undefined ? { ...KEEP_FOREVER, ...limits } : retain === 'none' ? retain : { ...retain, ...limits }
   return {
-    ...(retain !== undefined || isLimited ? { retention } : {}),
+    // Of what is not kept there is no latest.
+    ...(retain !== undefined || isLimited || keepsLatest ? { retention } : {}),
+    ...(keepsLatest ? { keepLatestPerKey: true } : {}),
     ...(compact === undefined ? {} : { compactionWindowMs: compact }),
     ...(partitions === undefined ? {} : { partitions }),
   }

@@ -116,6 +116,10 @@ export class LocalEngine implements Engine {
     return this.#partition(name, index).then((partition) => partition.publish(batch, how))
   }
 
+  knows(name: string, index: number, producer: string, sequence: number): boolean {
+    return this.#topics.get(name)?.partitions?.[index]?.knows(producer, sequence) ?? false
+  }
+
   async resolve(name: string, index: number, start: Start): Promise<Offset> {
     return (await this.#partition(name, index)).resolve(start)
   }

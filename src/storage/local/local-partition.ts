@@ -64,6 +64,10 @@ export class LocalPartition {
     }
   }
 
+  knows(producer: string, sequence: number): boolean {
+    return this.#producers?.has(producer, sequence) ?? false
+  }
+
   #publishOnce(batch: Batch, how: PublishHow, sequence: number): Promise<Receipt> {
     this.#producers ??= new ProducerTable(this.#producersMax)
     const earlier = this.#producers.find(how.producer, sequence)

@@ -35,6 +35,10 @@ export class ProducerTable {
     return this.#producers.size
   }
 
+  has(name: string, sequence: number): boolean {
+    return this.#producers.get(name)?.receipts.has(sequence) ?? false
+  }
+
   /** The receipt of an earlier append of this sequence, or null if it is new. Throws SequenceTooOldError. */
   find(name: string, sequence: number): Promise<Receipt> | null {
     const producer = this.#producers.get(name)
