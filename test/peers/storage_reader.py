@@ -46,7 +46,7 @@ def read_catalog(data):
             sys.exit("the copies of the catalog contradict each other")
         lines.append(whole[0][0])
         at = whole[0][1]
-    if any(b"\n" in copy[at:-1] for copy in copies):
+    if all(len(copy) > at for copy in copies) and any(b"\n" in copy[at:-1] for copy in copies):
         sys.exit("both copies of the catalog are damaged in the same place")
     if not lines or lines[0]["kind"] != "catalog" or lines[0]["format"] != 1:
         sys.exit("there is no catalog of format 1")

@@ -9,9 +9,10 @@ import { type CatalogLine, CatalogReading, type CatalogState } from './catalog-l
 import type { CheckContext } from './check-context.js'
 import type { Witness } from './directory-lock.js'
 import { readFile, replaceFile } from './file-io.js'
-import { CATALOGS, LOCK } from './file-names.js'
+import { CATALOGS, LOCK, TOPICS } from './file-names.js'
+import type { FileSystem } from './file-system.js'
 import { keyIdText } from './keyring.js'
-import { lineAt } from './sealed-lines.js'
+import { decodeLine, lineAt } from './sealed-lines.js'
 
 /** What the catalog says, as far as it can be read. */
 export interface CatalogFacts {
@@ -21,21 +22,17 @@ export interface CatalogFacts {
   readonly state: CatalogState | null
 }
 
-/** The lock file says everything twice; whoever takes the lock writes it anew, if one of them can be read. */
+/** The lock file says everything in two equal halves; whoever takes the lock writes it anew, if it can be read at all. */
 export function checkLock(context: CheckContext): void {
   const content = readFile(context.fs, join(context.data, LOCK))
   if (content === null) return
-  let isReadable = false
-  let isWhole = true
-  for (let line = lineAt(content, 0); line !== null; line = lineAt(content, line.end)) {
-    if (line.value === null) isWhole = false
-    else isReadable = true
-  }
-  if (!isReadable) {
+  const halves = [content.subarray(0, content.length / 2), content.subarray(content.length / 2)] as const
+  const readable = [...halves, content].filter((line) => decodeLine(line.subarray(0, -1)) !== null)
+  if (readable.length === 0) {
     const message = 'the lock file is damaged: make sure that no process uses the data, and remove it'
     context.add({ severity: 'damage', kind: 'lock', file: LOCK, message })
-  } else if (!isWhole) {
-    const message = 'one of the two lines of the lock file is damaged'
+  } else if (!halves[0].equals(halves[1])) {
+    const message = 'one half of the lock file is damaged'
     context.add({ severity: 'repairable', kind: 'lock', file: LOCK, message, isRepaired: context.isRepair })
   }
 }
@@ -44,6 +41,11 @@ export function checkLock(context: CheckContext): void {
 export async function checkCatalog(context: CheckContext, witness: Witness): Promise<CatalogFacts> {
   const { fs, data } = context
   const copies = CATALOGS.map((name) => readFile(fs, join(data, name)))
+  if (witness.generation === 0 && copies.every((copy) => copy === null) && isEmpty(fs, join(data, TOPICS))) {
+    const message = 'there is no catalog yet: the first start did not come that far'
+    context.add({ severity: 'note', kind: 'catalog', file: CATALOGS[0], message })
+    return { dataId: null, state: null }
+  }
   const heads = copies.map(headOf).filter((head) => head !== null)
   for (const { format } of heads) refuseFormat(format)
   const dataId = heads.toSorted((a, b) => b.generation - a.generation)[0]?.data ?? null
@@ -67,6 +69,10 @@ export async function checkCatalog(context: CheckContext, witness: Witness): Pro
   }
   context.totals.topics = state.topics.size
   return { dataId: state.data, state }
+}
+
+function isEmpty(fs: FileSystem, directory: string): boolean {
+  return !fs.exists(directory) || fs.list(directory).length === 0
 }
 
 function contradiction({ generation, data }: CatalogState, witness: Witness): string | null {
@@ -113,7 +119,7 @@ async function checkCopy(
   const faults = copy === null ? [{ position: null, message: 'this copy of the catalog is missing' }] : faultsOf(copy)
   if (copy !== null && faults.length === 0 && text !== null) {
     const position = firstDifference(copy, text)
-    faults.push({ position, message: 'from here on this copy of the catalog lacks what the other one says' })
+    faults.push({ position, message: 'from here on this copy of the catalog says something else than the other one' })
   }
   const path = join(context.data, file)
   if (repair !== null && text !== null) {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { FIRST_OFFSET, type Offset } from '../../model/offset.js'
 import type { CheckContext, Found } from './check-context.js'
 import { IndexCheck } from './check-index.js'
-import { type CheckedPartition, type LogEnd, missing, SegmentWalk } from './check-segment.js'
+import { aboutKept, type CheckedPartition, type LogEnd, missing, SegmentWalk } from './check-segment.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { compactedFile, JOURNAL, readyReplacement } from './compaction-journal.js'
 import { systemCode } from './file-io.js'
@@ -53,6 +53,7 @@ export class PartitionCheck {
       this.#add({ severity: 'damage', kind: 'checkpoint', message }, join(this.#directory, CHECKPOINT))
     }
     const checkpoint = read === 'damaged' ? null : read
+    this.#of.logStart = checkpoint?.logStart ?? 0
     const [first] = this.#standing
     const end: LogEnd = { offset: first?.base ?? FIRST_OFFSET, timestampMs: 0 }
     if (checkpoint !== null && first !== undefined && checkpoint.logStart < first.base) {
@@ -61,8 +62,9 @@ export class PartitionCheck {
     for (const [index, segment] of this.#standing.entries()) {
       await this.#checkSegment(segment, this.#standing[index + 1]?.base ?? null, checkpoint, end)
     }
-    if (checkpoint !== null && checkpoint.end > Math.max(end.offset, this.#of.reservedEnd)) {
-      const offsets = { from: end.offset, to: checkpoint.end }
+    const witnessed = witnessedEnd(checkpoint)
+    if (witnessed > Math.max(end.offset, this.#of.reservedEnd)) {
+      const offsets = { from: Math.max(end.offset, checkpoint?.logStart ?? FIRST_OFFSET), to: witnessed }
       const message = 'stood in the log once; its last segments, or the end of the last one, are gone'
       this.#add({ severity: 'damage', kind: 'missing', offsets, message }, this.#directory)
     }
@@ -113,7 +115,7 @@ export class PartitionCheck {
     const size = file.size()
     const closedAt = checkpoint?.isClosed === true && checkpoint.segment === base ? checkpoint.position : 0
     const syncedPosition = Math.max(index?.syncedPosition ?? 0, closedAt)
-    const synced = { position: syncedPosition, end: checkpoint?.end ?? FIRST_OFFSET }
+    const synced = { position: syncedPosition, end: witnessedEnd(checkpoint) }
     const name = this.#context.nameOf(path)
     const walk = new SegmentWalk(this.#context, this.#of, { base, file, name, size, nextBase, synced }, index, end)
     await walk.run()
@@ -208,9 +210,14 @@ export class PartitionCheck {
   }
 
   #add(found: Omit<Found, 'file'>, path: string): void {
-    const { topic, partition } = this.#of
-    this.#context.add({ ...found, topic, partition, file: this.#context.nameOf(path) })
+    const { topic, partition, logStart } = this.#of
+    this.#context.add({ ...aboutKept(found, logStart), topic, partition, file: this.#context.nameOf(path) })
   }
+}
+
+/** Kept records below this were on the device; what was dropped may never have reached it. */
+function witnessedEnd(checkpoint: Checkpoint | null): Offset {
+  return checkpoint !== null && checkpoint.end > checkpoint.logStart ? checkpoint.end : FIRST_OFFSET
 }
 
 export const STRANGER = "not of leveret's making"

@@ -29,6 +29,8 @@ export interface CheckedPartition {
   readonly place: Place
   /** Where offsets end that were set aside for records that are not kept: what is missing before it was never there. */
   readonly reservedEnd: number
+  /** Records below are dropped. Known when the checkpoint is read. */
+  logStart: number
 }
 
 /** How far the log of a partition goes, as far as it was walked. */
@@ -197,8 +199,15 @@ export class SegmentWalk {
 
   #add(found: Omit<Found, 'file'>, position: number, bytes: number | null = null): void {
     const { topic, partition } = this.#of
-    this.#context.add({ ...found, topic, partition, file: this.#segment.name, position, bytes })
+    const { logStart } = this.#of
+    this.#context.add({ ...aboutKept(found, logStart), topic, partition, file: this.#segment.name, position, bytes })
   }
+}
+
+/** What happened to records that are dropped is no damage: their segments go in any order, if there is no power meanwhile. */
+export function aboutKept(found: Omit<Found, 'file'>, logStart: number): Omit<Found, 'file'> {
+  if (found.severity !== 'damage' || (found.offsets?.to ?? Number.POSITIVE_INFINITY) > logStart) return found
+  return { ...found, severity: 'note', message: `${found.message}; they were dropped already` }
 }
 
 /** Offsets `from` to `to` stand nowhere. */

@@ -141,7 +141,7 @@ function partitionsOf(
     }
     const place = new Place(dataId, id, partition)
     try {
-      const of = { topic, partition, place, reservedEnd: reserved.get(partition) ?? 0 }
+      const of = { topic, partition, place, reservedEnd: reserved.get(partition) ?? 0, logStart: 0 }
       checks.push(new PartitionCheck(context, of, path))
     } catch (error) {
       if (systemCode(error) === '') throw error
