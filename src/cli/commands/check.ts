@@ -4,7 +4,6 @@
  */
 import { LeveretError } from '../../common/errors.js'
 import { loadConfig } from '../../config/load.js'
-import { formatSize } from '../../config/units.js'
 import type { CheckReport, Finding } from '../../storage/check-report.js'
 import { checkStore } from '../../storage/open-engine.js'
 import { Progress } from '../progress.js'
@@ -83,7 +82,7 @@ function summaryOf({ totals, counts, findings, isSound, isClosed }: CheckReport,
   const rate = Math.round(bytes / 1024 / 1024 / Math.max(elapsedMs / 1000, 0.001))
   const lines = [
     `${topics} topics, ${partitions} partitions, ${segments} segments, ${batches} batches, ${records} records, ` +
-      `${formatSize(bytes)} (${rate} MiB/s)${isClosed ? '' : '; not closed cleanly'}`,
+      `${(bytes / 1024 / 1024).toFixed(1)} MiB (${rate} MiB/s)${isClosed ? '' : '; not closed cleanly'}`,
   ]
   if (all > findings.length) lines.push(`${all - findings.length} more findings are not shown`)
   const open = counts.repairable - counts.repaired

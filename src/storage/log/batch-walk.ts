@@ -12,7 +12,7 @@ import {
   type SegmentPlace,
 } from './batch-format.js'
 import { readFull } from './file-io.js'
-import type { RawFile } from './file-system.js'
+import type { ReadFile } from './file-system.js'
 
 /** Size of the reads of a scan. */
 const SCAN_BYTES = 1024 * 1024
@@ -58,7 +58,7 @@ export type Visit = (header: BatchHeader, position: number, buffer: Buffer, at: 
 
 /** Walk the batches of `file[from, to)` until the first that is not whole and right. */
 export async function scanBatches(
-  file: RawFile,
+  file: ReadFile,
   place: SegmentPlace,
   from: number,
   to: number,
@@ -90,7 +90,7 @@ export async function scanBatches(
 
 /** The next whole batch of this place that begins at or behind `from`: behind damage, or null if there is none. */
 export async function findBatch(
-  file: RawFile,
+  file: ReadFile,
   place: SegmentPlace,
   from: number,
   to: number,
@@ -114,7 +114,7 @@ export async function findBatch(
 
 /** The header of the whole batch at `position`, or null. */
 export async function intactBatch(
-  file: RawFile,
+  file: ReadFile,
   place: SegmentPlace,
   position: number,
   to: number,
@@ -129,7 +129,7 @@ export async function intactBatch(
 }
 
 /** Whether `file[from, to)` is nothing but zeros: space set aside, as opposed to a torn write. */
-export async function isZeroTail(file: RawFile, from: number, to: number): Promise<boolean> {
+export async function isZeroTail(file: ReadFile, from: number, to: number): Promise<boolean> {
   const buffer = Buffer.allocUnsafeSlow(Math.min(SCAN_BYTES, Math.max(0, to - from)))
   for (let position = from; position < to; ) {
     const filled = await readFull(file, buffer.subarray(0, Math.min(buffer.length, to - position)), position)

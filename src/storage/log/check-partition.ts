@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { FIRST_OFFSET, type Offset } from '../../model/offset.js'
 import type { CheckContext, Found } from './check-context.js'
 import { IndexCheck } from './check-index.js'
+import { BlockingReads } from './check-read.js'
 import { aboutKept, type CheckedPartition, type LogEnd, missing, SegmentWalk } from './check-segment.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { compactedFile, JOURNAL, readyReplacement } from './compaction-journal.js'
@@ -117,7 +118,13 @@ export class PartitionCheck {
     const syncedPosition = Math.max(index?.syncedPosition ?? 0, closedAt)
     const synced = { position: syncedPosition, end: witnessedEnd(checkpoint) }
     const name = this.#context.nameOf(path)
-    const walk = new SegmentWalk(this.#context, this.#of, { base, file, name, size, nextBase, synced }, index, end)
+    const walk = new SegmentWalk(
+      this.#context,
+      this.#of,
+      { base, file: new BlockingReads(file), name, size, nextBase, synced },
+      index,
+      end,
+    )
     await walk.run()
     if (walk.isTorn) await this.#torn(base, path, walk.whole, size, end)
     if (index === null) return

@@ -19,7 +19,7 @@ import {
 import { findBatch, isZeroTail, scanBatches } from './batch-walk.js'
 import type { CheckContext, Found } from './check-context.js'
 import type { IndexCheck } from './check-index.js'
-import type { RawFile } from './file-system.js'
+import type { ReadFile } from './file-system.js'
 import { keyIdText, SEAL_BYTES, sealedKeyId, UnsealError } from './keyring.js'
 
 /** Which partition, for findings. */
@@ -41,7 +41,7 @@ export interface LogEnd {
 
 export interface SegmentFile {
   readonly base: Offset
-  readonly file: RawFile
+  readonly file: ReadFile
   /** For findings. */
   readonly name: string
   readonly size: number

@@ -3,7 +3,7 @@
  * crash leaves the old one or the new one.
  */
 import { dirname } from 'node:path'
-import type { FileSystem, RawFile } from './file-system.js'
+import type { FileSystem, RawFile, ReadFile } from './file-system.js'
 
 /** The system was interrupted, or had no room in a queue: the same call may work now. */
 const AGAIN = new Set(['EINTR', 'EAGAIN'])
@@ -55,7 +55,7 @@ export function readFullSync(file: RawFile, buffer: Uint8Array, position: number
   return filled
 }
 
-export async function readFull(file: RawFile, buffer: Uint8Array, position: number): Promise<number> {
+export async function readFull(file: ReadFile, buffer: Uint8Array, position: number): Promise<number> {
   let filled = 0
   for (let attempts = 0; filled < buffer.length; ) {
     try {

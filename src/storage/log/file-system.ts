@@ -29,6 +29,9 @@ import { promisify } from 'node:util'
 /** `read` and `write` need the file to exist; `create` needs it not to, and reads and writes. */
 export type OpenMode = 'read' | 'write' | 'create'
 
+/** As much of a file as somebody needs who only reads. */
+export type ReadFile = Pick<RawFile, 'read'>
+
 export interface RawFile {
   /** Bytes written, perhaps fewer than given. Blocks: for small writes. */
   writeSync(buffers: readonly Uint8Array[], position: number): number
