@@ -41,15 +41,17 @@ export class Gate {
 
   release(): void {
     this.#closed = null
+    // They are idle no more, even if they have not noticed yet.
+    this.#idle.clear()
     this.#open()
   }
 
   /** Called by a publisher that has nothing in flight. False when it is to end. */
   async pass(publisher: object): Promise<boolean> {
+    if (this.#closed === null) return !this.isOver
     this.#idle.add(publisher)
     this.#onIdle()
-    if (this.#closed !== null) await this.#closed
-    this.#idle.delete(publisher)
+    await this.#closed
     return !this.isOver
   }
 
@@ -146,6 +148,7 @@ export class RawPublisher {
   /** Waits at the gate when nothing is in flight. */
   async #isOver(): Promise<boolean> {
     const { gate } = this.#plan
+    if (gate.isOver) return true
     if (gate.isOpen || this.#inFlight.size > 0) return false
     return !(await gate.pass(this))
   }
@@ -153,6 +156,8 @@ export class RawPublisher {
   async #publishOver(wire: WireClient): Promise<void> {
     const { gate, random } = this.#plan
     while (!(await this.#isOver())) {
+      // Closed again since it was passed.
+      if (!gate.isOpen && this.#inFlight.size === 0) continue
       if (gate.isOpen && this.#inFlight.size < this.#inFlightMax) {
         this.#publish(wire)
         await pause(below(random, IDLE_MS + 1))
