@@ -1,0 +1,120 @@
+/**
+ * The reliability tests at length, in turn, until the minutes are over: `npm run soak -- --minutes N [--only NAME] [--seed S]`.
+ * Prints the seed of each run, so that `--only NAME --seed S` begins with the one that failed. Ends with 1 on the first
+ * failure of any part; the other parts have had their turn until then.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import process from 'node:process'
+import { parseArgs } from 'node:util'
+import { systemClock } from '../src/common/clock.js'
+import { publishRealInput } from '../test/helpers/kill-real-input.js'
+import { killRounds } from '../test/helpers/kill-rounds.js'
+import { spread } from '../test/helpers/kill-server.js'
+import { shutdownRounds } from '../test/helpers/kill-shutdown.js'
+
+const SIMULATIONS = 'test/storage/log'
+const KILL_ROUNDS = 50
+const SHUTDOWN_ROUNDS = 50
+const SIMULATED_ROUNDS = 2_000
+/** The whole of it at once: 3.2 million records. */
+const REAL_INPUT_TIMES = 1_000
+const REAL_INPUT_KILLS_MIN = 20
+
+interface Part {
+  readonly name: string
+  /** Resolves with a line for the summary; throws on failure. */
+  run(seed: number, timeoutMs: number): Promise<string>
+}
+
+const PARTS: readonly Part[] = [
+  {
+    name: 'kill',
+    async run(seed) {
+      const { restartsMs, ...counts } = await killRounds({ seed, roundsMin: KILL_ROUNDS, budgetMs: 0, checkEvery: 10 })
+      return `${facts(counts)}; restarts ${spread(restartsMs)}; acked lost 0, reordered 0`
+    },
+  },
+  {
+    name: 'shutdown',
+    async run(seed) {
+      const { verdict, stopsMs, told } = await shutdownRounds(seed, SHUTDOWN_ROUNDS)
+      return `rounds ${stopsMs.length}, ${facts(verdict)}, told of failure ${told}; stops ${spread(stopsMs)}`
+    },
+  },
+  {
+    name: 'real-input',
+    async run(seed) {
+      const options = { seed, times: REAL_INPUT_TIMES, killsMin: REAL_INPUT_KILLS_MIN }
+      const { restartsMs, ...counts } = await publishRealInput(options, say)
+      return `${facts(counts)}; restarts ${spread(restartsMs)}; lost 0, duplicates 0, reordered 0`
+    },
+  },
+  { name: 'simulations', run: simulate },
+]
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { minutes: { type: 'string' }, only: { type: 'string' }, seed: { type: 'string' } },
+  })
+  const parts = PARTS.filter(({ name }) => values.only === undefined || name === values.only)
+  if (parts.length === 0) throw new Error(`--only knows ${PARTS.map(({ name }) => name).join(', ')}`)
+  let seed = Number(values.seed ?? Date.now() % 2 ** 31)
+  // Without minutes each part has one run.
+  const minutes = Number(values.minutes ?? 0)
+  if (!Number.isFinite(seed) || !Number.isFinite(minutes)) throw new Error('--minutes and --seed are numbers')
+  const until = systemClock.monotonic() + minutes * 60_000
+  const runs = new Map<string, number>()
+  const failures: string[] = []
+  do {
+    for (const part of parts) {
+      const begunMs = systemClock.monotonic()
+      if (runs.has(part.name) && begunMs > until) break
+      say(`${part.name}, seed ${seed}`)
+      runs.set(part.name, (runs.get(part.name) ?? 0) + 1)
+      try {
+        const line = await part.run(seed, Math.max(60_000, until - begunMs))
+        say(
+          `${part.name}, seed ${seed}: passed in ${Math.round((systemClock.monotonic() - begunMs) / 1000)} s: ${line}`,
+        )
+      } catch (error) {
+        failures.push(`${part.name}, seed ${seed}`)
+        console.error(`${part.name}, seed ${seed}: FAILED`, error)
+      }
+      seed++
+    }
+  } while (failures.length === 0 && systemClock.monotonic() < until)
+  say(`runs: ${[...runs].map(([name, count]) => `${name} ${count}`).join(', ')}`)
+  say(failures.length === 0 ? 'all passed' : `failed: ${failures.join('; ')}`)
+  process.exitCode = failures.length === 0 ? 0 : 1
+}
+
+/** The seeded suites over the failing file system; each reads its rounds and its seed from the environment. */
+async function simulate(seed: number, timeoutMs: number): Promise<string> {
+  if (!existsSync(SIMULATIONS)) throw new Error(`there is no ${SIMULATIONS}`)
+  const env = { ...process.env, LEVERET_ROUNDS: String(SIMULATED_ROUNDS), LEVERET_SEED: String(seed) }
+  const words = [
+    '--import',
+    'tsx',
+    'scripts/test.ts',
+    '--unit',
+    `--test-timeout=${Math.ceil(timeoutMs) * 2}`,
+    SIMULATIONS,
+  ]
+  const child = spawn(process.execPath, words, { env, stdio: 'inherit' })
+  const code = await new Promise((resolve) => child.on('exit', resolve))
+  if (code !== 0) throw new Error(`the suites under ${SIMULATIONS} ended with ${code}`)
+  return `suites under ${SIMULATIONS}, LEVERET_ROUNDS=${SIMULATED_ROUNDS}`
+}
+
+function facts(values: object): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${typeof value === 'number' ? Math.round(value) : value}`)
+    .join(', ')
+}
+
+function say(line: string): void {
+  console.log(line)
+}
+
+await main()
