@@ -31,6 +31,8 @@ interface LocalTopic {
   settings: TopicSettings
   /** Null until one is used: a server may hold a million topics. */
   partitions: (LocalPartition | undefined)[] | null
+  /** Until the store has it: one of its name that is being dropped may still be there. */
+  creating: Promise<void> | null
 }
 
 export class LocalEngine implements Engine {
@@ -66,11 +68,16 @@ export class LocalEngine implements Engine {
   async ensureTopic(name: string, settings: TopicSettings): Promise<TopicInfo> {
     if (this.#closed) throw new ClosedError('the engine is closed')
     const known = this.#topics.get(name)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      await known.creating
+      return known
+    }
     this.#refuseUnsupported(settings)
     const topic = this.#adopt(name, settings)
+    topic.creating = this.#store.saveTopic(name, settings)
     try {
-      await this.#store.saveTopic(name, settings)
+      await topic.creating
+      topic.creating = null
     } catch (error) {
       this.#forget(topic)
       throw error
@@ -161,6 +168,7 @@ export class LocalEngine implements Engine {
         `topic "${name}" has ${topic.settings.partitions} partitions, no number ${index}`,
       )
     }
+    if (topic.creating !== null) await topic.creating
     const log = await this.#store.partition(name, index)
     topic.partitions ??= []
     if (topic.partitions[index] === undefined) {
@@ -180,7 +188,7 @@ export class LocalEngine implements Engine {
   }
 
   #adopt(name: string, settings: TopicSettings): LocalTopic {
-    const topic: LocalTopic = { name, settings, partitions: null }
+    const topic: LocalTopic = { name, settings, partitions: null, creating: null }
     this.#topics.set(name, topic)
     this.#noteAging(topic)
     return topic

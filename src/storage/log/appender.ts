@@ -2,8 +2,10 @@
  * The writing end of one partition: offsets in the order of the calls, group commit, segments begun and sealed, and what
  * happens when the disk does not do its part. Appends that arrive while a group is being written and synced form the
  * next group: one write, one sync, then all their acknowledgements.
+ * Long because the queue, the group under way and every way to fail share one state.
  */
-import { LeveretError, ReadOnlyError, UnavailableError } from '../../common/errors.js'
+import type { Timer } from '../../common/clock.js'
+import { ClosedError, LeveretError, ReadOnlyError, UnavailableError } from '../../common/errors.js'
 import { advance, type Offset, toOffset } from '../../model/offset.js'
 import type { Appended } from '../store.js'
 import { headerBytesOf, type NewBatch, type SegmentPlace, sealBatch, writeHeader } from './batch-format.js'
@@ -61,8 +63,10 @@ export class Appender {
   #queuedBytes = 0
   #running: Promise<void> | null = null
   #wantsSync = false
-  #isRetrying = false
+  /** Set while what could not be written waits to be tried again. */
+  #retry: Timer | null = null
   #isFull = false
+  #isStopped = false
   /** Bytes written since the last sync. */
   #unsyncedBytes = 0
   readonly #onWritten: (() => void)[] = []
@@ -127,6 +131,8 @@ export class Appender {
 
   /** Write and sync all there is. */
   async drain(): Promise<void> {
+    while (this.#running !== null) await this.#running
+    // Not before: what is under way may be written and nobody ask for its sync.
     this.syncSoon()
     while (this.#running !== null) await this.#running
   }
@@ -148,8 +154,17 @@ export class Appender {
     this.lastTimestampMs = timestampMs
   }
 
+  /** Nothing more is written, not even what is to be tried again. */
+  stop(): void {
+    this.#isStopped = true
+    this.#retry?.cancel()
+    this.#retry = null
+    for (const pending of this.#queue) reject(pending, new ClosedError('the log was closed before it could be written'))
+    this.#queue = []
+  }
+
   #kick(): void {
-    if (this.#running !== null) return
+    if (this.#running !== null || this.#isStopped) return
     // Begun when the caller is done: what it appends in one go is one group.
     this.#running = Promise.resolve()
       .then(() => this.#run())
@@ -158,7 +173,7 @@ export class Appender {
 
   #rested(): void {
     this.#running = null
-    if (this.readOnly === null && !this.#isRetrying && (this.#queue.length > 0 || this.#wantsSync)) this.#kick()
+    if (this.readOnly === null && this.#retry === null && (this.#queue.length > 0 || this.#wantsSync)) this.#kick()
   }
 
   async #run(): Promise<void> {
@@ -391,7 +406,8 @@ export class Appender {
     const failed = new UnavailableError(text, { topic, cause })
     for (const pending of all.slice(keep)) reject(pending, failed)
     const inDoubt = new LeveretError('LVT_IN_DOUBT', `${text}; it is tried again`, { topic, cause })
-    for (const pending of all.slice(0, keep)) reject(pending, inDoubt)
+    // One with a sequence is answered when it is written: told now, it would be sent again, and taken for a new one.
+    for (const pending of all.slice(0, keep)) if (pending.producer === null) reject(pending, inDoubt)
     this.#queue = all.slice(0, keep)
     this.#queuedBytes = this.#queue.reduce((sum, { body }) => sum + body.length, 0)
     const first = all[keep]
@@ -403,10 +419,8 @@ export class Appender {
   }
 
   #retryLater(): void {
-    if (this.#isRetrying) return
-    this.#isRetrying = true
-    this.#context.clock.after(RETRY_MS, () => {
-      this.#isRetrying = false
+    this.#retry ??= this.#context.clock.after(RETRY_MS, () => {
+      this.#retry = null
       this.#kick()
     })
   }

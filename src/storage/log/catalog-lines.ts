@@ -20,7 +20,14 @@ export type CatalogLine =
   | { readonly kind: 'opened' | 'closed'; readonly generation: number }
   | { readonly kind: 'topic'; readonly id: number; readonly name: string; readonly settings: TopicSettings }
   | { readonly kind: 'dropped'; readonly id: number; readonly name: string }
-  | { readonly kind: 'reserved'; readonly id: number; readonly partition: number; readonly end: number }
+  /** Offsets up to `end` may be given out without a record in the log; with `from`, all records below that were dropped. */
+  | {
+      readonly kind: 'reserved'
+      readonly id: number
+      readonly partition: number
+      readonly end: number
+      readonly from?: number
+    }
   | { readonly kind: 'key'; readonly id: number }
 
 export interface TopicEntry {
@@ -29,6 +36,8 @@ export interface TopicEntry {
   readonly settings: TopicSettings
   /** Partition to the end of the offsets given out without a record in the log. */
   readonly reserved: ReadonlyMap<number, number>
+  /** Partition to the offset below which all records were dropped, when it had some. */
+  readonly dropped: ReadonlyMap<number, number>
 }
 
 /** What the lines add up to. */
@@ -57,7 +66,8 @@ export class CatalogState {
         break
       case 'topic': {
         const { id, name, settings } = line
-        this.topics.set(name, { id, name, settings, reserved: this.topics.get(name)?.reserved ?? new Map() })
+        const { reserved = new Map(), dropped = new Map() } = this.topics.get(name) ?? {}
+        this.topics.set(name, { id, name, settings, reserved, dropped })
         this.#byId.set(id, name)
         this.nextId = Math.max(this.nextId, id + 1)
         break
@@ -70,6 +80,8 @@ export class CatalogState {
       case 'reserved': {
         const entry = this.topics.get(this.#byId.get(line.id) ?? '')
         ;(entry?.reserved as Map<number, number> | undefined)?.set(line.partition, line.end)
+        const { from } = line
+        if (from !== undefined) (entry?.dropped as Map<number, number> | undefined)?.set(line.partition, from)
         break
       }
       case 'key':
@@ -84,9 +96,12 @@ export class CatalogState {
     const lines: CatalogLine[] = [{ kind: 'catalog', format: FORMAT_VERSION, data, generation, nextId }]
     for (const id of this.keys) lines.push({ kind: 'key', id })
     for (const id of this.dropped) lines.push({ kind: 'dropped', id, name: '' })
-    for (const { id, name, settings, reserved } of this.topics.values()) {
+    for (const { id, name, settings, reserved, dropped } of this.topics.values()) {
       lines.push({ kind: 'topic', id, name, settings })
-      for (const [partition, end] of reserved) lines.push({ kind: 'reserved', id, partition, end })
+      for (const [partition, end] of reserved) {
+        const from = dropped.get(partition)
+        lines.push({ kind: 'reserved', id, partition, end, ...(from === undefined ? {} : { from }) })
+      }
     }
     if (!this.isClosed) lines.push({ kind: 'opened', generation })
     return lines
@@ -171,11 +186,13 @@ export class CatalogReading {
 
   /** No copy has a good line here: the end, an unfinished line, or damage to both. */
   #endAt(copies: readonly (Buffer | null)[], at: number): void {
+    // The copies are written one after the other: what one has behind the whole of the other was not finished.
+    const hasWhole = copies.some((copy) => copy?.length === at)
     for (const [index, copy] of copies.entries()) {
       if (copy === null || copy.length <= at) continue
       // A line that was not finished is the last thing in its file.
       const newline = copy.indexOf(0x0a, at)
-      if (newline >= 0 && newline < copy.length - 1) {
+      if (!hasWhole && newline >= 0 && newline < copy.length - 1) {
         throw damaged('both copies of the catalog are damaged in the same place')
       }
       this.#note(index, 'ended with an unfinished line')

@@ -9,7 +9,7 @@ import type { TopicSettings } from '../../model/topic.js'
 import { type CatalogLine, CatalogReading, type CatalogState, damaged } from './catalog-lines.js'
 import type { Witness } from './directory-lock.js'
 import { keepAside, readFile, replaceFile, writeAllSync } from './file-io.js'
-import { CATALOGS } from './file-names.js'
+import { CATALOGS, TOPICS } from './file-names.js'
 import type { FileSystem, RawFile } from './file-system.js'
 import { encodeLine } from './sealed-lines.js'
 
@@ -20,8 +20,12 @@ export class Catalog {
   readonly state: CatalogState
   /** Told in one sentence each: what was found damaged and put right. */
   readonly repairs: readonly string[]
-  readonly #files: readonly RawFile[]
+  readonly #first: RawFile
+  readonly #second: RawFile
+  /** Bytes of the first copy, and of the second, which lacks `#lag` as yet. */
   #size: number
+  #secondSize: number
+  #lag: Buffer[] = []
   #pending: { text: string; isSynced: boolean; resolve(): void; reject(error: unknown): void }[] = []
   #isRunning = false
   /** Names to ids, with what was asked for and is not written yet: two changes in flight know of each other. */
@@ -29,9 +33,11 @@ export class Catalog {
   #nextId: number
   #failed: LeveretError | null = null
 
-  private constructor(files: readonly RawFile[], size: number, reading: CatalogReading) {
-    this.#files = files
+  private constructor(first: RawFile, second: RawFile, size: number, reading: CatalogReading) {
+    this.#first = first
+    this.#second = second
     this.#size = size
+    this.#secondSize = size
     this.state = reading.state
     this.repairs = reading.repairs
     this.#ids = new Map(Array.from(this.state.topics, ([name, { id }]) => [name, id]))
@@ -54,6 +60,8 @@ export class Catalog {
     const reading = CatalogReading.of(contents, newId, witness)
     explain(present, reading.state)
     for (const id of reading.state.dropped) if (!present.has(id)) reading.state.dropped.delete(id)
+    // A topic is forgotten only when its directory cannot come back.
+    await fs.syncDirectory(join(data, TOPICS))
     const isCompact = reading.lines <= Math.max(LINES_MIN, 2 * reading.state.topics.size)
     const text = isCompact ? reading.text : Buffer.from(reading.state.lines().map(encodeLine).join(''))
     for (const [index, path] of paths.entries()) {
@@ -63,8 +71,8 @@ export class Catalog {
         await keepCopyAside(fs, path, content, reading.state.generation)
       await replaceFile(fs, path, text)
     }
-    const files = paths.map((path) => fs.open(path, 'write'))
-    return new Catalog(files, text.length, reading)
+    const [first, second] = paths.map((path) => fs.open(path, 'write'))
+    return new Catalog(first as RawFile, second as RawFile, text.length, reading)
   }
 
   /** The server opens the data: from here on it is not closed cleanly until `closed`. */
@@ -105,6 +113,11 @@ export class Catalog {
     this.#write(line, false).catch(() => undefined)
   }
 
+  /** As `reserve`, and all records below `from` are dropped. Resolves when it is on the device: then the files may go. */
+  async reserveInstead(id: number, partition: number, end: number, from: number): Promise<void> {
+    await this.#apply({ kind: 'reserved', id, partition, end, from })
+  }
+
   /** Keys that sealed batches may need from now on. */
   async useKey(id: number): Promise<void> {
     await this.#apply({ kind: 'key', id })
@@ -119,7 +132,8 @@ export class Catalog {
   }
 
   close(): void {
-    for (const file of this.#files) file.close()
+    this.#first.close()
+    this.#second.close()
   }
 
   /** What was promised is on disk before it counts. */
@@ -155,29 +169,50 @@ export class Catalog {
     this.#isRunning = false
   }
 
+  /**
+   * One copy after the other, so that a crash tears one at most: the second is written when the first is on the device.
+   * What nobody waits for is written to the first alone, and to the second with the next change.
+   */
   async #writeGroup(text: Buffer, isSynced: boolean): Promise<void> {
     try {
-      for (const file of this.#files) writeAllSync(file, [text], this.#size)
+      writeAllSync(this.#first, [text], this.#size)
     } catch (cause) {
-      this.#cutBack(cause)
-      throw new UnavailableError('the list of topics could not be written', { cause })
+      throw await this.#unwritten(cause)
+    }
+    if (isSynced) await this.#sync(this.#first)
+    const missing = [...this.#lag, text]
+    if (isSynced) {
+      try {
+        writeAllSync(this.#second, missing, this.#secondSize)
+      } catch (cause) {
+        throw await this.#unwritten(cause)
+      }
+      await this.#sync(this.#second)
     }
     this.#size += text.length
-    if (!isSynced) return
+    if (isSynced) this.#secondSize = this.#size
+    this.#lag = isSynced ? [] : missing
+  }
+
+  async #sync(file: RawFile): Promise<void> {
     try {
-      await Promise.all(this.#files.map((file) => file.sync()))
+      await file.sync()
     } catch (error) {
       // As with a log: after a failed sync nobody can say what is on the device.
       throw this.#fail(error)
     }
   }
 
-  #cutBack(cause: unknown): void {
+  /** Nothing of it happened: what was written is cut off again, and stays away. */
+  async #unwritten(cause: unknown): Promise<LeveretError> {
     try {
-      for (const file of this.#files) if (file.size() > this.#size) file.truncate(this.#size)
+      if (this.#first.size() > this.#size) this.#first.truncate(this.#size)
+      if (this.#second.size() > this.#secondSize) this.#second.truncate(this.#secondSize)
+      await this.#first.sync()
     } catch {
-      this.#fail(cause)
+      return this.#fail(cause)
     }
+    return new UnavailableError('the list of topics could not be written', { cause })
   }
 
   #fail(cause: unknown): LeveretError {

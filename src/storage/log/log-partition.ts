@@ -2,8 +2,8 @@
  * One partition of the log store: its segments, the appender that writes, the reader that reads, what retention drops,
  * and the checkpoint. Opened when it is first used.
  */
-import { dirname } from 'node:path'
-import { advance, type Offset, toOffset } from '../../model/offset.js'
+import { ClosedError, LeveretError, UnavailableError } from '../../common/errors.js'
+import { advance, FIRST_OFFSET, type Offset, toOffset } from '../../model/offset.js'
 import type { Batch } from '../../model/record.js'
 import type { Durability, RetentionLimits } from '../../model/topic.js'
 import type { Appended, AppendHow, PartitionLog, ProducedBatch, ReadResult } from '../store.js'
@@ -15,7 +15,7 @@ import { systemCode } from './file-io.js'
 import type { LogContext, PartitionName } from './log-context.js'
 import { LogReader } from './log-reader.js'
 import { LogRetention } from './log-retention.js'
-import { openPartitionFiles, type PartitionFiles } from './open-partition.js'
+import { openPartitionFiles, type PartitionFiles, syncPlace } from './open-partition.js'
 import { Segment } from './segment.js'
 import type { SegmentList } from './segment-list.js'
 
@@ -41,6 +41,10 @@ export interface PartitionPlan {
   readonly wasClosed: boolean
   /** Offsets below this may have been given out without a record in the log. */
   reservedEnd(): number
+  /** All records below this were dropped when the topic began to keep nothing. */
+  droppedEnd(): number
+  /** As `reserve`, for a partition whose records below `from` are dropped with it; resolves when that is certain. */
+  reserveInstead(from: number): Promise<void>
   /** Offsets up to here will be given out without a record in the log. */
   reserve(end: number): void
 }
@@ -61,6 +65,12 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   /** Checkpoints are written one after the other. */
   #saving: Promise<void> = Promise.resolve()
   #savedAt = ''
+  /** The directory, and those that it is in, are on the device under their names. */
+  #isPlaced = false
+  /** Segments that hold nothing kept, below the offset; their files are still there. */
+  readonly #dropped: Segment[] = []
+  #droppedEnd = FIRST_OFFSET
+  #removing: Promise<void> = Promise.resolve()
   #isClosed = false
 
   private constructor(context: LogContext, plan: PartitionPlan, files: PartitionFiles) {
@@ -80,9 +90,10 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     const files = await openPartitionFiles(context, plan)
     const partition = new LogPartition(context, plan, files)
     const reserved = toOffset(plan.reservedEnd())
-    if (reserved > partition.end) {
+    // Segments that are there were begun after the last of those offsets was given out: all others were dropped then.
+    if (reserved > partition.end && partition.segments.first === null) {
       partition.#appender.skipTo(reserved, files.lastTimestampMs)
-      if (partition.segments.first === null) partition.logStart = reserved
+      partition.logStart = reserved
     }
     return partition
   }
@@ -126,6 +137,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   }
 
   append(batch: Batch, how: AppendHow): Promise<Appended> {
+    if (this.#isClosed) return Promise.reject(new ClosedError('the log is closed'))
     // What is under way is finished first; until then a topic that keeps nothing any more keeps.
     if (!how.keep && this.#appender.isIdle) return Promise.resolve(this.#pass(batch, how))
     const { body, count } = batch
@@ -153,8 +165,14 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
 
   async trimTo(offset: Offset): Promise<void> {
     this.#retention.trim(toOffset(Math.min(offset, this.stableEnd)))
-    await this.#retention.undisturbed(() => this.#retention.dropSegments())
-    await this.save()
+    try {
+      await this.#retention.undisturbed(() => this.#retention.dropSegments())
+      await this.save()
+    } catch (cause) {
+      if (cause instanceof LeveretError) throw cause
+      const message = 'the beginning of the log was moved, and may be back after a restart: the disk failed'
+      throw new UnavailableError(message, { topic: this.name.topic, cause })
+    }
   }
 
   async undisturbed(work: () => Promise<void>): Promise<void> {
@@ -175,7 +193,10 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   }
 
   async #beginFirst(): Promise<Segment> {
+    // What was dropped goes first, or the new segment would seem to continue it.
+    if (this.#dropped.length > 0) await this.#removeDropped()
     const segment = await this.#begin(this.#appender.writtenEnd)
+    this.segments.push(segment)
     // From here on it would be noticed if the segment were gone.
     this.save().catch(() => undefined)
     return segment
@@ -185,6 +206,8 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     const next = await this.#begin(base)
     this.#finish(active)
     active.seal({ position: active.size, offset: base, timestampMs: this.lastTimestampMs })
+    // Not before: retention removes what is not the last one.
+    this.segments.push(next)
     // A checkpoint behind time costs a longer walk and nothing else.
     this.save().catch(() => undefined)
     return next
@@ -211,14 +234,16 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
         const produced = this.producedNow?.() ?? (await this.#files.produced())
         const { logStart, lastTimestampMs } = this
         // Only at the end do all these agree with each other, and with what is on the device.
-        const end = isClosed ? this.end : toOffset(Math.max(logStart, this.#appender.syncedEnd))
+        const end = isClosed ? this.end : this.#appender.syncedEnd
         const position = isClosed ? last.size : 0
         const facts = [logStart, end, last.base, position, produced.length, produced.at(-1)?.sequence]
         if (facts.join() === this.#savedAt) return
         const { base: segment } = last
         const checkpoint = { logStart, end, lastTimestampMs, segment, position, isClosed, produced }
         await writeCheckpoint(this.#context.fs, this.#plan.place, this.#plan.directory, checkpoint)
-        this.#savedAt = facts.join()
+        // All was dropped meanwhile: it speaks of segments that are not there.
+        if (this.segments.first === null) removeCheckpoint(this.#context.fs, this.#plan.directory)
+        else this.#savedAt = facts.join()
       })
     return this.#saving
   }
@@ -227,8 +252,12 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    await this.#removing.catch(() => undefined)
     await this.#appender.drain()
+    const isWritten = this.#appender.isIdle
+    this.#appender.stop()
     if (this.#appender.readOnly !== null) return
+    if (!isWritten) throw new UnavailableError('records could not be written', { topic: this.name.topic })
     const { last } = this.segments
     if (last !== null) {
       this.#finish(last)
@@ -241,6 +270,10 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   async abandon(): Promise<void> {
     this.#isClosed = true
     await this.#appender.drain()
+    this.#appender.stop()
+    // Its directory is about to go.
+    await this.#removing.catch(() => undefined)
+    await this.#saving.catch(() => undefined)
     // Nobody finds them any more, not even a read that is under way.
     for (let segment = this.segments.shift(); segment !== null; segment = this.segments.shift()) segment.release()
   }
@@ -253,16 +286,36 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     this.#plan.reserve(end)
     this.#appender.skipTo(end, timestampMs)
     this.logStart = end
-    if (this.segments.first !== null) this.#dropAll()
+    if (this.segments.first !== null) this.#dropAll(baseOffset)
     return { baseOffset, durability: 'memory' }
   }
 
-  #dropAll(): void {
-    // First: it says that there are segments.
-    removeCheckpoint(this.#context.fs, this.#plan.directory)
-    for (let segment = this.segments.shift(); segment !== null; segment = this.segments.shift()) segment.remove()
+  /** Nobody finds the segments any more; their files go when it is certain that what they held is not given out again. */
+  #dropAll(end: Offset): void {
+    for (let segment = this.segments.shift(); segment !== null; segment = this.segments.shift()) {
+      segment.retire()
+      this.#dropped.push(segment)
+    }
     this.#retention.forget()
     this.#savedAt = ''
+    this.#droppedEnd = end
+    // A failure is tried again before anything is kept, and by the next opening.
+    this.#removeDropped().catch(() => undefined)
+  }
+
+  #removeDropped(): Promise<void> {
+    this.#removing = this.#removing
+      .catch(() => undefined)
+      .then(async () => {
+        if (this.#dropped.length === 0) return
+        await this.#plan.reserveInstead(this.#droppedEnd)
+        await this.#saving.catch(() => undefined)
+        removeCheckpoint(this.#context.fs, this.#plan.directory)
+        for (let segment = this.#dropped.shift(); segment !== undefined; segment = this.#dropped.shift()) {
+          segment.remove()
+        }
+      })
+    return this.#removing
   }
 
   /** Cut the space set aside behind the last batch. */
@@ -278,22 +331,18 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   async #begin(base: Offset): Promise<Segment> {
     const { fs, pool } = this.#context
     const { directory } = this.#plan
-    const isNewDirectory = !fs.exists(directory)
-    if (isNewDirectory) fs.makeDirectory(directory)
+    if (!fs.exists(directory)) fs.makeDirectory(directory)
     const segment = new Segment(this.#context, this.#plan.place, directory, base, { size: 0, isSealed: false })
     this.#create(segment.path)
     try {
-      await fs.syncDirectory(directory)
-      if (isNewDirectory) {
-        await fs.syncDirectory(dirname(directory))
-        await fs.syncDirectory(dirname(dirname(directory)))
-      }
+      if (this.#isPlaced) await fs.syncDirectory(directory)
+      else await syncPlace(fs, directory)
+      this.#isPlaced = true
     } catch (error) {
       pool.forget(segment.path)
       fs.remove(segment.path)
       throw error
     }
-    this.segments.push(segment)
     return segment
   }
 

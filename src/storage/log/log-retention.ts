@@ -52,7 +52,7 @@ export class LogRetention {
     const mayBeOld = ageMs !== null && (this.#oldestMs === null || this.#oldestMs + ageMs <= nowMs)
     const isOver = bytes !== null && log.bytes > bytes
     const hasRecords = log.logStart < log.stableEnd
-    if (!((mayBeOld || isOver) && hasRecords) && !this.#hasDroppable()) return DONE
+    if (!((mayBeOld || isOver) && hasRecords) && !this.#hasDroppable(log.logStart)) return DONE
     this.#wanted = { limits, nowMs }
     this.#running ??= this.#run().finally(() => {
       this.#running = null
@@ -129,9 +129,11 @@ export class LogRetention {
   async dropSegments(): Promise<void> {
     const log = this.#log
     if (log.logStart >= log.end) await log.rollWhenIdle()
-    if (!this.#hasDroppable()) return
+    // It may move on while the checkpoint is written; what the checkpoint does not know of stays.
+    const { logStart } = log
+    if (!this.#hasDroppable(logStart)) return
     await log.save()
-    while (this.#hasDroppable()) {
+    while (this.#hasDroppable(logStart)) {
       const segment = log.segments.shift()
       this.bytesBefore = 0
       segment?.remove()
@@ -184,10 +186,10 @@ export class LogRetention {
     return newest
   }
 
-  #hasDroppable(): boolean {
+  #hasDroppable(logStart: Offset): boolean {
     const { all } = this.#log.segments
     const second = all[1]
-    return second !== undefined && second.base <= this.#log.logStart
+    return second !== undefined && second.base <= logStart
   }
 
   /** Infinite for a segment without batches. */

@@ -16,7 +16,8 @@ import { Catalog } from './catalog.js'
 import type { CatalogLine, TopicEntry } from './catalog-lines.js'
 import { COMPACT_INTERVAL_MS, Compactor } from './compactor.js'
 import { DirectoryLock } from './directory-lock.js'
-import { partitionOf, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
+import { systemCode } from './file-io.js'
+import { LOCK, partitionOf, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { HandlePool } from './handle-pool.js'
 import { IndexCache } from './index-cache.js'
@@ -34,6 +35,8 @@ const INDEX_ENTRIES_MAX = 512 * 1024
 const RESERVE_OFFSETS = 1024 * 1024
 /** Partitions recovered or closed at the same time: enough to keep a disk busy. */
 const AT_ONCE = 8
+/** A start waits so long for the recovery of all partitions; then it goes on beside the service. */
+const RECOVERY_WAIT_MS = 1_000
 
 export interface LogStoreConfig extends LogOptions {
   readonly data: string
@@ -59,7 +62,12 @@ export class LogStore implements Store {
   readonly #problems = new Problems()
   /** By topic id: a topic that was dropped and made again is another one. */
   readonly #partitions = new Map<number, Promise<LogPartition>[]>()
+  /** Under way: a close waits for them. */
+  readonly #dropping = new Set<Promise<void>>()
   #lock: DirectoryLock | null = null
+  /** Under way since the start; a partition that is used before its turn is recovered at once. */
+  #recovering: Promise<void> | null = null
+  #isRecovered = true
   #catalog: Catalog | null = null
   #syncing: Timer | null = null
   #compacting: Timer | null = null
@@ -97,7 +105,7 @@ export class LogStore implements Store {
   /** Throws LVT_DATA_IN_USE, LVT_DATA_DAMAGED, LVT_KEY_MISSING, and the system's errors. */
   async open(): Promise<void> {
     const { fs, random } = this.#seams
-    await makeDurableDirectory(fs, join(this.#data, TOPICS))
+    await makeDurableDirectory(fs, this.#data)
     this.#lock = await DirectoryLock.acquire(fs, this.#data)
     try {
       const present = this.#topicDirectories()
@@ -127,6 +135,8 @@ export class LogStore implements Store {
     this.#syncing?.cancel()
     this.#compacting?.cancel()
     await this.#compactor.stop()
+    await Promise.allSettled(this.#dropping)
+    await this.#recovering
     const open = await this.#openPartitions()
     this.#partitions.clear()
     const failures = await inParallel(open, ({ partition }) => partition.close())
@@ -135,8 +145,9 @@ export class LogStore implements Store {
       if (partition.hasPassed) ends.push({ kind: 'reserved', id, partition: index, end: partition.end })
     }
     this.#context.pool.closeAll()
-    // Whoever could not write everything leaves no mark of a clean close.
-    if (failures.length === 0) await catalog.closed(ends).catch((error: unknown) => failures.push(error))
+    // Whoever could not write, or recover, everything leaves no mark of a clean close.
+    if (failures.length === 0 && this.#isRecovered)
+      await catalog.closed(ends).catch((error: unknown) => failures.push(error))
     const { generation, data } = catalog.state
     await this.#lock?.release({ generation, data }).catch((error: unknown) => failures.push(error))
     catalog.close()
@@ -157,6 +168,16 @@ export class LogStore implements Store {
   }
 
   async dropTopic(topic: string): Promise<void> {
+    const dropping = this.#drop(topic)
+    this.#dropping.add(dropping)
+    try {
+      await dropping
+    } finally {
+      this.#dropping.delete(dropping)
+    }
+  }
+
+  async #drop(topic: string): Promise<void> {
     const id = await this.#open.dropTopic(topic)
     if (id === null) return
     const partitions = this.#partitions.get(id) ?? []
@@ -213,6 +234,11 @@ export class LogStore implements Store {
       durability: () => catalog.state.topics.get(topic)?.settings.durability ?? 'disk',
       keepsLatest: () => catalog.state.topics.get(topic)?.settings.keepLatestPerKey === true,
       reservedEnd: reservedNow,
+      droppedEnd: () => catalog.state.topics.get(topic)?.dropped.get(partition) ?? 0,
+      reserveInstead: async (from) => {
+        reserved = Math.max(reserved, from + RESERVE_OFFSETS)
+        await catalog.reserveInstead(id, partition, reserved, from)
+      },
       reserve: (end) => {
         if (end <= reserved) return
         reserved = end + RESERVE_OFFSETS
@@ -231,7 +257,14 @@ export class LogStore implements Store {
     await this.#checkKeys(catalog)
     this.#removeDropped(present)
     this.#wasClosed = state.isClosed
-    if (!state.isClosed) await this.#recover(present)
+    if (!state.isClosed) {
+      this.#recovering = this.#recover(present)
+      const { clock } = this.#seams
+      const waited = new Promise<void>((done) => {
+        clock.after(RECOVERY_WAIT_MS, done)
+      })
+      await Promise.race([this.#recovering, waited])
+    }
     await catalog.opened()
     await this.#lock?.remember({ generation: state.generation, data: state.data })
   }
@@ -279,6 +312,9 @@ export class LogStore implements Store {
     }
     log('recovering %d partitions', work.length)
     await inParallel(work, async ({ entry, partition }) => {
+      const isThere = this.#catalog?.state.topics.get(entry.name)?.id === entry.id
+      if (this.#catalog === null) this.#isRecovered = false
+      if (!isThere) return
       try {
         await this.#partition(entry, partition)
       } catch (error) {
@@ -301,12 +337,22 @@ export class LogStore implements Store {
   }
 }
 
-/** With all parents, each of them on the device before anything in them counts. */
-async function makeDurableDirectory(fs: FileSystem, path: string): Promise<void> {
-  const made: string[] = []
-  for (let parent = path; !fs.exists(parent); parent = dirname(parent)) made.push(dirname(parent))
-  fs.makeDirectory(path)
-  for (const parent of made.reverse()) await fs.syncDirectory(parent)
+/**
+ * Make sure that what is put into the directory is found again after a loss of power. A lock in it says that somebody has
+ * come to the end of this before; else even what exists may have been made by a process that was killed on the way.
+ */
+async function makeDurableDirectory(fs: FileSystem, data: string): Promise<void> {
+  const isKnown = fs.exists(join(data, LOCK))
+  fs.makeDirectory(join(data, TOPICS))
+  for (let path = data; !isKnown; path = dirname(path)) {
+    try {
+      await fs.syncDirectory(path)
+    } catch (error) {
+      // Who may not look at a directory has not made it.
+      if (systemCode(error) !== 'EACCES' && systemCode(error) !== 'EPERM') throw error
+    }
+    if (dirname(path) === path) return
+  }
 }
 
 /** Run `work` on all items, a few at a time; returns the failures. */

@@ -2,13 +2,15 @@
  * What is on disk of one partition, found and put in order: the segments, where the log starts and ends, and the producer
  * sequences of its last batches. After a clean close nothing of the log is read.
  */
+import { dirname, join } from 'node:path'
 import { FIRST_OFFSET, type Offset, toOffset } from '../../model/offset.js'
 import type { ProducedBatch } from '../store.js'
 import { type BatchHeader, type Place, readProducer } from './batch-format.js'
-import { scanBatches } from './batch-walk.js'
+import { findBatch, scanBatches, type Visit } from './batch-walk.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { finishCompaction } from './compaction-journal.js'
 import { parseSegmentFile } from './file-names.js'
+import type { FileSystem } from './file-system.js'
 import { SEAL_BYTES } from './keyring.js'
 import type { LogContext, PartitionName } from './log-context.js'
 import { type Recovered, recoverTail } from './recovery.js'
@@ -33,6 +35,8 @@ export interface PartitionSite {
   readonly directory: string
   /** The store was closed cleanly the last time. */
   readonly wasClosed: boolean
+  /** All records below this were dropped when the topic began to keep nothing: files of theirs are leftovers. */
+  droppedEnd(): number
 }
 
 export async function openPartitionFiles(context: LogContext, site: PartitionSite): Promise<PartitionFiles> {
@@ -43,8 +47,10 @@ export async function openPartitionFiles(context: LogContext, site: PartitionSit
     return { segments, logStart: FIRST_OFFSET, end: FIRST_OFFSET, lastTimestampMs: 0, produced: async () => [] }
   }
   await finishCompaction(fs, directory, place)
+  removeDropped(fs, directory, site.droppedEnd())
   const read = readCheckpoint(fs, place, directory)
-  const checkpoint = read === 'damaged' ? null : read
+  // One from before everything was dropped says nothing any more.
+  const checkpoint = read === 'damaged' || (read !== null && read.segment < site.droppedEnd()) ? null : read
   if (read === 'damaged') {
     const message =
       'the checkpoint was damaged; records dropped by a limit may be kept until the limit is applied again'
@@ -67,6 +73,22 @@ export async function openPartitionFiles(context: LogContext, site: PartitionSit
     end: tail.end,
     lastTimestampMs: Math.max(tail.lastTimestampMs, checkpoint?.lastTimestampMs ?? 0),
     produced: onceAsync(() => producedSince(checkpoint, segments, tail.end)),
+  }
+}
+
+/** Make sure that the directory, and those that it is in, are on the device under their names. */
+export async function syncPlace(fs: FileSystem, directory: string): Promise<void> {
+  await fs.syncDirectory(directory)
+  await fs.syncDirectory(dirname(directory))
+  await fs.syncDirectory(dirname(dirname(directory)))
+}
+
+/** Segments that were dropped, and that a crash brought back or left. */
+function removeDropped(fs: FileSystem, directory: string, droppedEnd: Offset | number): void {
+  if (droppedEnd === 0) return
+  for (const file of fs.list(directory)) {
+    const parsed = parseSegmentFile(file)
+    if (parsed !== null && parsed.base < droppedEnd) fs.remove(join(directory, file))
   }
 }
 
@@ -98,15 +120,19 @@ async function openTail(
   let tail: Tail = { end: FIRST_OFFSET, lastTimestampMs: 0 }
   let witnessed = FIRST_OFFSET
   if (last !== null) {
+    // The process that made it may not have come to this.
+    await syncPlace(context.fs, site.directory)
     const recovered = await recover(context, site, last)
     witnessed = recovered.witnessed
     tail = recovered.end > last.base ? recovered : { end: recovered.end, lastTimestampMs: await timeBefore(segments) }
   }
-  const end = endOnce(site, last, tail.end, checkpoint, witnessed)
+  const once = endOnce(site, last, tail.end, checkpoint, witnessed)
+  // What was dropped may never have reached the device; it is not given out again all the same.
+  const end = toOffset(Math.max(once, checkpoint?.logStart ?? FIRST_OFFSET))
   if (end <= tail.end) return tail
   // The log is shorter than it once was: what it held is not given out again.
   if (last !== null) last.isSealed = true
-  reportGone(context, site.name, tail.end, end)
+  if (once > tail.end) reportGone(context, site.name, tail.end, once)
   return { end, lastTimestampMs: Math.max(tail.lastTimestampMs, checkpoint?.lastTimestampMs ?? 0) }
 }
 
@@ -143,7 +169,8 @@ async function recover(
     last.size = recovered.position
     last.resumeIndex(recovered.indexed, recovered.indexedPosition)
     for (const { position, offset, timestampMs } of recovered.found) last.note(position, offset, timestampMs)
-    last.writeIndex(last.size, false)
+    // Recovery has synced what it keeps.
+    last.writeIndex(last.size, true)
     if (recovered.cutBytes > 0) {
       const message = `an unfinished write of ${recovered.cutBytes} bytes behind offset ${recovered.end} was put aside and cut`
       context.report({ ...name, kind: 'torn', from: recovered.end, to: null, message })
@@ -183,13 +210,19 @@ async function producedSince(
   return produced
 }
 
+/** Damage is stepped over: what comes behind it is there. */
 async function noteProducers(produced: ProducedBatch[], segment: Segment, from: number, end: Offset): Promise<void> {
+  const visit: Visit = (header, _, buffer, at) => {
+    if (header.baseOffset < end) noteProducer(produced, buffer, at, header)
+    return header.baseOffset < end
+  }
   const pinned = segment.pin()
   try {
-    await scanBatches(pinned.file, segment.place, from, segment.size, (header, _, buffer, at) => {
-      if (header.baseOffset < end) noteProducer(produced, buffer, at, header)
-      return header.baseOffset < end
-    })
+    for (let position: number | null = from; position !== null && position < segment.size; ) {
+      const stop = await scanBatches(pinned.file, segment.place, position, segment.size, visit)
+      if (stop.kind === 'end') return
+      position = (await findBatch(pinned.file, segment.place, stop.position + 1, segment.size))?.position ?? null
+    }
   } finally {
     pinned.release()
   }

@@ -23,6 +23,8 @@ import {
 
 /** Entries gathered before they are written to the index file: one small write for so many times 4 KiB of log. */
 const UNWRITTEN_ENTRIES = 16
+/** Nor does more log than this go without an entry in the file: a crash leaves so much to be walked. */
+const UNWRITTEN_BYTES = 256 * 1024
 
 export class Segment implements Indexed {
   readonly base: Offset
@@ -47,6 +49,8 @@ export class Segment implements Indexed {
   #unwritten: IndexEntry[] = []
   /** Entries that the index file holds. */
   #written = 0
+  /** Position of the newest entry that the index file holds. */
+  #writtenPosition = 0
   /** Position of the newest entry, or -1. */
   #lastPosition = -1
   /** False: the index file lacks entries that nobody has noted, and is built anew when it is needed. */
@@ -92,6 +96,7 @@ export class Segment implements Indexed {
   /** The index file holds `written` good entries, the last one at `lastPosition`; what follows comes by `note`. */
   resumeIndex(written: number, lastPosition: number): void {
     this.#written = written
+    this.#writtenPosition = Math.max(0, lastPosition)
     this.#lastPosition = lastPosition
     this.#isIndexWhole = true
   }
@@ -114,8 +119,13 @@ export class Segment implements Indexed {
     if (!this.#isIndexWhole) return
     let due = this.#unwritten.length
     while (due > 0 && (this.#unwritten[due - 1] as IndexEntry).position > syncedPosition) due--
-    if (due === 0 || (due < UNWRITTEN_ENTRIES && !isAll)) return
-    if (this.#writeEntries(this.#unwritten.slice(0, due), false)) this.#unwritten.splice(0, due)
+    const newest = this.#unwritten[due - 1]
+    if (newest === undefined) return
+    const isDue = due >= UNWRITTEN_ENTRIES || newest.position - this.#writtenPosition >= UNWRITTEN_BYTES
+    if (!isDue && !isAll) return
+    if (!this.#writeEntries(this.#unwritten.slice(0, due), false)) return
+    this.#unwritten.splice(0, due)
+    this.#writtenPosition = newest.position
   }
 
   /** Everything is synced and nothing more comes. */
