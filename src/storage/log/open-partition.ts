@@ -72,7 +72,7 @@ export async function openPartitionFiles(context: LogContext, site: PartitionSit
     logStart,
     end: tail.end,
     lastTimestampMs: Math.max(tail.lastTimestampMs, checkpoint?.lastTimestampMs ?? 0),
-    produced: onceAsync(() => producedSince(checkpoint, segments, tail.end)),
+    produced: onceAsync(() => producedSince(checkpoint, read === null, segments, tail.end)),
   }
 }
 
@@ -194,6 +194,7 @@ async function timeBefore(segments: SegmentList): Promise<number> {
 /** Sequences of the checkpoint, and of the batches that came after it. */
 async function producedSince(
   checkpoint: Checkpoint | null,
+  isFirst: boolean,
   segments: SegmentList,
   end: Offset,
 ): Promise<readonly ProducedBatch[]> {
@@ -201,7 +202,8 @@ async function producedSince(
   const produced = (checkpoint?.produced ?? []).filter(({ baseOffset }) => baseOffset < end)
   if (checkpoint?.isClosed && checkpoint.end === end) return produced
   // A checkpoint is written while appends go on: whole segments may have come after it.
-  const since = checkpoint?.segment ?? segments.all.at(-2)?.base ?? FIRST_OFFSET
+  // If none was ever finished there are few; if it was lost, the last ones have to do.
+  const since = checkpoint?.segment ?? (isFirst ? FIRST_OFFSET : (segments.all.at(-2)?.base ?? FIRST_OFFSET))
   for (const segment of segments.all) {
     if (segment.base < since) continue
     const isFromHere = checkpoint?.segment === segment.base && checkpoint.position <= segment.size

@@ -113,6 +113,8 @@ async function verifyTopic(life: Life, model: TopicModel, ending: Ending): Promi
   }
   for (const [producer, taken] of model.sequences) {
     for (const { sequence, base, index } of taken.slice(-5)) {
+      // What was dropped when the topic kept nothing took its sequences with it.
+      if (model.history(index).hasPassed) continue
       const how = { durability: null, expectedOffset: null, producer, sequence }
       const receipt = await life.engine.publish(model.name, index, { body: Buffer.from([0]), count: 1 }, how)
       assert.ok(receipt.replayed, `sequence ${sequence} of ${producer}, appended at ${base}, is forgotten`)

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import type { Durability } from '../../../src/model/topic.js'
 import { LocalEngine } from '../../../src/storage/local/local-engine.js'
 import { LogStore } from '../../../src/storage/log/log-store.js'
-import { decodeLine, encodeLine } from '../../../src/storage/log/sealed-lines.js'
+import { encodeLine, lineAt } from '../../../src/storage/log/sealed-lines.js'
 import { Crash } from '../../helpers/faulty-errors.js'
 import { FaultyFileSystem } from '../../helpers/faulty-file-system.js'
 import type { FaultOptions } from '../../helpers/faulty-machine.js'
@@ -169,8 +169,9 @@ export class Simulation {
 export function forgetHolder(fs: FaultyFileSystem): void {
   const path = `${DATA}/lock`
   if (!fs.files().includes(path)) return
-  const facts = decodeLine(fs.contents(path).subarray(0, -1))
-  if (facts !== null) fs.put(path, Buffer.from(encodeLine({ ...facts, pid: 0 })))
+  const facts = lineAt(fs.contents(path), 0)?.value ?? null
+  const line = encodeLine({ ...facts, pid: 0 })
+  if (facts !== null) fs.put(path, Buffer.from(line + line))
 }
 
 export const LEVELS: readonly Durability[] = ['memory', 'os', 'disk']
