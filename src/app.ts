@@ -3,7 +3,7 @@
  */
 import { createRequire } from 'node:module'
 import { Broker } from './broker/broker.js'
-import { systemClock } from './common/clock.js'
+import { type Clock, systemClock } from './common/clock.js'
 import { ConfigError } from './common/errors.js'
 import { systemRandom } from './common/random.js'
 import { type Service, type StopOptions, startAll, stopAll } from './common/service.js'
@@ -21,7 +21,7 @@ import { TcpListener } from './transport/tcp-listener.js'
 const { version } = createRequire(import.meta.url)('leveret/package.json') as { version: string }
 
 /** Where time, chance and files come from; the system's unless a test says otherwise. */
-export type Seams = Partial<EngineSeams>
+export type Seams = Partial<Omit<EngineSeams, 'clock'>> & { readonly clock?: Clock }
 
 /** An open listener. */
 export interface ListenerInfo {

@@ -2,9 +2,9 @@
  * Configuration to engine: the only file that names engines and stores.
  */
 import { readFileSync } from 'node:fs'
-import type { Clock } from '../common/clock.js'
 import { ConfigError, UnsupportedError } from '../common/errors.js'
 import type { Random } from '../common/random.js'
+import type { SteadyTime } from '../common/steady-time.js'
 import type { CheckReport, CheckRequest } from './check-report.js'
 import type { Engine } from './engine.js'
 import { LocalEngine } from './local/local-engine.js'
@@ -36,7 +36,7 @@ export function checkStore(
 }
 
 export interface EngineSeams {
-  readonly clock: Clock
+  readonly clock: SteadyTime
   readonly random: Random
   /** Where files are; the system's unless a test says otherwise. */
   readonly fileSystem?: FileSystem

@@ -1,5 +1,6 @@
 /** What every engine keeps to: see src/storage/engine.ts. A new one adds a line to ENGINES. */
 import assert from 'node:assert/strict'
+import { SteadyTime } from '../../src/common/steady-time.js'
 import { toOffset } from '../../src/model/offset.js'
 import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER, type Start, type TopicSettings } from '../../src/model/topic.js'
 import type { Chunk, Engine, PublishHow, Receipt } from '../../src/storage/engine.js'
@@ -21,7 +22,7 @@ const ENGINES: readonly Implementation<Subject>[] = [
     name: 'local over memory',
     make: async () => {
       const clock = new VirtualClock(1_000)
-      const engine = new LocalEngine(new MemoryStore(), { clock, producersMax: 4 })
+      const engine = new LocalEngine(new MemoryStore(), { clock: new SteadyTime(clock), producersMax: 4 })
       await engine.open()
       return { engine, clock, close: () => engine.close() }
     },
@@ -31,7 +32,7 @@ const ENGINES: readonly Implementation<Subject>[] = [
     make: async () => {
       const clock = new VirtualClock(1_000)
       const place = await LogPlace.temporary({ segmentBytes: 4096 }, { clock })
-      const engine = new LocalEngine(place.store(), { clock, producersMax: 4 })
+      const engine = new LocalEngine(place.store(), { clock: new SteadyTime(clock), producersMax: 4 })
       await engine.open()
       const close = async () => {
         await engine.close()

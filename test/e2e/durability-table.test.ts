@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { LeveretError } from '../../client/index.js'
 import { systemRandom } from '../../src/common/random.js'
+import { SteadyTime } from '../../src/common/steady-time.js'
 import type { Loss } from '../../src/model/record.js'
 import { DEFAULT_TOPIC_SETTINGS, type Durability, KEEP_FOREVER } from '../../src/model/topic.js'
 import { LocalPartition } from '../../src/storage/local/local-partition.js'
@@ -280,7 +281,7 @@ for (const level of LEVELS) {
     const { clock } = machine
     const log = await machine.start()
     const topic = { name: 't', settings: { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER, durability: level } }
-    const partition = new LocalPartition(log, topic, [], 'disk', { clock, producersMax: 1 })
+    const partition = new LocalPartition(log, topic, [], 'disk', { clock: new SteadyTime(clock), producersMax: 1 })
     const times: number[] = []
     for (const jumpMs of [0, -3_600_000, 7_200_000, -clock.now(), 1]) {
       clock.jumpWall(jumpMs)

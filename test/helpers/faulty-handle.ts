@@ -63,9 +63,11 @@ export class FaultyHandle implements RawFile {
     this.#assertUsable('sync')
     const planned = this.#machine.begin('sync', this.#inode.path)
     const sync = this.#inode.beginSync()
-    if (planned === null) return this.#inode.endSync(sync)
-    this.#inode.failSync(sync)
-    throw planned
+    if (planned !== null) {
+      this.#inode.failSync(sync)
+      throw planned
+    }
+    this.#inode.endSync(sync)
   }
 
   readSync(buffer: Uint8Array, position: number): number {

@@ -3,8 +3,8 @@
  * offsets, producer sequences, cursors that wait at the end, and retention.
  */
 
-import type { Clock } from '../../common/clock.js'
 import { ClosedError, PartitionNotFoundError, TopicNotFoundError, UnsupportedError } from '../../common/errors.js'
+import type { SteadyTime } from '../../common/steady-time.js'
 import type { Offset } from '../../model/offset.js'
 import type { Batch } from '../../model/record.js'
 import type { Start, TopicSettings } from '../../model/topic.js'
@@ -22,7 +22,8 @@ import type { Store } from '../store.js'
 import { LocalPartition } from './local-partition.js'
 
 export interface LocalEngineOptions {
-  readonly clock: Clock
+  /** The same that readers tell ages by. */
+  readonly clock: SteadyTime
   readonly producersMax: number
 }
 

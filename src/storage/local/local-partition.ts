@@ -3,9 +3,9 @@
  * and the cursors that wait for more.
  */
 
-import type { Clock } from '../../common/clock.js'
 import { AbortedError, UnavailableError, UnsupportedError, WrongOffsetError } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'
+import type { SteadyTime } from '../../common/steady-time.js'
 import { type Offset, toOffset } from '../../model/offset.js'
 import type { Batch, LossCause } from '../../model/record.js'
 import { type Durability, type Start, stronger, type TopicSettings, trimCause, weaker } from '../../model/topic.js'
@@ -27,7 +27,7 @@ export class LocalPartition {
   readonly log: PartitionLog
   readonly #topic: PartitionTopic
   readonly #durabilityMax: Durability
-  readonly #clock: Clock
+  readonly #clock: SteadyTime
   readonly #producersMax: number
   #producers: ProducerTable | null = null
   #waiting: Set<LocalCursor> | null = null
@@ -39,7 +39,7 @@ export class LocalPartition {
     topic: PartitionTopic,
     produced: readonly ProducedBatch[],
     durabilityMax: Durability,
-    options: { clock: Clock; producersMax: number },
+    options: { clock: SteadyTime; producersMax: number },
   ) {
     this.log = log
     this.#topic = topic
@@ -119,7 +119,9 @@ export class LocalPartition {
     const { ageMs, bytes, records } = retention
     if (ageMs === null && bytes === null && records === null) return DONE
     // A failure to drop is no failure to serve: it is tried again with the next append, or within a second.
-    return this.log.retain(retention, this.#clock.now()).catch((error: unknown) => debug('retention failed: %O', error))
+    return this.log
+      .retain(retention, this.#nowFor(ageMs ?? 0))
+      .catch((error: unknown) => debug('retention failed: %O', error))
   }
 
   async resolve(start: Start): Promise<Offset> {
@@ -139,8 +141,13 @@ export class LocalPartition {
       case 'time':
         return await log.offsetAt(start.timeMs)
       case 'age':
-        return await log.offsetAt(this.#clock.now() - start.ageMs)
+        return await log.offsetAt(this.#nowFor(start.ageMs) - start.ageMs)
     }
+  }
+
+  /** What a timestamp is compared with to tell whether it is `ageMs` old: not the clock, which may have been set since. */
+  #nowFor(ageMs: number): number {
+    return this.#clock.expiredBefore(ageMs) + ageMs
   }
 
   read(from: Offset): Cursor {

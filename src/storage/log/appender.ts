@@ -347,7 +347,7 @@ export class Appender {
     const isLittle = this.#unsyncedBytes <= IN_PLACE_BYTES_MAX
     const startedMs = clock.monotonic()
     this.#unsyncedBytes = 0
-    if (isLittle && pace !== null && pace.isFast) file.syncNow()
+    if (isLittle && pace?.isFast === true) file.syncNow()
     else await file.sync()
     if (isLittle && pace !== null) pace.note(clock.monotonic() - startedMs)
   }

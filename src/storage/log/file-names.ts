@@ -1,7 +1,7 @@
 /**
  * The only builder and parser of names in a data directory:
  *
- *   <data>/lock  catalog.a  catalog.b
+ *   <data>/lock  catalog.a  catalog.b  spare
  *   <data>/topics/<escaped name>@<topic id>/<partition>/<base offset, 20 digits>.log  .index   checkpoint
  *
  * Names are escaped so that they are legal, and distinct, on every file system; a long one is cut, since the topic id
@@ -14,6 +14,7 @@ const NAME_CHARS_MAX = 120
 const OFFSET_DIGITS = 20
 
 export const LOCK = 'lock'
+export const SPARE = 'spare'
 export const CATALOGS = ['catalog.a', 'catalog.b'] as const
 export const TOPICS = 'topics'
 export const CHECKPOINT = 'checkpoint'

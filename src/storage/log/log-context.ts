@@ -7,6 +7,7 @@ import type { FileSystem } from './file-system.js'
 import type { HandlePool } from './handle-pool.js'
 import type { IndexCache } from './index-cache.js'
 import type { Keyring } from './keyring.js'
+import type { SpareRoom } from './spare-room.js'
 import type { SyncPace } from './sync-pace.js'
 
 export interface LogOptions {
@@ -17,6 +18,8 @@ export interface LogOptions {
   readonly openFilesMax: number
   /** Acknowledged at level `memory` and not written yet, in one partition; beyond it such publishes wait for the write. */
   readonly unwrittenBytesMax: number
+  /** Kept free for the day when the disk is full; a size of its own choice if left out. */
+  readonly spareBytes?: number
   /** Keys that one round of log compaction holds in memory; a bounded number of its own choice if left out. */
   readonly compactedKeysMax?: number
 }
@@ -25,6 +28,7 @@ export interface LogContext {
   readonly fs: FileSystem
   readonly pool: HandlePool
   readonly indexes: IndexCache
+  readonly room: SpareRoom
   readonly clock: Clock
   readonly keyring: Keyring | null
   readonly options: LogOptions

@@ -164,6 +164,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   }
 
   async trimTo(offset: Offset): Promise<void> {
+    if (this.#isClosed) throw new ClosedError('the log is closed')
     this.#retention.trim(toOffset(Math.min(offset, this.stableEnd)))
     try {
       await this.#retention.undisturbed(() => this.#retention.dropSegments())
@@ -240,7 +241,8 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
         if (facts.join() === this.#savedAt) return
         const { base: segment } = last
         const checkpoint = { logStart, end, lastTimestampMs, segment, position, isClosed, produced }
-        await writeCheckpoint(this.#context.fs, this.#plan.place, this.#plan.directory, checkpoint)
+        const { fs, room } = this.#context
+        await room.within(() => writeCheckpoint(fs, this.#plan.place, this.#plan.directory, checkpoint))
         // All was dropped meanwhile: it speaks of segments that are not there.
         if (this.segments.first === null) removeCheckpoint(this.#context.fs, this.#plan.directory)
         else this.#savedAt = facts.join()
@@ -252,6 +254,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    await this.#retention.stop()
     await this.#removing.catch(() => undefined)
     await this.#appender.drain()
     const isWritten = this.#appender.isIdle
@@ -269,6 +272,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   /** Stop, and close the files: the topic is being deleted. */
   async abandon(): Promise<void> {
     this.#isClosed = true
+    await this.#retention.stop()
     await this.#appender.drain()
     this.#appender.stop()
     // Its directory is about to go.

@@ -35,6 +35,7 @@ export class LogRetention {
   #oldestMs: number | null = null
   #wanted: { readonly limits: RetentionLimits; readonly nowMs: number } | null = null
   #running: Promise<void> | null = null
+  #isStopped = false
 
   constructor(log: RetainedLog) {
     this.#log = log
@@ -53,6 +54,7 @@ export class LogRetention {
     const isOver = bytes !== null && log.bytes > bytes
     const hasRecords = log.logStart < log.stableEnd
     if (!((mayBeOld || isOver) && hasRecords) && !this.#hasDroppable(log.logStart)) return DONE
+    if (this.#isStopped) return DONE
     this.#wanted = { limits, nowMs }
     this.#running ??= this.#run().finally(() => {
       this.#running = null
@@ -72,6 +74,12 @@ export class LogRetention {
       })
     this.#running.catch(() => undefined)
     await working
+  }
+
+  /** What is being dropped is dropped; nothing more is. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    while (this.#running !== null) await this.#running.catch(() => undefined)
   }
 
   /** One after the other; who asks meanwhile is served by one more round. */

@@ -17,7 +17,7 @@ import type { CatalogLine, TopicEntry } from './catalog-lines.js'
 import { COMPACT_INTERVAL_MS, Compactor } from './compactor.js'
 import { DirectoryLock } from './directory-lock.js'
 import { systemCode } from './file-io.js'
-import { LOCK, partitionOf, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
+import { LOCK, partitionOf, SPARE, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { HandlePool } from './handle-pool.js'
 import { IndexCache } from './index-cache.js'
@@ -25,6 +25,7 @@ import type { Keyring } from './keyring.js'
 import type { LogContext, LogOptions } from './log-context.js'
 import { LogPartition, type PartitionPlan } from './log-partition.js'
 import { Problems } from './problems.js'
+import { SpareRoom } from './spare-room.js'
 import { SyncPace } from './sync-pace.js'
 
 const log = createLog('storage:log')
@@ -82,6 +83,7 @@ export class LogStore implements Store {
       fs: seams.fs,
       pool: new HandlePool(seams.fs, config.openFilesMax),
       indexes: new IndexCache(INDEX_ENTRIES_MAX),
+      room: new SpareRoom(seams.fs, join(this.#data, SPARE), config.spareBytes),
       clock: seams.clock,
       keyring: config.keyring,
       options: config,
@@ -106,7 +108,10 @@ export class LogStore implements Store {
   async open(): Promise<void> {
     const { fs, random } = this.#seams
     await makeDurableDirectory(fs, this.#data)
-    this.#lock = await DirectoryLock.acquire(fs, this.#data)
+    const { room } = this.#context
+    this.#lock = await room.within(() => DirectoryLock.acquire(fs, this.#data))
+    // A full disk does not keep it from opening.
+    room.release()
     try {
       const present = this.#topicDirectories()
       this.#catalog = await Catalog.open(fs, this.#data, random.id(16), this.#lock.witness, present)
@@ -121,8 +126,10 @@ export class LogStore implements Store {
       this.#lock = null
       throw error
     }
+    room.make()
     const { clock, dirty } = this.#context
     this.#syncing = clock.every(this.#config.syncIntervalMs, () => {
+      room.make()
       for (const partition of dirty) partition.syncSoon()
     })
     this.#compacting = clock.every(COMPACT_INTERVAL_MS, () => void this.compact())
@@ -178,7 +185,7 @@ export class LogStore implements Store {
   }
 
   async #drop(topic: string): Promise<void> {
-    const id = await this.#open.dropTopic(topic)
+    const id = await this.#context.room.within(() => this.#open.dropTopic(topic))
     if (id === null) return
     const partitions = this.#partitions.get(id) ?? []
     this.#partitions.delete(id)

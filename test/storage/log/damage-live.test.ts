@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect, type LostRange } from '../../../client/index.js'
+import { SteadyTime } from '../../../src/common/steady-time.js'
 import { createBroker } from '../../../src/index.js'
 import { toOffset } from '../../../src/model/offset.js'
 import { LocalEngine } from '../../../src/storage/local/local-engine.js'
@@ -23,7 +24,7 @@ test('a cursor tells what is lost and goes on, while appends go on', async () =>
   const fs = new FaultyFileSystem({ seed: 5 })
   const clock = new VirtualClock()
   const store = LogPlace.over(fs.process(), { segmentBytes: 2_000 }, { clock }).store()
-  const engine = new LocalEngine(store, { clock, producersMax: 4 })
+  const engine = new LocalEngine(store, { clock: new SteadyTime(clock), producersMax: 4 })
   await engine.open()
   await engine.ensureTopic('topic', SETTINGS)
   for (let offset = 0; offset < 60; offset += 2) await engine.publish('topic', 0, batchAt(offset, 2, 0, 100), PLAIN)

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import type { TopicSettings } from '../../../src/model/topic.js'
 import { type Ending, PartitionHistory } from '../../helpers/log-history.js'
-import type { Life } from './simulation.js'
+import type { Life } from './simulation-life.js'
 
 /** One topic from its creation to its drop. */
 export class TopicModel {

@@ -9,20 +9,29 @@ import { encodeRun } from '../../../src/protocol/records.js'
 import { recordSaying } from '../../helpers/batches.js'
 import { below, chance, type SeededRandom } from '../../helpers/faulty-random.js'
 import type { Entry, PartitionHistory } from '../../helpers/log-history.js'
-import { LEVELS, type Life, type Simulation } from './simulation.js'
-import { TopicModel } from './simulation-topics.js'
+import { LEVELS, type Life, type Tally } from './simulation-life.js'
+import { TopicModel, type TopicModels } from './simulation-topics.js'
 
 const NAMES = ['a', 'b/Ünï']
 
+/** The simulation as its workload sees it. */
+export interface SimulatedPlace {
+  readonly random: SeededRandom
+  readonly topics: TopicModels
+  readonly tally: Tally
+  /** A number that was not given before. */
+  nextTag(): number
+}
+
 export class Workload {
-  readonly #simulation: Simulation
+  readonly #simulation: SimulatedPlace
   readonly #life: Life
   readonly #random: SeededRandom
   #failure: unknown = null
   /** Calls that have not been answered. */
   #open = 0
 
-  constructor(simulation: Simulation, life: Life) {
+  constructor(simulation: SimulatedPlace, life: Life) {
     this.#simulation = simulation
     this.#life = life
     this.#random = simulation.random

@@ -3,7 +3,7 @@
  * files opened again by the next life, and everything that was promised before looked for. All from one seed.
  */
 import assert from 'node:assert/strict'
-import type { Durability } from '../../../src/model/topic.js'
+import { SteadyTime } from '../../../src/common/steady-time.js'
 import { LocalEngine } from '../../../src/storage/local/local-engine.js'
 import { LogStore } from '../../../src/storage/log/log-store.js'
 import { encodeLine, lineAt } from '../../../src/storage/log/sealed-lines.js'
@@ -14,28 +14,11 @@ import { below, chance, SeededRandom } from '../../helpers/faulty-random.js'
 import type { Ending } from '../../helpers/log-history.js'
 import { LOG_DEFAULTS } from '../../helpers/log-place.js'
 import { VirtualClock } from '../../helpers/virtual-clock.js'
+import type { Life, Tally } from './simulation-life.js'
 import { TopicModels } from './simulation-topics.js'
 import { Workload } from './simulation-workload.js'
 
 export const DATA = '/data'
-
-/** One life of the store. */
-export interface Life {
-  readonly engine: LocalEngine
-  readonly store: LogStore
-  readonly clock: VirtualClock
-  /** Nothing that ends after this is heard of. */
-  isOver: boolean
-}
-
-export interface Tally {
-  crashes: number
-  powerLosses: number
-  verified: number
-  appends: number
-  acked: number
-  lostAfterOs: number
-}
 
 export class Simulation {
   readonly seed: number
@@ -101,7 +84,12 @@ export class Simulation {
     const clock = new VirtualClock(this.#wallMs)
     const config = { ...LOG_DEFAULTS, data: DATA, segmentBytes: this.#segmentBytes, openFilesMax: 6 }
     const store = new LogStore(config, { fs: this.fs.process(), clock, random: this.random })
-    return { store, engine: new LocalEngine(store, { clock, producersMax: 100 }), clock, isOver: false }
+    return {
+      store,
+      engine: new LocalEngine(store, { clock: new SteadyTime(clock), producersMax: 100 }),
+      clock,
+      isOver: false,
+    }
   }
 
   #armCrash(within: number): void {
@@ -173,5 +161,3 @@ export function forgetHolder(fs: FaultyFileSystem): void {
   const line = encodeLine({ ...facts, pid: 0 })
   if (facts !== null) fs.put(path, Buffer.from(line + line))
 }
-
-export const LEVELS: readonly Durability[] = ['memory', 'os', 'disk']
