@@ -168,7 +168,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     this.#retention.trim(toOffset(Math.min(offset, this.stableEnd)))
     try {
       await this.#retention.undisturbed(() => this.#retention.dropSegments())
-      await this.save()
+      await this.save('freeing')
     } catch (cause) {
       if (cause instanceof LeveretError) throw cause
       const message = 'the beginning of the log was moved, and may be back after a restart: the disk failed'
@@ -225,8 +225,9 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     this.#appender.syncSoon()
   }
 
-  /** Write the checkpoint, if it says anything new. */
-  save(isClosed = false): Promise<void> {
+  /** Write the checkpoint, if it says anything new; `freeing` and `closing` may take the spare room for it. */
+  save(why: 'passing' | 'freeing' | 'closing' = 'passing'): Promise<void> {
+    const isClosed = why === 'closing'
     this.#saving = this.#saving
       .catch(() => undefined)
       .then(async () => {
@@ -242,7 +243,8 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
         const { base: segment } = last
         const checkpoint = { logStart, end, lastTimestampMs, segment, position, isClosed, produced }
         const { fs, room } = this.#context
-        await room.within(() => writeCheckpoint(fs, this.#plan.place, this.#plan.directory, checkpoint))
+        const write = () => writeCheckpoint(fs, this.#plan.place, this.#plan.directory, checkpoint)
+        await (why === 'passing' ? write() : room.within(write))
         // All was dropped meanwhile: it speaks of segments that are not there.
         if (this.segments.first === null) removeCheckpoint(this.#context.fs, this.#plan.directory)
         else this.#savedAt = facts.join()
@@ -266,7 +268,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
       this.#finish(last)
       last.writeIndex(last.size, true)
     }
-    await this.save(true)
+    await this.save('closing')
   }
 
   /** Stop, and close the files: the topic is being deleted. */

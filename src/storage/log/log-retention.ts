@@ -22,7 +22,7 @@ export interface RetainedLog {
   readonly reader: LogReader
   read(from: Offset, maxBytes: number): Promise<ReadResult>
   /** Write the checkpoint. */
-  save(): Promise<void>
+  save(why: 'freeing'): Promise<void>
   /** Seal what takes appends, so that it can be dropped. */
   rollWhenIdle(): Promise<void>
 }
@@ -140,7 +140,7 @@ export class LogRetention {
     // It may move on while the checkpoint is written; what the checkpoint does not know of stays.
     const { logStart } = log
     if (!this.#hasDroppable(logStart)) return
-    await log.save()
+    await log.save('freeing')
     while (this.#hasDroppable(logStart)) {
       const segment = log.segments.shift()
       this.bytesBefore = 0

@@ -97,11 +97,14 @@ test('a full disk refuses publishers, serves readers, and takes records again wh
       if (code !== 'done') {
         refused++
         assert.equal(log.end, end, 'what did not happen takes no offset')
+        assert.ok(
+          store.problems().some(({ kind, topic }) => kind === 'full' && topic === 'orders'),
+          'no problem is told',
+        )
       }
     }
-    assert.ok(refused > 0)
+    assert.ok(refused > 0, 'nothing was refused')
     assert.deepEqual(await readAll(log), upTo(log.end))
-    assert.ok(store.problems().some(({ kind, topic }) => kind === 'full' && topic === 'orders'))
     disk.free()
     for (let batch = 0; batch < 10; batch++) await append(log)
     assert.deepEqual(store.problems(), [])
@@ -125,9 +128,10 @@ test('several publishers at once are refused together, and no batch is torn', as
       )
       for (const code of codes) assert.ok(code === 'done' || code === FULL, code)
     }
-    assert.deepEqual(await readAll(log), upTo(log.end))
+    assert.deepEqual(await readAll(log), upTo(log.stableEnd))
+    const { stableEnd } = log
     const again = await (await disk.powerLoss()).partition('orders', 0)
-    assert.deepEqual(await readAll(again), upTo(again.end))
+    assert.deepEqual((await readAll(again)).slice(0, stableEnd), upTo(stableEnd))
   })
 })
 
@@ -141,7 +145,10 @@ test('what was acknowledged at level memory is kept while the disk is full, and 
     const bases = [await append(log, 'memory'), await append(log, 'memory'), await append(log, 'memory')]
     assert.deepEqual(bases, [2, 4, 6])
     await someTurns()
-    assert.ok(store.problems().some(({ kind }) => kind === 'full'))
+    assert.ok(
+      store.problems().some(({ kind }) => kind === 'full'),
+      'no problem is told',
+    )
     disk.free()
     disk.clock.advance(1_500)
     await someTurns()
@@ -211,7 +218,10 @@ test('a sync that fails stops its partition for good: no acknowledgement, no sec
     disk.fs.plan({ op: 'sync', code: 'EIO', path: /orders.*\.log$/ })
     const codes = await Promise.all([codeOf(append(orders)), codeOf(append(orders, 'disk', 1))])
     // The two are one group, unless the segment was full.
-    assert.ok(codes.includes('LVT_IN_DOUBT') || codes.every((code) => code.startsWith('LVT_READ_ONLY')), `${codes}`)
+    assert.ok(
+      codes[0]?.startsWith('LVT_IN_DOUBT') || codes.every((code) => code.startsWith('LVT_READ_ONLY')),
+      `${codes}`,
+    )
     for (const code of codes) assert.match(code, /^LVT_(IN_DOUBT|READ_ONLY)/)
     const failedAt = disk.fs.opCount
     assert.match(await codeOf(append(orders)), /^LVT_READ_ONLY/)
