@@ -25,7 +25,7 @@ export class Simulation {
   readonly random: SeededRandom
   readonly fs: FaultyFileSystem
   readonly topics: TopicModels
-  readonly tally: Tally = { crashes: 0, powerLosses: 0, verified: 0, appends: 0, acked: 0, lostAfterOs: 0 }
+  readonly tally: Tally = { crashes: 0, powerLosses: 0, verified: 0, appends: 0, acked: 0 }
   readonly #segmentBytes: number
   #tag = 0
   #wallMs = 1_700_000_000_000
@@ -49,6 +49,30 @@ export class Simulation {
   async run(lives: number): Promise<void> {
     for (let life = 0; life < lives; life++) await this.#live()
     await this.#live(0)
+  }
+
+  /**
+   * One life that dies in the call of this number, and another that looks at what is left. False when the life had ended
+   * before; up to that call it is the same life for every number.
+   */
+  async dieAt(call: number, ending: 'killed' | 'power-loss', operations: number): Promise<boolean> {
+    this.fs.beforeOp((op) => {
+      if (op.index >= call) throw new Crash(call % 2 === 0 ? 'before' : 'within')
+    })
+    const life = this.#begin()
+    try {
+      if (await this.#endsBefore(life.engine.open())) await new Workload(this, life).run(operations)
+      if (!this.#isCrashed && (await this.#endsBefore(life.engine.close()))) return false
+    } catch (error) {
+      if (!this.#isCrashed) throw error
+    }
+    life.isOver = true
+    this.tally.crashes++
+    this.#wallMs = life.clock.now()
+    this.#dieNow(ending)
+    forgetHolder(this.fs)
+    await this.#live(0)
+    return true
   }
 
   async #live(operations = 4 + below(this.random, 50)): Promise<void> {
@@ -82,7 +106,8 @@ export class Simulation {
 
   #begin(): Life {
     const clock = new VirtualClock(this.#wallMs)
-    const config = { ...LOG_DEFAULTS, data: DATA, segmentBytes: this.#segmentBytes, openFilesMax: 6 }
+    const small = { segmentBytes: this.#segmentBytes, openFilesMax: 6, spareBytes: 1_000 }
+    const config = { ...LOG_DEFAULTS, ...small, data: DATA }
     const store = new LogStore(config, { fs: this.fs.process(), clock, random: this.random })
     return {
       store,
@@ -140,9 +165,9 @@ export class Simulation {
     forgetHolder(this.fs)
   }
 
-  #dieNow(): void {
+  #dieNow(how: Ending = chance(this.random, 0.7) ? 'power-loss' : 'killed'): void {
     this.fs.beforeOp(null)
-    if (chance(this.random, 0.7)) {
+    if (how === 'power-loss') {
       this.tally.powerLosses++
       this.fs.powerLoss()
       this.#ending = 'power-loss'
