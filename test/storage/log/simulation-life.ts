@@ -21,7 +21,6 @@ export interface Tally {
   verified: number
   appends: number
   acked: number
-  lostAfterOs: number
 }
 
 export const LEVELS: readonly Durability[] = ['memory', 'os', 'disk']

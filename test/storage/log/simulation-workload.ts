@@ -13,7 +13,6 @@ import { LEVELS, type Life, type Tally } from './simulation-life.js'
 import { TopicModel, type TopicModels } from './simulation-topics.js'
 
 const NAMES = ['a', 'b/Ünï']
-const LEVELS = ['memory', 'os', 'disk'] as const
 
 /** The simulation as its workload sees it. */
 export interface SimulatedPlace {
