@@ -111,6 +111,7 @@ export class LogStore implements Store {
     const { room } = this.#context
     this.#lock = await room.within(() => DirectoryLock.acquire(fs, this.#data))
     // A full disk does not keep it from opening.
+    const hadRoom = fs.exists(join(this.#data, SPARE))
     room.release()
     try {
       const present = this.#topicDirectories()
@@ -124,6 +125,8 @@ export class LogStore implements Store {
       // Whoever comes next must not take a process that lives on for the holder.
       await this.#lock.release().catch(() => undefined)
       this.#lock = null
+      // A refusal changes nothing.
+      if (hadRoom) room.make()
       throw error
     }
     room.make()
