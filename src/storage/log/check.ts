@@ -11,7 +11,7 @@ import { CheckContext } from './check-context.js'
 import { leftover, PartitionCheck, STRANGER } from './check-partition.js'
 import { DirectoryLock, lookAtLock } from './directory-lock.js'
 import { systemCode } from './file-io.js'
-import { CATALOGS, escapeName, LOCK, partitionOf, TOPICS, topicIdOf } from './file-names.js'
+import { CATALOGS, escapeName, LOCK, partitionOf, SPARE, TOPICS, topicIdOf } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { type Keyring, keyIdText } from './keyring.js'
 
@@ -72,7 +72,7 @@ function refuseInUse(data: string, holder: number | null): void {
 }
 
 function checkRoot(context: CheckContext): void {
-  const known: readonly string[] = [LOCK, ...CATALOGS, `${TOPICS}/`]
+  const known: readonly string[] = [LOCK, SPARE, ...CATALOGS, `${TOPICS}/`]
   for (const name of context.fs.list(context.data).sort()) {
     if (known.includes(name)) continue
     const message = leftover(name)
