@@ -8,7 +8,7 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import type { Clock, Timer } from '../common/clock.js'
 
 /** Garbage that may gather before a collection, at about. */
-const ROOM_BYTES = 64 * 1024 * 1024
+export const GARBAGE_ROOM_BYTES = 64 * 1024 * 1024
 const LOOK_MS = 5_000
 
 /** Keeps the room as the heap grows. A heap larger than the room has room enough by itself. */
@@ -16,7 +16,7 @@ export function keepHeapRoom(clock: Clock): Timer {
   let last = -1
   const adjust = (): void => {
     const { used_heap_size: used } = getHeapStatistics()
-    const percent = used >= ROOM_BYTES ? 0 : Math.round((ROOM_BYTES / used) * 100)
+    const percent = used >= GARBAGE_ROOM_BYTES ? 0 : Math.round((GARBAGE_ROOM_BYTES / used) * 100)
     // Small changes are not worth a flag.
     if (last > 0 && percent > 0 && Math.abs(percent - last) < last / 4) return
     last = percent
