@@ -88,6 +88,8 @@ export interface Store {
   saveTopic(topic: string, settings: TopicSettings): Promise<void>
   dropTopic(topic: string): Promise<void>
   partition(topic: string, index: number): Promise<PartitionLog>
+  /** The partitions of a topic that something was ever written to, opened or not. */
+  writtenPartitions(topic: string): readonly number[]
   /** What is wrong now, and what was found when it was opened; a bounded number. */
   problems(): readonly EngineProblem[]
 }

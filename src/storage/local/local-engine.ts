@@ -4,6 +4,7 @@
  */
 
 import { ClosedError, PartitionNotFoundError, TopicNotFoundError, UnsupportedError } from '../../common/errors.js'
+import { createLog } from '../../common/log.js'
 import type { SteadyTime } from '../../common/steady-time.js'
 import type { Offset } from '../../model/offset.js'
 import type { Batch } from '../../model/record.js'
@@ -20,6 +21,11 @@ import type {
 } from '../engine.js'
 import type { Store } from '../store.js'
 import { LocalPartition } from './local-partition.js'
+
+const debug = createLog('storage:local')
+
+/** Partitions that one `tidy` opens, at about. */
+const VISITS_MAX = 64
 
 export interface LocalEngineOptions {
   /** The same that readers tell ages by. */
@@ -44,6 +50,8 @@ export class LocalEngine implements Engine {
   readonly #topics = new Map<string, LocalTopic>()
   /** Topics with limits that pass with time; the only ones that `tidy` looks at. */
   readonly #aging = new Set<LocalTopic>()
+  /** Topics of the store with work to be done that nobody may ever use: `tidy` opens them, some at a time. */
+  readonly #unvisited = new Set<LocalTopic>()
   #closed = false
 
   constructor(store: Store, options: LocalEngineOptions) {
@@ -56,7 +64,10 @@ export class LocalEngine implements Engine {
 
   async open(): Promise<void> {
     await this.#store.open()
-    for (const [name, settings] of await this.#store.topics()) this.#adopt(name, settings)
+    for (const [name, settings] of await this.#store.topics()) {
+      const topic = this.#adopt(name, settings)
+      if (this.#aging.has(topic) || settings.keepLatestPerKey) this.#unvisited.add(topic)
+    }
   }
 
   async close(): Promise<void> {
@@ -101,7 +112,7 @@ export class LocalEngine implements Engine {
     await this.#store.saveTopic(name, settings)
     topic.settings = settings
     this.#noteAging(topic)
-    for (const partition of topic.partitions ?? []) await partition?.retain()
+    await this.#visit(topic)
   }
 
   async dropTopic(name: string): Promise<void> {
@@ -138,6 +149,26 @@ export class LocalEngine implements Engine {
 
   async tidy(): Promise<void> {
     for (const topic of this.#aging) for (const partition of topic.partitions ?? []) await partition?.retain()
+    let visits = 0
+    for (const topic of this.#unvisited) {
+      if (visits >= VISITS_MAX || this.#closed) return
+      this.#unvisited.delete(topic)
+      visits += await this.#visit(topic)
+    }
+  }
+
+  /** Apply the limits to all that is kept of a topic, used or not. Returns the number of its partitions. */
+  async #visit(topic: LocalTopic): Promise<number> {
+    const indexes = this.#store.writtenPartitions(topic.name)
+    for (const index of indexes) {
+      try {
+        await (await this.#partition(topic.name, index)).retain()
+      } catch (error) {
+        // It was dropped meanwhile, or cannot be opened: whoever uses it is told.
+        debug('partition %d of topic %j was not visited: %O', index, topic.name, error)
+      }
+    }
+    return indexes.length
   }
 
   async purge(name: string, index: number, before: Offset): Promise<void> {
@@ -204,6 +235,7 @@ export class LocalEngine implements Engine {
   #forget(topic: LocalTopic): void {
     this.#topics.delete(topic.name)
     this.#aging.delete(topic)
+    this.#unvisited.delete(topic)
   }
 }
 

@@ -208,6 +208,22 @@ export class LogStore implements Store {
     return await this.#partition(entry, index)
   }
 
+  writtenPartitions(topic: string): readonly number[] {
+    const entry = this.#open.state.topics.get(topic)
+    if (entry === undefined) return []
+    const directory = topicDirectory(this.#data, topic, entry.id)
+    return this.#seams.fs.exists(directory) ? this.#partitionsIn(directory) : []
+  }
+
+  #partitionsIn(directory: string): number[] {
+    const partitions: number[] = []
+    for (const name of this.#seams.fs.list(directory)) {
+      const partition = name.endsWith('/') ? partitionOf(name.slice(0, -1)) : null
+      if (partition !== null) partitions.push(partition)
+    }
+    return partitions
+  }
+
   /** Compact the partitions that are open and due; by itself every few seconds. Resolves when that is done. */
   compact(): Promise<void> {
     return this.#compactor.run(async () => (await this.#openPartitions()).map(({ partition }) => partition))
@@ -315,10 +331,7 @@ export class LogStore implements Store {
     for (const entry of this.#open.state.topics.values()) {
       const directory = present.get(entry.id)
       if (directory === undefined) continue
-      for (const name of this.#seams.fs.list(directory)) {
-        const partition = name.endsWith('/') ? partitionOf(name.slice(0, -1)) : null
-        if (partition !== null) work.push({ entry, partition })
-      }
+      for (const partition of this.#partitionsIn(directory)) work.push({ entry, partition })
     }
     log('recovering %d partitions', work.length)
     await inParallel(work, async ({ entry, partition }) => {

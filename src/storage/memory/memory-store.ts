@@ -53,6 +53,10 @@ export class MemoryStore implements Store {
     return Promise.resolve(known.partitions[index])
   }
 
+  writtenPartitions(topic: string): readonly number[] {
+    return [...(this.#topics.get(topic)?.partitions ?? []).keys()]
+  }
+
   problems(): readonly EngineProblem[] {
     return []
   }
