@@ -50,7 +50,7 @@ export class App implements Service {
       retention: config.defaultRetention,
       compactionWindowMs: config.defaultCompactionWindowMs,
     }
-    const engine = createEngine(config, { clock, random, ...others })
+    const engine = createEngine(config, { clock, random, metrics, ...others })
     this.broker = new Broker(engine, clock, { ...config, topicDefaults }, metrics)
     const processId = random.id(8)
     const context: SessionContext = {

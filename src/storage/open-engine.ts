@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { ConfigError, UnsupportedError } from '../common/errors.js'
 import type { Random } from '../common/random.js'
 import type { SteadyTime } from '../common/steady-time.js'
+import type { MetricsRegistry } from '../metrics/registry.js'
 import type { CheckReport, CheckRequest } from './check-report.js'
 import type { Engine } from './engine.js'
 import { LocalEngine } from './local/local-engine.js'
@@ -38,6 +39,7 @@ export function checkStore(
 export interface EngineSeams {
   readonly clock: SteadyTime
   readonly random: Random
+  readonly metrics: MetricsRegistry
   /** Where files are; the system's unless a test says otherwise. */
   readonly fileSystem?: FileSystem
 }
@@ -47,12 +49,12 @@ export function createEngine(config: EngineConfig, seams: EngineSeams): Engine {
   return new LocalEngine(createStore(config, seams), { clock: seams.clock, producersMax: config.producersMax })
 }
 
-function createStore(config: EngineConfig, { clock, random, fileSystem = nodeFileSystem }: EngineSeams): Store {
+function createStore(config: EngineConfig, { fileSystem = nodeFileSystem, ...seams }: EngineSeams): Store {
   switch (config.store) {
     case 'memory':
       return new MemoryStore()
     case 'log':
-      return new LogStore({ ...config, keyring: keyringOf(config) }, { fs: fileSystem, clock, random })
+      return new LogStore({ ...config, keyring: keyringOf(config) }, { fs: fileSystem, ...seams })
     default:
       throw new UnsupportedError(`store "${config.store}" is not offered by this version; there are "log" and "memory"`)
   }

@@ -6,7 +6,6 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { LeveretError } from '../../client/index.js'
-import { systemRandom } from '../../src/common/random.js'
 import { SteadyTime } from '../../src/common/steady-time.js'
 import type { Loss } from '../../src/model/record.js'
 import { DEFAULT_TOPIC_SETTINGS, type Durability, KEEP_FOREVER } from '../../src/model/topic.js'
@@ -16,7 +15,7 @@ import type { PartitionLog } from '../../src/storage/store.js'
 import { batchAt, offsetsSaid } from '../helpers/batches.js'
 import { Crash } from '../helpers/faulty-errors.js'
 import { FaultyFileSystem } from '../helpers/faulty-file-system.js'
-import { LOG_DEFAULTS } from '../helpers/log-place.js'
+import { LOG_DEFAULTS, logSeams } from '../helpers/log-place.js'
 import { VirtualClock } from '../helpers/virtual-clock.js'
 
 const SEEDS = 24
@@ -52,7 +51,7 @@ class Machine {
     for (const path of this.fs.files()) {
       if (path.startsWith(before)) this.fs.copyFile(path, path.replace(before, `${this.#data}/`))
     }
-    const seams = { fs: this.fs.process(), clock: this.clock, random: systemRandom }
+    const seams = logSeams({ fs: this.fs.process(), clock: this.clock })
     this.store = new LogStore({ ...LOG_DEFAULTS, data: this.#data }, seams)
     await this.store.open()
     const settings = { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER, durability: this.level }

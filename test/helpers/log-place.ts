@@ -5,7 +5,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Clock } from '../../src/common/clock.js'
 import { systemRandom } from '../../src/common/random.js'
+import { SteadyTime } from '../../src/common/steady-time.js'
+import { MetricsRegistry } from '../../src/metrics/registry.js'
 import { type FileSystem, nodeFileSystem } from '../../src/storage/log/file-system.js'
 import { LogStore, type LogStoreConfig, type LogStoreSeams } from '../../src/storage/log/log-store.js'
 import { VirtualClock } from './virtual-clock.js'
@@ -17,6 +20,11 @@ export const LOG_DEFAULTS = {
   unwrittenBytesMax: 1024 * 1024,
   keyring: null,
 } as const
+
+/** Seams of a store; what is left out is real, but for the time, which stands still. */
+export interface PlaceSeams extends Partial<Omit<LogStoreSeams, 'clock'>> {
+  readonly clock?: Clock
+}
 
 export class LogPlace {
   readonly data: string
@@ -31,14 +39,14 @@ export class LogPlace {
     this.#isTemporary = isTemporary
   }
 
-  static async temporary(config: Partial<LogStoreConfig> = {}, seams: Partial<LogStoreSeams> = {}): Promise<LogPlace> {
+  static async temporary(config: Partial<LogStoreConfig> = {}, seams: PlaceSeams = {}): Promise<LogPlace> {
     const data = mkdtempSync(join(tmpdir(), 'leveret-log-'))
-    return new LogPlace(data, config, { ...defaultSeams(), ...seams }, true)
+    return new LogPlace(data, config, logSeams(seams), true)
   }
 
   /** Over a file system of a test's making, in the directory `/data`. */
-  static over(fs: FileSystem, config: Partial<LogStoreConfig> = {}, seams: Partial<LogStoreSeams> = {}): LogPlace {
-    return new LogPlace('/data', config, { ...defaultSeams(), ...seams, fs }, false)
+  static over(fs: FileSystem, config: Partial<LogStoreConfig> = {}, seams: PlaceSeams = {}): LogPlace {
+    return new LogPlace('/data', config, logSeams({ ...seams, fs }), false)
   }
 
   /** A store that is not open yet. */
@@ -57,6 +65,7 @@ export class LogPlace {
   }
 }
 
-function defaultSeams(): LogStoreSeams {
-  return { fs: nodeFileSystem, clock: new VirtualClock(), random: systemRandom }
+export function logSeams({ clock = new VirtualClock(), ...others }: PlaceSeams = {}): LogStoreSeams {
+  const defaults = { fs: nodeFileSystem, random: systemRandom, metrics: new MetricsRegistry() }
+  return { ...defaults, ...others, clock: new SteadyTime(clock) }
 }

@@ -4,13 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemRandom } from '../../src/common/random.js'
 import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER } from '../../src/model/topic.js'
 import { LogStore } from '../../src/storage/log/log-store.js'
 import { batchAt } from '../helpers/batches.js'
 import { FaultyFileSystem } from '../helpers/faulty-file-system.js'
-import { LOG_DEFAULTS, LogPlace } from '../helpers/log-place.js'
-import { VirtualClock } from '../helpers/virtual-clock.js'
+import { LOG_DEFAULTS, LogPlace, logSeams } from '../helpers/log-place.js'
 
 const SEQUENCES = 20
 
@@ -35,7 +33,7 @@ test('every sequence since the checkpoint is known after a crash, however many s
   fs.put(path, early)
   // In another directory, since the dead store is of this very process and holds its own.
   for (const file of fs.files()) fs.copyFile(file, file.replace('/data/', '/again/'))
-  const seams = { fs: fs.process(), clock: new VirtualClock(), random: systemRandom }
+  const seams = logSeams({ fs: fs.process() })
   const again = new LogStore({ ...LOG_DEFAULTS, data: '/again' }, seams)
   await again.open()
   const produced = await (await again.partition('t', 0)).produced()

@@ -94,6 +94,11 @@ export class Appender {
     return this.#running === null && this.#queue.length === 0
   }
 
+  /** Taken and not written yet. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
   get #isWritten(): boolean {
     return this.writtenEnd >= this.end || this.readOnly !== null
   }
@@ -229,6 +234,7 @@ export class Appender {
     segment.size += bytes
     segment.setAsideTo = Math.max(segment.setAsideTo, segment.size)
     this.#unsyncedBytes += bytes
+    this.#context.counters.bytesWritten.value += bytes
   }
 
   /** Make room with zeros behind the last batch, when there is none left for this group. It is cut off in the end. */
@@ -343,10 +349,11 @@ export class Appender {
   }
 
   async #syncFile(file: RawFile): Promise<void> {
-    const { pace, clock } = this.#context
+    const { pace, clock, counters } = this.#context
     const isLittle = this.#unsyncedBytes <= IN_PLACE_BYTES_MAX
     const startedMs = clock.monotonic()
     this.#unsyncedBytes = 0
+    counters.syncs.value++
     if (isLittle && pace?.isFast === true) file.syncNow()
     else await file.sync()
     if (isLittle && pace !== null) pace.note(clock.monotonic() - startedMs)
@@ -359,6 +366,7 @@ export class Appender {
   #syncFailed(segment: Segment, error: unknown): void {
     const message = `topic "${this.#name.topic}" takes no more records in partition ${this.#name.partition}: the disk failed to sync`
     this.readOnly = new ReadOnlyError(message, { topic: this.#name.topic, cause: error })
+    this.#context.counters.syncsFailed.value++
     this.#context.dirty.delete(this)
     this.#context.pool.forget(segment.path)
     this.#context.report({
@@ -399,6 +407,7 @@ export class Appender {
       for (const pending of group) reject(pending, this.readOnly)
       return
     }
+    this.#context.counters.writesFailed.value++
     const all = [...group, ...this.#queue]
     const keep = all.findLastIndex(({ level, settle }) => level === LEVEL_MEMORY && settle === null) + 1
     const { topic } = this.#name

@@ -161,7 +161,7 @@ export class PartitionCompaction {
 
   /** Rewrite what is worth it, up to `end`, which is where the keys end. */
   async #rewrite(segments: readonly Segment[], keys: NewestKeys, end: Offset): Promise<void> {
-    let drops = new Drops(keys, end, this.#context.clock.now() - TOMBSTONE_MS)
+    let drops = new Drops(keys, end, this.#context.clock.expiredBefore(TOMBSTONE_MS))
     let group: Survey[] = []
     let bytes = 0
     const replace = async () => {
@@ -270,6 +270,9 @@ export class PartitionCompaction {
     this.#clean.set(replacement, group.at(-1)?.isClean === true)
     await endReplacement(fs, directory, { bases, end })
     this.#isStuck = false
+    const { counters } = this.#context
+    counters.bytesCompacted.value += segments.reduce((sum, { size }) => sum + size, -file.size)
+    for (const { dropped } of group) counters.recordsCompacted.value += dropped
   }
 
   #assertThere(segments: readonly Segment[]): void {

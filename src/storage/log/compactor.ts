@@ -1,5 +1,6 @@
 /**
- * Log compaction of a store, in the background: one partition at a time. A compaction that fails, for want of room most likely, has left everything as it was and is tried again later.
+ * Log compaction of a store, in the background: one partition at a time. A compaction that fails, for want of room most
+ * likely, has left everything as it was and is tried again later.
  */
 import { createLog } from '../../common/log.js'
 import { COMPACTION_KEYS_MAX } from './compact-keys.js'
@@ -50,6 +51,7 @@ export class Compactor {
         const compaction = this.#compactionOf(partition)
         if (!this.#isStopped && compaction.isDue) await compaction.run()
       } catch (error) {
+        this.#context.counters.compactionsFailed.value++
         log('topic %j, partition %d was not compacted: %O', partition.name.topic, partition.name.partition, error)
       }
     }

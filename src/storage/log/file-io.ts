@@ -157,3 +157,20 @@ class Remainder {
     }
   }
 }
+
+/**
+ * A directory with all its parents, found again after a loss of power. `isKnown` says that somebody has come to the end of
+ * this before; else even what exists may have been made by a process that was killed on the way.
+ */
+export async function makeDurableDirectories(fs: FileSystem, path: string, isKnown: boolean): Promise<void> {
+  fs.makeDirectory(path)
+  for (let parent = dirname(path); !isKnown; parent = dirname(parent)) {
+    try {
+      await fs.syncDirectory(parent)
+    } catch (error) {
+      // Who may not look at a directory has not made it.
+      if (systemCode(error) !== 'EACCES' && systemCode(error) !== 'EPERM') throw error
+    }
+    if (dirname(parent) === parent) return
+  }
+}

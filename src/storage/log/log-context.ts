@@ -1,12 +1,13 @@
 /**
  * What all partitions of one log store share, and what they tell of trouble.
  */
-import type { Clock } from '../../common/clock.js'
+import type { SteadyTime } from '../../common/steady-time.js'
 import type { EngineProblem } from '../engine.js'
 import type { FileSystem } from './file-system.js'
 import type { HandlePool } from './handle-pool.js'
 import type { IndexCache } from './index-cache.js'
 import type { Keyring } from './keyring.js'
+import type { LogCounters } from './log-counters.js'
 import type { SpareRoom } from './spare-room.js'
 import type { SyncPace } from './sync-pace.js'
 
@@ -29,7 +30,8 @@ export interface LogContext {
   readonly pool: HandlePool
   readonly indexes: IndexCache
   readonly room: SpareRoom
-  readonly clock: Clock
+  readonly clock: SteadyTime
+  readonly counters: LogCounters
   readonly keyring: Keyring | null
   readonly options: LogOptions
   /** How fast the device syncs; null where waiting in place is not wanted. */

@@ -82,7 +82,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     this.reader = new LogReader(context, plan.name, this.segments)
     const { end, lastTimestampMs } = files
     this.#appender = new Appender(context, plan.name, this, { end, lastTimestampMs }, () => this.onStable?.())
-    this.#retention = new LogRetention(this)
+    this.#retention = new LogRetention(this, context.counters.segmentsDropped)
   }
 
   /** Opens what is there, recovers what a crash left, and creates nothing. */
@@ -130,6 +130,11 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
 
   get lastTimestampMs(): number {
     return this.#appender.lastTimestampMs
+  }
+
+  /** Taken and not written yet. */
+  get unwrittenBytes(): number {
+    return this.#appender.queuedBytes
   }
 
   get writtenEnd(): Offset {
@@ -340,6 +345,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     if (!fs.exists(directory)) fs.makeDirectory(directory)
     const segment = new Segment(this.#context, this.#plan.place, directory, base, { size: 0, isSealed: false })
     this.#create(segment.path)
+    this.#context.counters.segmentsBegun.value++
     try {
       if (this.#isPlaced) await fs.syncDirectory(directory)
       else await syncPlace(fs, directory)

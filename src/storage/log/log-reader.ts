@@ -152,6 +152,7 @@ export class LogReader {
       for (;;) {
         const buffer = Buffer.allocUnsafeSlow(Math.max(0, Math.min(readBytes, segment.size - position)))
         const filled = await readFull(pinned.file, buffer, position)
+        this.#context.counters.bytesRead.value += filled
         const walk = this.#walk(segment, position, buffer.subarray(0, filled), from, limit, maxBytes)
         position += walk.bytes
         if (walk.batches.length > 0 || walk.next > from || walk.loss !== null) {

@@ -2,6 +2,7 @@
  * What one partition keeps: the log start moves to where the limits say, exactly; segments wholly below it are deleted.
  * Age and bytes go by whole batches, the newest one always stays for the byte limit; the count is exact.
  */
+import type { Counter } from '../../metrics/registry.js'
 import { type Offset, toOffset } from '../../model/offset.js'
 import type { RetentionLimits } from '../../model/topic.js'
 import type { ReadResult } from '../store.js'
@@ -29,6 +30,7 @@ export interface RetainedLog {
 
 export class LogRetention {
   readonly #log: RetainedLog
+  readonly #dropped: Counter
   /** Position of the log start in the first segment, as far as it is known: never too high. */
   bytesBefore = 0
   /** Timestamp of the oldest kept record, or null when nobody has looked. */
@@ -37,8 +39,10 @@ export class LogRetention {
   #running: Promise<void> | null = null
   #isStopped = false
 
-  constructor(log: RetainedLog) {
+  /** Counts the segments that it deletes in `dropped`. */
+  constructor(log: RetainedLog, dropped: Counter) {
     this.#log = log
+    this.#dropped = dropped
   }
 
   forget(): void {
@@ -145,6 +149,7 @@ export class LogRetention {
       const segment = log.segments.shift()
       this.bytesBefore = 0
       segment?.remove()
+      this.#dropped.value++
       // One at a time: deleting many large files must not hold up those who publish.
       await DONE
     }

@@ -3,11 +3,13 @@
  * each partition that was written to. Opens partitions when they are used; after a stop that was not clean it first
  * recovers the end of each.
  */
-import { dirname, join, resolve } from 'node:path'
-import type { Clock, Timer } from '../../common/clock.js'
+import { join, resolve } from 'node:path'
+import type { Timer } from '../../common/clock.js'
 import { ClosedError, LeveretError, TopicNotFoundError } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'
 import type { Random } from '../../common/random.js'
+import type { SteadyTime } from '../../common/steady-time.js'
+import type { MetricsRegistry } from '../../metrics/registry.js'
 import { DEFAULT_TOPIC_SETTINGS, type TopicSettings } from '../../model/topic.js'
 import type { EngineProblem } from '../engine.js'
 import type { PartitionLog, Store } from '../store.js'
@@ -16,13 +18,14 @@ import { Catalog } from './catalog.js'
 import type { CatalogLine, TopicEntry } from './catalog-lines.js'
 import { COMPACT_INTERVAL_MS, Compactor } from './compactor.js'
 import { DirectoryLock } from './directory-lock.js'
-import { systemCode } from './file-io.js'
+import { makeDurableDirectories } from './file-io.js'
 import { LOCK, partitionOf, SPARE, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { HandlePool } from './handle-pool.js'
 import { IndexCache } from './index-cache.js'
 import type { Keyring } from './keyring.js'
 import type { LogContext, LogOptions } from './log-context.js'
+import { addLogGauges, logCounters } from './log-counters.js'
 import { LogPartition, type PartitionPlan } from './log-partition.js'
 import { Problems } from './problems.js'
 import { SpareRoom } from './spare-room.js'
@@ -48,8 +51,9 @@ export interface LogStoreConfig extends LogOptions {
 
 export interface LogStoreSeams {
   readonly fs: FileSystem
-  readonly clock: Clock
+  readonly clock: SteadyTime
   readonly random: Random
+  readonly metrics: MetricsRegistry
 }
 
 export class LogStore implements Store {
@@ -63,6 +67,7 @@ export class LogStore implements Store {
   readonly #problems = new Problems()
   /** By topic id: a topic that was dropped and made again is another one. */
   readonly #partitions = new Map<number, Promise<LogPartition>[]>()
+  readonly #loaded = new Set<LogPartition>()
   /** Under way: a close waits for them. */
   readonly #dropping = new Set<Promise<void>>()
   #lock: DirectoryLock | null = null
@@ -85,6 +90,7 @@ export class LogStore implements Store {
       indexes: new IndexCache(INDEX_ENTRIES_MAX),
       room: new SpareRoom(seams.fs, join(this.#data, SPARE), config.spareBytes),
       clock: seams.clock,
+      counters: logCounters(seams.metrics),
       keyring: config.keyring,
       options: config,
       pace: config.syncsInPlace === false ? null : new SyncPace(),
@@ -93,21 +99,17 @@ export class LogStore implements Store {
       resolved: (kind, topic, partition) => this.#problems.resolved(kind, topic, partition),
     }
     this.#compactor = new Compactor(this.#context)
+    addLogGauges(seams.metrics, this.#context, this.#loaded)
   }
 
   get identity(): string | null {
     return this.#catalog?.state.data ?? null
   }
 
-  /** Open files, for the metrics. */
-  get openFiles(): number {
-    return this.#context.pool.open
-  }
-
   /** Throws LVT_DATA_IN_USE, LVT_DATA_DAMAGED, LVT_KEY_MISSING, and the system's errors. */
   async open(): Promise<void> {
     const { fs, random } = this.#seams
-    await makeDurableDirectory(fs, this.#data)
+    await makeDurableDirectories(fs, join(this.#data, TOPICS), fs.exists(join(this.#data, LOCK)))
     const { room } = this.#context
     this.#lock = await room.within(() => DirectoryLock.acquire(fs, this.#data))
     // A full disk does not keep it from opening.
@@ -121,6 +123,7 @@ export class LogStore implements Store {
       this.#catalog?.close()
       this.#catalog = null
       this.#partitions.clear()
+      this.#loaded.clear()
       this.#context.pool.closeAll()
       // Whoever comes next must not take a process that lives on for the holder.
       await this.#lock.release().catch(() => undefined)
@@ -149,6 +152,7 @@ export class LogStore implements Store {
     await this.#recovering
     const open = await this.#openPartitions()
     this.#partitions.clear()
+    this.#loaded.clear()
     const failures = await inParallel(open, ({ partition }) => partition.close())
     const ends: CatalogLine[] = []
     for (const { id, index, partition } of open) {
@@ -197,6 +201,7 @@ export class LogStore implements Store {
       const partition = await opening?.catch(() => undefined)
       if (partition !== undefined) await this.#compactor.leave(partition)
       await partition?.abandon()
+      if (partition !== undefined) this.#loaded.delete(partition)
     }
     this.#problems.forget(topic)
     this.#seams.fs.removeTree(topicDirectory(this.#data, topic, id))
@@ -241,11 +246,17 @@ export class LogStore implements Store {
   #partition({ name, id }: TopicEntry, index: number): Promise<LogPartition> {
     const partitions = this.#partitions.get(id) ?? []
     this.#partitions.set(id, partitions)
-    partitions[index] ??= LogPartition.open(this.#context, this.#plan(name, id, index)).catch((error: unknown) => {
+    partitions[index] ??= this.#load(name, id, index).catch((error: unknown) => {
       delete partitions[index]
       throw error
     })
     return partitions[index]
+  }
+
+  async #load(topic: string, id: number, index: number): Promise<LogPartition> {
+    const partition = await LogPartition.open(this.#context, this.#plan(topic, id, index))
+    this.#loaded.add(partition)
+    return partition
   }
 
   #plan(topic: string, id: number, partition: number): PartitionPlan {
@@ -357,24 +368,6 @@ export class LogStore implements Store {
       }
     }
     return open
-  }
-}
-
-/**
- * Make sure that what is put into the directory is found again after a loss of power. A lock in it says that somebody has
- * come to the end of this before; else even what exists may have been made by a process that was killed on the way.
- */
-async function makeDurableDirectory(fs: FileSystem, data: string): Promise<void> {
-  const isKnown = fs.exists(join(data, LOCK))
-  fs.makeDirectory(join(data, TOPICS))
-  for (let path = data; !isKnown; path = dirname(path)) {
-    try {
-      await fs.syncDirectory(path)
-    } catch (error) {
-      // Who may not look at a directory has not made it.
-      if (systemCode(error) !== 'EACCES' && systemCode(error) !== 'EPERM') throw error
-    }
-    if (dirname(path) === path) return
   }
 }
 

@@ -12,7 +12,7 @@ import { FaultyFileSystem } from '../../helpers/faulty-file-system.js'
 import type { FaultOptions } from '../../helpers/faulty-machine.js'
 import { below, chance, SeededRandom } from '../../helpers/faulty-random.js'
 import type { Ending } from '../../helpers/log-history.js'
-import { LOG_DEFAULTS } from '../../helpers/log-place.js'
+import { LOG_DEFAULTS, logSeams } from '../../helpers/log-place.js'
 import { VirtualClock } from '../../helpers/virtual-clock.js'
 import type { Life, Tally } from './simulation-life.js'
 import { TopicModels } from './simulation-topics.js'
@@ -108,7 +108,7 @@ export class Simulation {
     const clock = new VirtualClock(this.#wallMs)
     const small = { segmentBytes: this.#segmentBytes, openFilesMax: 6, spareBytes: 1_000 }
     const config = { ...LOG_DEFAULTS, ...small, data: DATA }
-    const store = new LogStore(config, { fs: this.fs.process(), clock, random: this.random })
+    const store = new LogStore(config, logSeams({ fs: this.fs.process(), clock, random: this.random }))
     return {
       store,
       engine: new LocalEngine(store, { clock: new SteadyTime(clock), producersMax: 100 }),
