@@ -1,7 +1,8 @@
 /**
  * The writing end of one partition: offsets in the order of the calls, group commit, segments begun and sealed, and what
  * happens when the disk does not do its part. Appends that arrive while a group is being written and synced form the
- * next group: one write, one sync, then all their acknowledgements.
+ * next group: one write, one sync, then all their acknowledgements. When much arrives during a sync it is written beside
+ * it, so that the device and the processor have work at the same time.
  * Long because the queue, the group under way and every way to fail share one state.
  */
 import type { Timer } from '../../common/clock.js'
@@ -20,6 +21,8 @@ import { IN_PLACE_BYTES_MAX } from './sync-pace.js'
 const SYNC_WRITE_BYTES = 128 * 1024
 /** A group is at most about this large, so that the first of many publishers waits for no more than this. */
 const GROUP_BYTES_MAX = 4 * 1024 * 1024
+/** During a sync, what has come meanwhile is written once it is so much. Less waits: it is one group with what follows. */
+const BESIDE_BYTES = 2 * 1024 * 1024
 const RETRY_MS = 1_000
 /** Space is set aside for groups up to this size: a sync within it has no file length to write, and is twice as fast. */
 const SMALL_GROUP_BYTES = 32 * 1024
@@ -62,9 +65,15 @@ export class Appender {
   #queue: Pending[] = []
   #queuedBytes = 0
   #running: Promise<void> | null = null
+  /** A sync under way, and what ends the wait for it when there is enough to be written beside it. */
+  #syncing: Promise<void> | null = null
+  #goOn: (() => void) | null = null
+  /** Written, to be answered by the next sync. */
+  #unsynced: Pending[] = []
   #wantsSync = false
   /** Set while what could not be written waits to be tried again. */
   #retry: Timer | null = null
+  #isUrgent = false
   #isFull = false
   #isStopped = false
   /** Bytes written since the last sync. */
@@ -112,6 +121,8 @@ export class Appender {
     this.lastTimestampMs = timestampMs
     this.#queue.push(pending)
     this.#queuedBytes += body.length
+    // A write is all that this one waits for.
+    if (level === LEVEL_OS) this.#isUrgent = true
     this.#kick()
     if (level === LEVEL_MEMORY && this.#queuedBytes <= this.#context.options.unwrittenBytesMax) {
       return Promise.resolve({ baseOffset: toOffset(pending.baseOffset), durability: 'memory' })
@@ -169,6 +180,7 @@ export class Appender {
   }
 
   #kick(): void {
+    if (this.#running !== null && this.#isWorthWriting) this.#goOn?.()
     if (this.#running !== null || this.#isStopped) return
     // Begun when the caller is done: what it appends in one go is one group.
     this.#running = Promise.resolve()
@@ -181,19 +193,44 @@ export class Appender {
     if (this.readOnly === null && this.#retry === null && (this.#queue.length > 0 || this.#wantsSync)) this.#kick()
   }
 
+  /** Whether to write now, sync or no sync. */
+  get #isWorthWriting(): boolean {
+    const { besideBytes = BESIDE_BYTES } = this.#context.options
+    return this.#syncing === null || this.#isUrgent || this.#queuedBytes >= besideBytes
+  }
+
   async #run(): Promise<void> {
-    while ((this.#queue.length > 0 || this.#wantsSync) && this.readOnly === null) {
-      const group = this.#takeGroup()
-      try {
-        await this.#write(group)
-      } catch (error) {
-        this.#writeFailed(group, error)
-        return
-      }
-      this.#groupWritten(group)
-      if (!this.#wantsSync && !group.some(({ level }) => level === LEVEL_DISK)) continue
-      if (!(await this.#sync(group))) return
+    while (this.readOnly === null) {
+      if (this.#queue.length > 0 && this.#isWorthWriting) {
+        if (!(await this.#writeGroup(this.#takeGroup()))) break
+      } else if (this.#syncing !== null) await this.#syncedOrMore()
+      else if (this.#wantsSync || this.#unsynced.length > 0) this.#beginSync()
+      else return
     }
+    await this.#syncing
+  }
+
+  /** False when it failed: nothing more is written then. */
+  async #writeGroup(group: Pending[]): Promise<boolean> {
+    try {
+      await this.#write(group)
+    } catch (error) {
+      // Whether there is anything to be tried again depends on what becomes of the sync.
+      await this.#syncing
+      this.#writeFailed(group, error)
+      return false
+    }
+    if (this.readOnly === null) this.#groupWritten(group)
+    else this.#inDoubt(group, this.readOnly.cause)
+    if (this.#syncing === null && (this.#wantsSync || this.#unsynced.length > 0)) this.#beginSync()
+    return this.readOnly === null
+  }
+
+  #syncedOrMore(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#goOn = resolve
+      void this.#syncing?.then(resolve)
+    })
   }
 
   #takeGroup(): Pending[] {
@@ -203,16 +240,16 @@ export class Appender {
       bytes += (queue[count] as Pending).body.length
     }
     this.#queue = queue.slice(count)
+    if (count === queue.length) this.#isUrgent = false
     return count === queue.length ? queue : queue.slice(0, count)
   }
 
   async #write(group: readonly Pending[]): Promise<void> {
-    if (group.length === 0) return
     const bytes = this.#bytesOf(group)
     let segment = await this.#segments.active()
     const isOver = segment.size > 0 && segment.size + bytes > this.#context.options.segmentBytes
     if (isOver) {
-      if (this.syncedEnd < this.writtenEnd) await this.#syncOrFail()
+      await this.#syncAll()
       segment = await this.#segments.roll(segment, toOffset((group[0] as Pending).baseOffset))
     }
     const { buffers, positions } = this.#encode(group, segment.place, segment.size)
@@ -291,9 +328,8 @@ export class Appender {
   }
 
   #groupWritten(group: readonly Pending[]): void {
-    const last = group.at(-1)
-    if (last === undefined) return
     for (const { body } of group) this.#queuedBytes -= body.length
+    const last = group[group.length - 1] as Pending
     this.writtenEnd = toOffset(last.baseOffset + last.count)
     this.#context.dirty.add(this)
     if (this.#isFull) {
@@ -301,6 +337,7 @@ export class Appender {
       this.#context.resolved('full', this.#name.topic, this.#name.partition)
     }
     for (const pending of group) {
+      if (pending.level === LEVEL_DISK) this.#unsynced.push(pending)
       if (pending.level === LEVEL_DISK || pending.settle === null) continue
       const durability = pending.level === LEVEL_OS ? 'os' : 'memory'
       pending.settle.resolve({ baseOffset: toOffset(pending.baseOffset), durability })
@@ -309,21 +346,41 @@ export class Appender {
     this.#progressed()
   }
 
-  /** False when it failed: nothing more is written then. */
-  async #sync(group: readonly Pending[]): Promise<boolean> {
+  #beginSync(): void {
+    this.#syncing = this.#sync().finally(() => {
+      this.#syncing = null
+    })
+  }
+
+  /** Sync what is written, and answer those who wait for it; if it fails, they are answered too. */
+  async #sync(): Promise<void> {
+    const waiting = this.#unsynced
+    this.#unsynced = []
     try {
       await this.#syncOrFail()
     } catch (error) {
-      const message = 'the records were written, but the disk did not confirm them'
-      const inDoubt = new LeveretError('LVT_IN_DOUBT', message, { topic: this.#name.topic, cause: error })
-      for (const pending of group) reject(pending, inDoubt)
-      return false
+      // What was written meanwhile can be synced no more.
+      this.#inDoubt([...waiting, ...this.#unsynced], error)
+      this.#unsynced = []
+      return
     }
-    for (const pending of group) {
+    for (const pending of waiting) {
       pending.settle?.resolve({ baseOffset: toOffset(pending.baseOffset), durability: 'disk' })
       pending.settle = null
     }
-    return true
+  }
+
+  /** Everything that is written is on the device. Throws when a sync has failed. */
+  async #syncAll(): Promise<void> {
+    await this.#syncing
+    if (this.readOnly === null && this.syncedEnd < this.writtenEnd) await this.#sync()
+    if (this.readOnly !== null) throw this.readOnly
+  }
+
+  #inDoubt(group: readonly Pending[], cause: unknown): void {
+    const message = 'the records were written, but the disk did not confirm them'
+    const inDoubt = new LeveretError('LVT_IN_DOUBT', message, { topic: this.#name.topic, cause })
+    for (const pending of group) reject(pending, inDoubt)
   }
 
   async #syncOrFail(): Promise<void> {

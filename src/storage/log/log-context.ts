@@ -21,6 +21,8 @@ export interface LogOptions {
   readonly unwrittenBytesMax: number
   /** Kept free for the day when the disk is full; a size of its own choice if left out. */
   readonly spareBytes?: number
+  /** So much must have come during a sync to be written beside it; a size of its own choice if left out. */
+  readonly besideBytes?: number
   /** Keys that one round of log compaction holds in memory; a bounded number of its own choice if left out. */
   readonly compactedKeysMax?: number
 }

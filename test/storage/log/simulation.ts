@@ -106,7 +106,7 @@ export class Simulation {
 
   #begin(): Life {
     const clock = new VirtualClock(this.#wallMs)
-    const small = { segmentBytes: this.#segmentBytes, openFilesMax: 6, spareBytes: 1_000 }
+    const small = { segmentBytes: this.#segmentBytes, openFilesMax: 6, spareBytes: 1_000, besideBytes: 150 }
     const config = { ...LOG_DEFAULTS, ...small, data: DATA }
     const store = new LogStore(config, logSeams({ fs: this.fs.process(), clock, random: this.random }))
     return {

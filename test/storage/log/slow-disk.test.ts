@@ -23,6 +23,13 @@ async function logOf(store: LogStore, topic: string): Promise<PartitionLog> {
   return await store.partition(topic, 0)
 }
 
+async function codeOf(work: Promise<unknown>): Promise<unknown> {
+  return await work.then(
+    () => 'done',
+    ({ code }) => code,
+  )
+}
+
 function append(log: PartitionLog, durability: Durability = 'disk', padding = 40): Promise<unknown> {
   const how = { timestampMs: log.end, durability, keep: true, producer: { name: 'p', sequence: log.end } }
   return log.append(batchAt(log.end, 2, 0, padding), how)
@@ -57,9 +64,12 @@ test('short writes and reads, EINTR and EAGAIN leave the same bytes as a disk wi
 })
 
 /** A store whose syncs of the files that match wait for `release`. */
-async function slowStore(path: RegExp): Promise<{ store: LogStore; fs: FaultyFileSystem; release(): void }> {
+async function slowStore(
+  path: RegExp,
+  besideBytes = 400_000,
+): Promise<{ store: LogStore; fs: FaultyFileSystem; release(): void }> {
   const fs = new FaultyFileSystem()
-  const config = { unwrittenBytesMax: 20_000, segmentBytes: 10_000_000, syncsInPlace: false }
+  const config = { unwrittenBytesMax: 20_000, segmentBytes: 10_000_000, syncsInPlace: false, besideBytes }
   const store = await LogPlace.over(fs.process(), config, { clock: new VirtualClock() }).open()
   let release = () => {}
   const gate = new Promise<void>((resolve) => {
@@ -105,8 +115,57 @@ test('a slow file holds up nobody who publishes to another one, nor readers of w
   assert.equal(orders.stableEnd, 4)
 })
 
-test('what is acknowledged at level memory waits for the disk when so much is waiting already', async () => {
+const isLogWrite = ({ name, path }: { name: string; path: string }) => name === 'write' && /orders.*\.log$/.test(path)
+
+test('what has become much is written beside a slow sync, and acknowledged by the one after it', async () => {
+  const { store, fs, release } = await slowStore(/orders.*\.log$/)
+  const log = await logOf(store, 'orders')
+  const first = append(log)
+  await someTurns()
+  const writesBefore = fs.ops.filter(isLogWrite).length
+  let acked = 0
+  const late = Array.from({ length: 20 }, () => append(log, 'disk', 25_000).then(() => acked++))
+  await someTurns()
+  assert.ok(fs.ops.filter(isLogWrite).length > writesBefore, 'it is written already')
+  assert.deepEqual([acked, log.stableEnd], [0, 0])
+  release()
+  await Promise.all([first, ...late])
+  assert.deepEqual([acked, log.stableEnd], [20, 42])
+  const { batches } = await log.read(toOffset(0), 10_000_000)
+  assert.equal(batches.length, 21)
+})
+
+test('who waits for a write only does not wait for a slow sync', async () => {
   const { store, release } = await slowStore(/orders.*\.log$/)
+  const log = await logOf(store, 'orders')
+  const first = append(log)
+  await someTurns()
+  await append(log, 'os')
+  assert.deepEqual([log.stableEnd, log.end], [0, 4])
+  release()
+  await first
+})
+
+test('when a slow sync fails, what was written beside it is in doubt as well, and the partition takes no more', async () => {
+  const { store, fs, release } = await slowStore(/orders.*\.log$/)
+  const log = await logOf(store, 'orders')
+  fs.plan({ op: 'sync', code: 'EIO', path: /orders.*\.log$/ })
+  const first = append(log)
+  await someTurns()
+  const late = Array.from({ length: 20 }, () => append(log, 'disk', 25_000))
+  await someTurns()
+  const queued = append(log)
+  release()
+  const codes = await Promise.all([first, ...late, queued, first.catch(() => append(log))].map(codeOf))
+  assert.deepEqual(codes, [...Array(21).fill('LVT_IN_DOUBT'), 'LVT_READ_ONLY', 'LVT_READ_ONLY'])
+  assert.deepEqual(
+    [log.stableEnd, fs.ops.filter(({ name, path }) => name === 'sync' && /orders.*\.log$/.test(path)).length],
+    [0, 1],
+  )
+})
+
+test('what is acknowledged at level memory waits for the disk when so much is waiting already', async () => {
+  const { store, release } = await slowStore(/orders.*\.log$/, Number.POSITIVE_INFINITY)
   const log = await logOf(store, 'orders')
   const first = append(log)
   await someTurns()
