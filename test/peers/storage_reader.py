@@ -120,17 +120,17 @@ def batches(content, place, base):
             at = found - 32 if found >= 0 else len(content)
 
 
-def standing(directory):
+def standing(directory, dropped):
     """The segments that count: base offset and path, in order."""
     names = [name for name in os.listdir(directory) if re.fullmatch(r"[0-9]{20}\.log", name)]
-    return sorted((int(name[:20]), f"{directory}/{name}") for name in names)
+    return sorted((int(name[:20]), f"{directory}/{name}") for name in names if int(name[:20]) >= dropped)
 
 
-def read_partition(directory, place, print_record):
-    start, segments = 0, standing(directory)
+def read_partition(directory, place, dropped, print_record):
+    start, segments = 0, standing(directory, dropped)
     if os.path.exists(f"{directory}/checkpoint"):
         checkpoint = read_lines(f"{directory}/checkpoint")[0]
-        if checkpoint and checkpoint["place"] == place.hex():
+        if checkpoint and checkpoint["place"] == place.hex() and checkpoint["segment"] >= dropped:
             start = checkpoint["logStart"]
     journal = read_lines(f"{directory}/compaction")[0] if os.path.exists(f"{directory}/compaction") else None
     if journal:
@@ -159,12 +159,14 @@ def read_partition(directory, place, print_record):
 
 def main(data):
     lines = read_catalog(data)
-    topics = {}
+    topics, dropped = {}, {}
     for line in lines:
         if line["kind"] == "topic":
             topics[line["id"]] = line["name"]
         elif line["kind"] == "dropped":
             topics.pop(line["id"], None)
+        elif line["kind"] == "reserved" and "from" in line:
+            dropped[line["id"], line["partition"]] = line["from"]
     directories = {int(name.rpartition("@")[2]): name for name in os.listdir(f"{data}/topics")}
     for number, topic in sorted(topics.items()):
         if number not in directories:
@@ -173,7 +175,10 @@ def main(data):
             place = hashlib.sha256(f"{lines[0]['data']}/{number}/{partition}".encode()).digest()[:8]
             known = {"topic": topic, "partition": int(partition)}
             read_partition(
-                f"{data}/topics/{directories[number]}/{partition}", place, lambda record: print(json.dumps(known | record))
+                f"{data}/topics/{directories[number]}/{partition}",
+                place,
+                dropped.get((number, int(partition)), 0),
+                lambda record: print(json.dumps(known | record)),
             )
 
 

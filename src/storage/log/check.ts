@@ -85,6 +85,7 @@ interface KnownTopic {
   readonly name: string
   readonly partitions: number
   readonly reserved: ReadonlyMap<number, number>
+  readonly dropped: ReadonlyMap<number, number>
 }
 
 /** The partitions to be checked; directories that cannot be explained are noted. */
@@ -92,8 +93,8 @@ function checkTopics(context: CheckContext, { dataId, state }: CatalogFacts): Pa
   const root = join(context.data, TOPICS)
   if (!context.fs.exists(root)) return []
   const topics = new Map<number, KnownTopic>()
-  for (const { id, name, settings, reserved } of state?.topics.values() ?? []) {
-    topics.set(id, { name, partitions: settings.partitions, reserved })
+  for (const { id, name, settings, reserved, dropped } of state?.topics.values() ?? []) {
+    topics.set(id, { name, partitions: settings.partitions, reserved, dropped })
   }
   const checks: PartitionCheck[] = []
   for (const entry of context.fs.list(root).sort()) {
@@ -112,7 +113,8 @@ function checkTopics(context: CheckContext, { dataId, state }: CatalogFacts): Pa
       context.add({ severity: 'damage', kind: 'unexplained', file: `${TOPICS}/${entry}`, message })
     } else {
       // Without a list of topics the directory at least tells the number of its own.
-      const known = topic ?? { name: entry.slice(0, -1), partitions: Number.POSITIVE_INFINITY, reserved: new Map() }
+      const none = { reserved: new Map(), dropped: new Map() }
+      const known = topic ?? { name: entry.slice(0, -1), partitions: Number.POSITIVE_INFINITY, ...none }
       checks.push(...partitionsOf(context, known, id, dataId, directory))
     }
   }
@@ -121,7 +123,7 @@ function checkTopics(context: CheckContext, { dataId, state }: CatalogFacts): Pa
 
 function partitionsOf(
   context: CheckContext,
-  { name: topic, partitions, reserved }: KnownTopic,
+  { name: topic, partitions, reserved, dropped }: KnownTopic,
   id: number,
   dataId: string,
   directory: string,
@@ -141,7 +143,9 @@ function partitionsOf(
     }
     const place = new Place(dataId, id, partition)
     try {
-      const of = { topic, partition, place, reservedEnd: reserved.get(partition) ?? 0, logStart: 0 }
+      const reservedEnd = reserved.get(partition) ?? 0
+      const droppedEnd = dropped.get(partition) ?? 0
+      const of = { topic, partition, place, reservedEnd, droppedEnd, logStart: 0 }
       checks.push(new PartitionCheck(context, of, path))
     } catch (error) {
       if (systemCode(error) === '') throw error
