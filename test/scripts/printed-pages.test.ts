@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { METRICS_PAGE } from '../../scripts/metrics-page.js'
 import { SETTINGS_PAGES } from '../../scripts/settings-pages.js'
 
-for (const { path, text } of SETTINGS_PAGES) {
-  test(`${path} says what the table of settings says`, () => {
+for (const { path, text } of [...SETTINGS_PAGES, METRICS_PAGE]) {
+  test(`${path} says what the code says`, () => {
     assert.equal(readFileSync(path, 'utf8'), text, 'npm run docs writes it anew')
   })
 }
