@@ -28,6 +28,8 @@ export type CatalogLine =
       readonly end: number
       readonly from?: number
     }
+  /** The partition got its first segment, at this offset: from now on it is missed if it has none. */
+  | { readonly kind: 'begun'; readonly id: number; readonly partition: number; readonly base: number }
   | { readonly kind: 'key'; readonly id: number }
 
 export interface TopicEntry {
@@ -38,6 +40,14 @@ export interface TopicEntry {
   readonly reserved: ReadonlyMap<number, number>
   /** Partition to the offset below which all records were dropped, when it had some. */
   readonly dropped: ReadonlyMap<number, number>
+  /** Partition to the base of the first segment that it ever had, since all was dropped the last time. */
+  readonly begun: ReadonlyMap<number, number>
+}
+
+interface Entry extends TopicEntry {
+  readonly reserved: Map<number, number>
+  readonly dropped: Map<number, number>
+  readonly begun: Map<number, number>
 }
 
 /** What the lines add up to. */
@@ -50,7 +60,7 @@ export class CatalogState {
   generation = 0
   nextId = 1
   isClosed = true
-  readonly #byId = new Map<number, string>()
+  readonly #entries = new Map<number, Entry>()
 
   apply(line: CatalogLine): void {
     switch (line.kind) {
@@ -66,24 +76,29 @@ export class CatalogState {
         break
       case 'topic': {
         const { id, name, settings } = line
-        const { reserved = new Map(), dropped = new Map() } = this.topics.get(name) ?? {}
-        this.topics.set(name, { id, name, settings, reserved, dropped })
-        this.#byId.set(id, name)
+        const none = { reserved: new Map(), dropped: new Map(), begun: new Map() }
+        const entry: Entry = { ...none, ...this.#entries.get(id), id, name, settings }
+        this.topics.set(name, entry)
+        this.#entries.set(id, entry)
         this.nextId = Math.max(this.nextId, id + 1)
         break
       }
       case 'dropped':
         this.topics.delete(line.name)
-        this.#byId.delete(line.id)
+        this.#entries.delete(line.id)
         this.dropped.add(line.id)
         break
       case 'reserved': {
-        const entry = this.topics.get(this.#byId.get(line.id) ?? '')
-        ;(entry?.reserved as Map<number, number> | undefined)?.set(line.partition, line.end)
-        const { from } = line
-        if (from !== undefined) (entry?.dropped as Map<number, number> | undefined)?.set(line.partition, from)
+        const entry = this.#entries.get(line.id)
+        entry?.reserved.set(line.partition, line.end)
+        if (line.from === undefined) break
+        entry?.dropped.set(line.partition, line.from)
+        if ((entry?.begun.get(line.partition) ?? 0) < line.from) entry?.begun.delete(line.partition)
         break
       }
+      case 'begun':
+        this.#entries.get(line.id)?.begun.set(line.partition, line.base)
+        break
       case 'key':
         this.keys.add(line.id)
         break
@@ -96,12 +111,13 @@ export class CatalogState {
     const lines: CatalogLine[] = [{ kind: 'catalog', format: FORMAT_VERSION, data, generation, nextId }]
     for (const id of this.keys) lines.push({ kind: 'key', id })
     for (const id of this.dropped) lines.push({ kind: 'dropped', id, name: '' })
-    for (const { id, name, settings, reserved, dropped } of this.topics.values()) {
+    for (const { id, name, settings, reserved, dropped, begun } of this.topics.values()) {
       lines.push({ kind: 'topic', id, name, settings })
       for (const [partition, end] of reserved) {
         const from = dropped.get(partition)
         lines.push({ kind: 'reserved', id, partition, end, ...(from === undefined ? {} : { from }) })
       }
+      for (const [partition, base] of begun) lines.push({ kind: 'begun', id, partition, base })
     }
     if (!this.isClosed) lines.push({ kind: 'opened', generation })
     return lines

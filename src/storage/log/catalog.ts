@@ -11,10 +11,21 @@ import type { Witness } from './directory-lock.js'
 import { keepAside, readFile, replaceFile, writeAllSync } from './file-io.js'
 import { CATALOGS, TOPICS } from './file-names.js'
 import type { FileSystem, RawFile } from './file-system.js'
+import { type Keyring, keyIdText } from './keyring.js'
 import { encodeLine } from './sealed-lines.js'
 
 /** Rewritten on opening when it has more than twice the lines that it needs, and more than this. */
 const LINES_MIN = 1_000
+
+/** What stands beside a catalog, and must agree with it. */
+export interface CatalogSurroundings {
+  /** Id of the data, if it is new. */
+  readonly newId: string
+  readonly witness: Witness
+  /** Topics that have a directory. */
+  readonly present: ReadonlyMap<number, string>
+  readonly keyring: Keyring | null
+}
 
 export class Catalog {
   readonly state: CatalogState
@@ -45,25 +56,24 @@ export class Catalog {
   }
 
   /**
-   * Create or read. `witness` is what the catalog must agree with, `present` are the topics that have a directory.
-   * Throws LVT_DATA_DAMAGED, before it changes anything.
+   * Create or read. Throws LVT_DATA_DAMAGED and LVT_KEY_MISSING, before it changes anything.
    */
   static async open(
     fs: FileSystem,
     data: string,
-    newId: string,
-    witness: Witness,
-    present: ReadonlyMap<number, string>,
+    { newId, witness, present, keyring }: CatalogSurroundings,
   ): Promise<Catalog> {
     const paths = CATALOGS.map((name) => join(data, name))
     const contents = paths.map((path) => readFile(fs, path))
     const reading = CatalogReading.of(contents, newId, witness)
     explain(present, reading.state)
+    refuseWithoutKeys(keyring, reading.state)
     for (const id of reading.state.dropped) if (!present.has(id)) reading.state.dropped.delete(id)
     // A topic is forgotten only when its directory cannot come back.
     await fs.syncDirectory(join(data, TOPICS))
-    const isCompact = reading.lines <= Math.max(LINES_MIN, 2 * reading.state.topics.size)
-    const text = isCompact ? reading.text : Buffer.from(reading.state.lines().map(encodeLine).join(''))
+    const needed = reading.lines > LINES_MIN ? reading.state.lines() : []
+    const isCompact = reading.lines <= Math.max(LINES_MIN, 2 * needed.length)
+    const text = isCompact ? reading.text : Buffer.from(needed.map(encodeLine).join(''))
     for (const [index, path] of paths.entries()) {
       const content = contents[index] ?? null
       if (content?.equals(text)) continue
@@ -116,6 +126,13 @@ export class Catalog {
   /** As `reserve`, and all records below `from` are dropped. Resolves when it is on the device: then the files may go. */
   async reserveInstead(id: number, partition: number, end: number, from: number): Promise<void> {
     await this.#apply({ kind: 'reserved', id, partition, end, from })
+  }
+
+  /** The partition has its first segment, at `base`. Written, and synced with the next change. */
+  begin(id: number, partition: number, base: number): void {
+    const line: CatalogLine = { kind: 'begun', id, partition, base }
+    this.state.apply(line)
+    this.#write(line, false).catch(() => undefined)
   }
 
   /** Keys that sealed batches may need from now on. */
@@ -220,6 +237,14 @@ export class Catalog {
       cause,
     })
     return this.#failed
+  }
+}
+
+function refuseWithoutKeys(keyring: Keyring | null, { keys }: CatalogState): void {
+  for (const id of keys) {
+    if (keyring?.has(id) === true) continue
+    const given = keyring === null ? 'none was given' : 'it is not among those given'
+    throw new LeveretError('LVT_KEY_MISSING', `the data is encrypted with key ${keyIdText(id)}, and ${given}`)
   }
 }
 

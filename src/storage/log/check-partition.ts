@@ -63,6 +63,9 @@ export class PartitionCheck {
     for (const [index, segment] of this.#standing.entries()) {
       await this.#checkSegment(segment, this.#standing[index + 1]?.base ?? null, checkpoint, end)
     }
+    if (this.#of.hasBegun && first === undefined && checkpoint === null) {
+      this.#add({ severity: 'damage', kind: 'missing', message: GONE }, this.#directory)
+    }
     const witnessed = witnessedEnd(checkpoint)
     if (witnessed > Math.max(end.offset, this.#of.reservedEnd)) {
       const offsets = { from: Math.max(end.offset, checkpoint?.logStart ?? FIRST_OFFSET), to: witnessed }
@@ -230,6 +233,7 @@ function witnessedEnd(checkpoint: Checkpoint | null): Offset {
   return checkpoint !== null && checkpoint.end > checkpoint.logStart ? checkpoint.end : FIRST_OFFSET
 }
 
+export const GONE = 'had records once, and all its files are gone'
 export const STRANGER = "not of leveret's making"
 
 /** What a file that is not in use was, or null if leveret did not make it. */

@@ -31,6 +31,8 @@ export interface CheckedPartition {
   readonly reservedEnd: number
   /** Segments that begin below are leftovers: the topic kept nothing for a time. */
   readonly droppedEnd: number
+  /** It had segments once. */
+  readonly hasBegun: boolean
   /** Records below are dropped. Known when the checkpoint is read. */
   logStart: number
 }

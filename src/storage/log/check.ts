@@ -8,10 +8,10 @@ import type { CheckReport, CheckRequest } from '../check-report.js'
 import { Place } from './batch-format.js'
 import { type CatalogFacts, checkCatalog, checkLock } from './check-catalog.js'
 import { CheckContext } from './check-context.js'
-import { leftover, PartitionCheck, STRANGER } from './check-partition.js'
+import { GONE, leftover, PartitionCheck, STRANGER } from './check-partition.js'
 import { DirectoryLock, lookAtLock } from './directory-lock.js'
 import { systemCode } from './file-io.js'
-import { CATALOGS, escapeName, LOCK, partitionOf, SPARE, TOPICS, topicIdOf } from './file-names.js'
+import { CATALOGS, escapeName, LOCK, partitionOf, SPARE, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { type Keyring, keyIdText } from './keyring.js'
 
@@ -86,6 +86,7 @@ interface KnownTopic {
   readonly partitions: number
   readonly reserved: ReadonlyMap<number, number>
   readonly dropped: ReadonlyMap<number, number>
+  readonly begun: ReadonlyMap<number, number>
 }
 
 /** The partitions to be checked; directories that cannot be explained are noted. */
@@ -93,9 +94,10 @@ function checkTopics(context: CheckContext, { dataId, state }: CatalogFacts): Pa
   const root = join(context.data, TOPICS)
   if (!context.fs.exists(root)) return []
   const topics = new Map<number, KnownTopic>()
-  for (const { id, name, settings, reserved, dropped } of state?.topics.values() ?? []) {
-    topics.set(id, { name, partitions: settings.partitions, reserved, dropped })
+  for (const { id, name, settings, reserved, dropped, begun } of state?.topics.values() ?? []) {
+    topics.set(id, { name, partitions: settings.partitions, reserved, dropped, begun })
   }
+  tellRemoved(context, topics)
   const checks: PartitionCheck[] = []
   for (const entry of context.fs.list(root).sort()) {
     const directory = join(root, entry)
@@ -113,7 +115,7 @@ function checkTopics(context: CheckContext, { dataId, state }: CatalogFacts): Pa
       context.add({ severity: 'damage', kind: 'unexplained', file: `${TOPICS}/${entry}`, message })
     } else {
       // Without a list of topics the directory at least tells the number of its own.
-      const none = { reserved: new Map(), dropped: new Map() }
+      const none = { reserved: new Map(), dropped: new Map(), begun: new Map() }
       const known = topic ?? { name: entry.slice(0, -1), partitions: Number.POSITIVE_INFINITY, ...none }
       checks.push(...partitionsOf(context, known, id, dataId, directory))
     }
@@ -121,9 +123,19 @@ function checkTopics(context: CheckContext, { dataId, state }: CatalogFacts): Pa
   return checks
 }
 
+function tellRemoved(context: CheckContext, topics: ReadonlyMap<number, KnownTopic>): void {
+  for (const [id, { name: topic, begun }] of topics) {
+    for (const partition of begun.keys()) {
+      const path = join(topicDirectory(context.data, topic, id), String(partition))
+      if (context.fs.exists(path)) continue
+      context.add({ severity: 'damage', kind: 'missing', topic, partition, file: context.nameOf(path), message: GONE })
+    }
+  }
+}
+
 function partitionsOf(
   context: CheckContext,
-  { name: topic, partitions, reserved, dropped }: KnownTopic,
+  { name: topic, partitions, reserved, dropped, begun }: KnownTopic,
   id: number,
   dataId: string,
   directory: string,
@@ -145,7 +157,8 @@ function partitionsOf(
     try {
       const reservedEnd = reserved.get(partition) ?? 0
       const droppedEnd = dropped.get(partition) ?? 0
-      const of = { topic, partition, place, reservedEnd, droppedEnd, logStart: 0 }
+      const hasBegun = begun.has(partition)
+      const of = { topic, partition, place, reservedEnd, droppedEnd, hasBegun, logStart: 0 }
       checks.push(new PartitionCheck(context, of, path))
     } catch (error) {
       if (systemCode(error) === '') throw error

@@ -43,6 +43,10 @@ export interface PartitionPlan {
   reservedEnd(): number
   /** All records below this were dropped when the topic began to keep nothing. */
   droppedEnd(): number
+  /** Base of its first segment since then, or null if it never had one. */
+  begunAt(): number | null
+  /** It has its first segment. */
+  begin(base: number): void
   /** As `reserve`, for a partition whose records below `from` are dropped with it; resolves when that is certain. */
   reserveInstead(from: number): Promise<void>
   /** Offsets up to here will be given out without a record in the log. */
@@ -203,7 +207,8 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     if (this.#dropped.length > 0) await this.#removeDropped()
     const segment = await this.#begin(this.#appender.writtenEnd)
     this.segments.push(segment)
-    // From here on it would be noticed if the segment were gone.
+    // From here on it would be noticed if the segment were gone, or the whole directory.
+    if (this.#plan.begunAt() === null) this.#plan.begin(segment.base)
     this.save().catch(() => undefined)
     return segment
   }

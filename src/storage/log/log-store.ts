@@ -117,7 +117,12 @@ export class LogStore implements Store {
     room.release()
     try {
       const present = this.#topicDirectories()
-      this.#catalog = await Catalog.open(fs, this.#data, random.id(16), this.#lock.witness, present)
+      this.#catalog = await Catalog.open(fs, this.#data, {
+        newId: random.id(16),
+        witness: this.#lock.witness,
+        present,
+        keyring: this.#config.keyring,
+      })
       await this.#begin(present)
     } catch (error) {
       this.#catalog?.close()
@@ -272,6 +277,8 @@ export class LogStore implements Store {
       keepsLatest: () => catalog.state.topics.get(topic)?.settings.keepLatestPerKey === true,
       reservedEnd: reservedNow,
       droppedEnd: () => catalog.state.topics.get(topic)?.dropped.get(partition) ?? 0,
+      begunAt: () => catalog.state.topics.get(topic)?.begun.get(partition) ?? null,
+      begin: (base) => catalog.begin(id, partition, base),
       reserveInstead: async (from) => {
         reserved = Math.max(reserved, from + RESERVE_OFFSETS)
         await catalog.reserveInstead(id, partition, reserved, from)
@@ -291,9 +298,14 @@ export class LogStore implements Store {
     for (const message of catalog.repairs) {
       this.#problems.report({ kind: 'repaired', topic: '', partition: 0, from: 0, to: null, message })
     }
-    await this.#checkKeys(catalog)
+    const { keyring } = this.#config
+    if (keyring !== null && !state.keys.has(keyring.currentId)) await catalog.useKey(keyring.currentId)
     this.#removeDropped(present)
     this.#wasClosed = state.isClosed
+    // Of those that somebody has removed it is told now, not when they are used.
+    for (const entry of state.topics.values()) {
+      if (!present.has(entry.id)) for (const index of entry.begun.keys()) await this.#partition(entry, index)
+    }
     if (!state.isClosed) {
       this.#recovering = this.#recover(present)
       const { clock } = this.#seams
@@ -304,17 +316,6 @@ export class LogStore implements Store {
     }
     await catalog.opened()
     await this.#lock?.remember({ generation: state.generation, data: state.data })
-  }
-
-  async #checkKeys(catalog: Catalog): Promise<void> {
-    const { keyring } = this.#config
-    for (const id of catalog.state.keys) {
-      if (keyring?.has(id) === true) continue
-      const given = keyring === null ? 'none was given' : 'it is not among those given'
-      const message = `the data is encrypted with key ${id.toString(16).padStart(8, '0')}, and ${given}`
-      throw new LeveretError('LVT_KEY_MISSING', message)
-    }
-    if (keyring !== null && !catalog.state.keys.has(keyring.currentId)) await catalog.useKey(keyring.currentId)
   }
 
   /** Topic id to the name of its directory. Throws LVT_DATA_DAMAGED for what no topic explains. */

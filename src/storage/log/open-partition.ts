@@ -37,15 +37,15 @@ export interface PartitionSite {
   readonly wasClosed: boolean
   /** All records below this were dropped when the topic began to keep nothing: files of theirs are leftovers. */
   droppedEnd(): number
+  /** Base of the first segment that it ever had since then; null if it had none. */
+  begunAt(): number | null
 }
 
 export async function openPartitionFiles(context: LogContext, site: PartitionSite): Promise<PartitionFiles> {
   const { fs } = context
   const { name, place, directory } = site
   const segments = new SegmentList()
-  if (!fs.exists(directory)) {
-    return { segments, logStart: FIRST_OFFSET, end: FIRST_OFFSET, lastTimestampMs: 0, produced: async () => [] }
-  }
+  if (!fs.exists(directory)) return withoutFiles(context, site)
   await finishCompaction(fs, directory, place)
   removeDropped(fs, directory, site.droppedEnd())
   const read = readCheckpoint(fs, place, directory)
@@ -57,6 +57,7 @@ export async function openPartitionFiles(context: LogContext, site: PartitionSit
     context.report({ ...name, kind: 'repaired', from: 0, to: null, message })
   }
   const bases = segmentBases(fs.list(directory))
+  if (bases.length === 0 && checkpoint === null) return withoutFiles(context, site)
   for (const base of bases) {
     const isSealed = base !== bases.at(-1)
     const segment = new Segment(context, place, directory, base, { size: 0, isSealed })
@@ -74,6 +75,15 @@ export async function openPartitionFiles(context: LogContext, site: PartitionSit
     lastTimestampMs: Math.max(tail.lastTimestampMs, checkpoint?.lastTimestampMs ?? 0),
     produced: onceAsync(() => producedSince(checkpoint, read === null, segments, tail.end)),
   }
+}
+
+/** Nothing was kept yet, or somebody has removed what was: then its offsets are not given out again. */
+function withoutFiles(context: LogContext, { name, begunAt }: PartitionSite): PartitionFiles {
+  const begun = begunAt()
+  const logStart = toOffset(begun ?? FIRST_OFFSET)
+  const end = toOffset(begun === null ? FIRST_OFFSET : begun + SEGMENT_RECORDS_MAX)
+  if (end > logStart) reportGone(context, name, logStart, end)
+  return { segments: new SegmentList(), logStart, end, lastTimestampMs: 0, produced: async () => [] }
 }
 
 /** Make sure that the directory, and those that it is in, are on the device under their names. */

@@ -57,6 +57,29 @@ test('the only segment of a partition that was killed is missed', async () => {
   assert.ok((answer?.end ?? 0) > newest)
 })
 
+for (const ending of ['a clean close', 'a kill'] as const) {
+  for (const what of ['partition', 'topic'] as const) {
+    test(`after ${ending}, all files of a ${what} are missed, and its offsets are not given again`, async () => {
+      const log = await DamagedLog.of(SEED, SHAPE)
+      if (ending === 'a clean close') await log.closeCleanly()
+      await log.leave()
+      const directory =
+        log.files(/orders@\d+\/1\/\d+\.log$/)[0]?.replace(/\/1\/[^/]*$/, what === 'topic' ? '' : '/1') ?? ''
+      log.fs.process().removeTree(directory)
+      const newest = log.appended.get('orders/1')?.at(-1)?.baseOffset ?? 0
+      const store = await log.open()
+      const answers = await log.survey(store)
+      const answer = answers.get('orders/1')
+      assert.equal(answer?.lost[0]?.from, 0)
+      assert.ok((answer?.end ?? 0) > newest)
+      assert.equal(answers.get('orders/0')?.lost.length, what === 'topic' ? 1 : 0)
+      assert.deepEqual(answers.get('other/0')?.lost, [])
+      const told = store.problems().map(({ kind, topic, partition }) => `${kind} ${topic}/${partition}`)
+      assert.deepEqual(told.sort(), what === 'topic' ? ['corrupt orders/0', 'corrupt orders/1'] : ['corrupt orders/1'])
+    })
+  }
+}
+
 test('a batch that was written to another place is no batch there', async (t) => {
   t.diagnostic(`LEVERET_SEED=${SEED}`)
   // All batches are of one size, so that one fits exactly where another was.
@@ -75,9 +98,10 @@ test('a batch that was written to another place is no batch there', async (t) =>
     bytes: 48 + body.length,
     at: all.slice(0, index).reduce((sum, { body: before }) => sum + 48 + before.length, 0),
   }))
-  const hole = batches[2]
-  const twin = batches.find(({ bytes }, index) => index > 3 && bytes === hole?.bytes)
-  assert.ok(hole !== undefined && twin !== undefined && twin.at < log.fs.contents(target).length)
+  const inTarget = batches.filter(({ at, bytes }) => at + bytes <= log.fs.contents(target).length)
+  const hole = inTarget.find(({ bytes }, index) => inTarget.slice(index + 1).some((other) => other.bytes === bytes))
+  const twin = inTarget.findLast(({ bytes }) => bytes === hole?.bytes)
+  assert.ok(hole !== undefined && twin !== undefined && twin !== hole)
   const sources: Record<string, Buffer> = {
     'another position': log.fs.contents(target).subarray(twin.at, twin.at + twin.bytes),
     'another segment': log.fs.contents(next).subarray(0, hole.bytes),
