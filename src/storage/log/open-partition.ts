@@ -12,6 +12,7 @@ import { finishCompaction } from './compaction-journal.js'
 import { parseSegmentFile } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { SEAL_BYTES } from './keyring.js'
+import { LastSequences } from './last-sequences.js'
 import type { LogContext, PartitionName } from './log-context.js'
 import { type Recovered, recoverTail } from './recovery.js'
 import { Segment } from './segment.js'
@@ -208,9 +209,12 @@ async function producedSince(
   segments: SegmentList,
   end: Offset,
 ): Promise<readonly ProducedBatch[]> {
-  // What was acknowledged before it was written may not have been.
-  const produced = (checkpoint?.produced ?? []).filter(({ baseOffset }) => baseOffset < end)
-  if (checkpoint?.isClosed && checkpoint.end === end) return produced
+  const produced = new LastSequences()
+  // What was acknowledged before it was written may not have been, and its offset is another's since then. What stands
+  // behind the checkpoint's end all the same is found there.
+  const known = Math.min(end, checkpoint?.end ?? FIRST_OFFSET)
+  for (const batch of checkpoint?.produced ?? []) if (batch.baseOffset < known) produced.note(batch)
+  if (checkpoint?.isClosed && checkpoint.end === end) return produced.all
   // A checkpoint is written while appends go on: whole segments may have come after it.
   // If none was ever finished there are few; if it was lost, the last ones have to do.
   const since = checkpoint?.segment ?? (isFirst ? FIRST_OFFSET : (segments.all.at(-2)?.base ?? FIRST_OFFSET))
@@ -219,11 +223,11 @@ async function producedSince(
     const isFromHere = checkpoint?.segment === segment.base && checkpoint.position <= segment.size
     await noteProducers(produced, segment, isFromHere ? checkpoint.position : 0, end)
   }
-  return produced
+  return produced.all
 }
 
 /** Damage is stepped over: what comes behind it is there. */
-async function noteProducers(produced: ProducedBatch[], segment: Segment, from: number, end: Offset): Promise<void> {
+async function noteProducers(produced: LastSequences, segment: Segment, from: number, end: Offset): Promise<void> {
   const visit: Visit = (header, _, buffer, at) => {
     if (header.baseOffset < end) noteProducer(produced, buffer, at, header)
     return header.baseOffset < end
@@ -240,17 +244,21 @@ async function noteProducers(produced: ProducedBatch[], segment: Segment, from: 
   }
 }
 
-function noteProducer(produced: ProducedBatch[], buffer: Buffer, at: number, header: BatchHeader): void {
+function noteProducer(produced: LastSequences, buffer: Buffer, at: number, header: BatchHeader): void {
   const producer = readProducer(buffer, at, header, SEAL_BYTES)
   if (producer === null) return
   const { baseOffset, timestampMs } = header
-  produced.push({ producer: producer.name, sequence: producer.sequence, baseOffset, timestampMs })
+  produced.note({ producer: producer.name, sequence: producer.sequence, baseOffset, timestampMs })
 }
 
+/** Made once for all who ask; a failure is told to those who wait, and whoever asks next tries again. */
 function onceAsync<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let made: Promise<Value> | null = null
   return () => {
-    made ??= make()
+    made ??= make().catch((error: unknown) => {
+      made = null
+      throw error
+    })
     return made
   }
 }
