@@ -48,6 +48,13 @@ export class EngineDisk {
     forgetHolder(this.fs)
   }
 
+  /** The machine dies: what was not synced may be gone. */
+  powerLoss(): void {
+    this.fs.forgetPlans()
+    this.fs.powerLoss()
+    forgetHolder(this.fs)
+  }
+
   fill(): void {
     this.fs.capacityBytes = this.fs.usedBytes
   }

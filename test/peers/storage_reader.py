@@ -123,14 +123,14 @@ def batches(content, place, base):
 def standing(directory, dropped):
     """The segments that count: base offset and path, in order."""
     names = [name for name in os.listdir(directory) if re.fullmatch(r"[0-9]{20}\.log", name)]
-    return sorted((int(name[:20]), f"{directory}/{name}") for name in names if int(name[:20]) >= dropped)
+    return sorted((int(name[:20]), f"{directory}/{name}") for name in names if int(name[:20]) > dropped)
 
 
 def read_partition(directory, place, dropped, print_record):
     start, segments = 0, standing(directory, dropped)
     if os.path.exists(f"{directory}/checkpoint"):
         checkpoint = read_lines(f"{directory}/checkpoint")[0]
-        if checkpoint and checkpoint["place"] == place.hex() and checkpoint["segment"] >= dropped:
+        if checkpoint and checkpoint["place"] == place.hex() and checkpoint["segment"] > dropped:
             start = checkpoint["logStart"]
     journal = read_lines(f"{directory}/compaction")[0] if os.path.exists(f"{directory}/compaction") else None
     if journal:
@@ -177,7 +177,7 @@ def main(data):
             read_partition(
                 f"{data}/topics/{directories[number]}/{partition}",
                 place,
-                dropped.get((number, int(partition)), 0),
+                dropped.get((number, int(partition)), -1),
                 lambda record: print(json.dumps(known | record)),
             )
 

@@ -57,6 +57,8 @@ export class Appender {
   /** Everything below is written, and everything below the second is on the device. */
   writtenEnd: Offset
   syncedEnd: Offset
+  /** Everything below is acknowledged, or written: its offsets are not given again as long as the process lives. */
+  certainEnd: Offset
   lastTimestampMs: number
   readOnly: ReadOnlyError | null = null
   readonly #context: LogContext
@@ -95,12 +97,23 @@ export class Appender {
     this.end = end
     this.writtenEnd = end
     this.syncedEnd = end
+    this.certainEnd = end
     this.lastTimestampMs = lastTimestampMs
     this.#onProgress = onProgress
   }
 
   get isIdle(): boolean {
-    return this.#running === null && this.#queue.length === 0
+    return this.#running === null && this.#queue.length === 0 && this.#unsynced.length === 0
+  }
+
+  /** Nothing more is written: what is not written yet never will be. */
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  /** A write has failed, and is tried again until there is room. */
+  get isStuck(): boolean {
+    return this.#isFull
   }
 
   /** Taken and not written yet. */
@@ -109,7 +122,7 @@ export class Appender {
   }
 
   get #isWritten(): boolean {
-    return this.writtenEnd >= this.end || this.readOnly !== null
+    return this.writtenEnd >= this.end || this.readOnly !== null || this.#isStopped
   }
 
   /** Takes the next offsets at once; resolves at the level. Rejects with ReadOnlyError, UnavailableError or in doubt. */
@@ -125,6 +138,7 @@ export class Appender {
     if (level === LEVEL_OS) this.#isUrgent = true
     this.#kick()
     if (level === LEVEL_MEMORY && this.#queuedBytes <= this.#context.options.unwrittenBytesMax) {
+      this.certainEnd = this.end
       return Promise.resolve({ baseOffset: toOffset(pending.baseOffset), durability: 'memory' })
     }
     return new Promise((resolve, reject) => {
@@ -132,7 +146,7 @@ export class Appender {
     })
   }
 
-  /** Resolves when everything appended so far is written or given up. */
+  /** Resolves when everything appended so far is written or given up, and whenever a write has failed. */
   async written(): Promise<void> {
     if (this.#isWritten) return
     await new Promise<void>((resolve) => this.#onWritten.push(resolve))
@@ -148,7 +162,8 @@ export class Appender {
   /** Write and sync all there is. */
   async drain(): Promise<void> {
     while (this.#running !== null) await this.#running
-    // Not before: what is under way may be written and nobody ask for its sync.
+    // Not before: what is under way may be written and nobody ask for its sync. What waits to be tried again is tried now.
+    if (this.#queue.length > 0) this.#kick()
     this.syncSoon()
     while (this.#running !== null) await this.#running
   }
@@ -167,7 +182,9 @@ export class Appender {
     this.end = end
     this.writtenEnd = end
     this.syncedEnd = end
+    this.certainEnd = end
     this.lastTimestampMs = timestampMs
+    this.#context.dirty.delete(this)
   }
 
   /** Nothing more is written, not even what is to be tried again. */
@@ -175,8 +192,11 @@ export class Appender {
     this.#isStopped = true
     this.#retry?.cancel()
     this.#retry = null
+    this.#context.dirty.delete(this)
     for (const pending of this.#queue) reject(pending, new ClosedError('the log was closed before it could be written'))
     this.#queue = []
+    this.#inDoubt(this.#unsynced.splice(0), null)
+    this.#releaseWaiting()
   }
 
   #kick(): void {
@@ -190,7 +210,13 @@ export class Appender {
 
   #rested(): void {
     this.#running = null
-    if (this.readOnly === null && this.#retry === null && (this.#queue.length > 0 || this.#wantsSync)) this.#kick()
+    if (
+      this.readOnly === null &&
+      this.#retry === null &&
+      (this.#queue.length > 0 || this.#wantsSync || this.#unsynced.length > 0)
+    ) {
+      this.#kick()
+    }
   }
 
   /** Whether to write now, sync or no sync. */
@@ -215,8 +241,9 @@ export class Appender {
     try {
       await this.#write(group)
     } catch (error) {
-      // Whether there is anything to be tried again depends on what becomes of the sync.
+      // What is not to have happened is gone for good before anybody is told, and what was written is answered.
       await this.#syncing
+      if (this.readOnly === null) await this.#sync()
       this.#writeFailed(group, error)
       return false
     }
@@ -331,6 +358,7 @@ export class Appender {
     for (const { body } of group) this.#queuedBytes -= body.length
     const last = group[group.length - 1] as Pending
     this.writtenEnd = toOffset(last.baseOffset + last.count)
+    this.certainEnd = toOffset(Math.max(this.certainEnd, this.writtenEnd))
     this.#context.dirty.add(this)
     if (this.#isFull) {
       this.#isFull = false
@@ -359,9 +387,7 @@ export class Appender {
     try {
       await this.#syncOrFail()
     } catch (error) {
-      // What was written meanwhile can be synced no more.
-      this.#inDoubt([...waiting, ...this.#unsynced], error)
-      this.#unsynced = []
+      this.#inDoubt(waiting, error)
       return
     }
     for (const pending of waiting) {
@@ -436,7 +462,10 @@ export class Appender {
     for (const pending of this.#queue) reject(pending, this.readOnly)
     this.#queue = []
     this.#queuedBytes = 0
+    // What was written since the last sync can be synced no more.
+    this.#inDoubt(this.#unsynced.splice(0), error)
     this.end = this.writtenEnd
+    this.certainEnd = this.writtenEnd
     this.#progressed()
   }
 
@@ -481,6 +510,7 @@ export class Appender {
     this.#isFull = true
     this.#context.report({ ...this.#name, kind: 'full', from: this.writtenEnd, to: null, message: text })
     if (this.#queue.length > 0) this.#retryLater()
+    this.#releaseWaiting()
     this.#progressed()
   }
 
@@ -492,10 +522,12 @@ export class Appender {
   }
 
   #progressed(): void {
-    if (this.#onWritten.length > 0 && this.#isWritten) {
-      for (const resolve of this.#onWritten.splice(0)) resolve()
-    }
+    if (this.#onWritten.length > 0 && this.#isWritten) this.#releaseWaiting()
     this.#onProgress()
+  }
+
+  #releaseWaiting(): void {
+    for (const resolve of this.#onWritten.splice(0)) resolve()
   }
 }
 

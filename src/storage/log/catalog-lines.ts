@@ -20,7 +20,7 @@ export type CatalogLine =
   | { readonly kind: 'opened' | 'closed'; readonly generation: number }
   | { readonly kind: 'topic'; readonly id: number; readonly name: string; readonly settings: TopicSettings }
   | { readonly kind: 'dropped'; readonly id: number; readonly name: string }
-  /** Offsets up to `end` may be given out without a record in the log; with `from`, all records below that were dropped. */
+  /** Offsets up to `end` may be given out without a record in the log; with `from`, all that was there then, below that, was dropped. */
   | {
       readonly kind: 'reserved'
       readonly id: number
@@ -93,7 +93,7 @@ export class CatalogState {
         entry?.reserved.set(line.partition, line.end)
         if (line.from === undefined) break
         entry?.dropped.set(line.partition, line.from)
-        if ((entry?.begun.get(line.partition) ?? 0) < line.from) entry?.begun.delete(line.partition)
+        if ((entry?.begun.get(line.partition) ?? 0) <= line.from) entry?.begun.delete(line.partition)
         break
       }
       case 'begun':

@@ -117,10 +117,10 @@ export class Catalog {
   }
 
   /** Offsets up to `end` may be given out in a partition that keeps nothing. Written, and synced with the next change. */
-  reserve(topicId: number, partition: number, end: number): void {
-    const line: CatalogLine = { kind: 'reserved', id: topicId, partition, end }
+  async reserve(id: number, partition: number, end: number): Promise<void> {
+    const line: CatalogLine = { kind: 'reserved', id, partition, end }
+    await this.#write(line, false)
     this.state.apply(line)
-    this.#write(line, false).catch(() => undefined)
   }
 
   /** As `reserve`, and all records below `from` are dropped. Resolves when it is on the device: then the files may go. */

@@ -53,7 +53,7 @@ export class PartitionCheck {
         "the checkpoint is damaged, or another partition's: where the log starts follows from its segments alone"
       this.#add({ severity: 'damage', kind: 'checkpoint', message }, join(this.#directory, CHECKPOINT))
     }
-    const checkpoint = read === 'damaged' || (read?.segment ?? 0) < this.#of.droppedEnd ? null : read
+    const checkpoint = read === 'damaged' || (read?.segment ?? 0) <= this.#of.droppedFrom ? null : read
     this.#of.logStart = checkpoint?.logStart ?? 0
     const [first] = this.#standing
     const end: LogEnd = { offset: first?.base ?? FIRST_OFFSET, timestampMs: 0 }
@@ -185,7 +185,7 @@ export class PartitionCheck {
     const segments: Standing[] = []
     for (const name of this.#names) {
       const parsed = parseSegmentFile(name)
-      if (parsed?.kind !== 'log' || removed.includes(parsed.base) || parsed.base < this.#of.droppedEnd) continue
+      if (parsed?.kind !== 'log' || removed.includes(parsed.base) || parsed.base <= this.#of.droppedFrom) continue
       const { base } = parsed
       const compacted = compactedFile(directory, base)
       const isReplaced = base === replaced && fs.exists(compacted)
@@ -212,7 +212,7 @@ export class PartitionCheck {
   #remarkOn(name: string): string | null {
     if (name === CHECKPOINT || name === JOURNAL) return null
     const parsed = parseSegmentFile(name)
-    if (parsed !== null && parsed.base < this.#of.droppedEnd) {
+    if (parsed !== null && parsed.base <= this.#of.droppedFrom) {
       return 'of records that were dropped when the topic kept nothing for a time'
     }
     if (parsed?.kind === 'log') return null

@@ -29,8 +29,8 @@ export interface CheckedPartition {
   readonly place: Place
   /** Where offsets end that were set aside for records that are not kept: what is missing before it was never there. */
   readonly reservedEnd: number
-  /** Segments that begin below are leftovers: the topic kept nothing for a time. */
-  readonly droppedEnd: number
+  /** Segments that begin here or below are leftovers: the topic kept nothing for a time. -1 if it never did. */
+  readonly droppedFrom: number
   /** It had segments once. */
   readonly hasBegun: boolean
   /** Records below are dropped. Known when the checkpoint is read. */

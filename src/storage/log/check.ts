@@ -156,9 +156,9 @@ function partitionsOf(
     const place = new Place(dataId, id, partition)
     try {
       const reservedEnd = reserved.get(partition) ?? 0
-      const droppedEnd = dropped.get(partition) ?? 0
+      const droppedFrom = dropped.get(partition) ?? -1
       const hasBegun = begun.has(partition)
-      const of = { topic, partition, place, reservedEnd, droppedEnd, hasBegun, logStart: 0 }
+      const of = { topic, partition, place, reservedEnd, droppedFrom, hasBegun, logStart: 0 }
       checks.push(new PartitionCheck(context, of, path))
     } catch (error) {
       if (systemCode(error) === '') throw error

@@ -16,6 +16,7 @@ import type { LogContext, PartitionName } from './log-context.js'
 import { LogReader } from './log-reader.js'
 import { LogRetention } from './log-retention.js'
 import { openPartitionFiles, type PartitionFiles, syncPlace } from './open-partition.js'
+import type { PartitionPlan } from './partition-plan.js'
 import { Segment } from './segment.js'
 import type { SegmentList } from './segment-list.js'
 
@@ -27,31 +28,6 @@ const LEVELS: Record<Durability, Level> = {
 }
 
 const EMPTY: readonly never[] = []
-
-/** What a partition is told about by its topic. */
-export interface PartitionPlan {
-  readonly name: PartitionName
-  readonly place: Place
-  readonly directory: string
-  /** The level that the topic promises now. */
-  durability(): Durability
-  /** The topic keeps only the newest record of each key, now. */
-  keepsLatest(): boolean
-  /** The store was closed cleanly the last time. */
-  readonly wasClosed: boolean
-  /** Offsets below this may have been given out without a record in the log. */
-  reservedEnd(): number
-  /** All records below this were dropped when the topic began to keep nothing. */
-  droppedEnd(): number
-  /** Base of its first segment since then, or null if it never had one. */
-  begunAt(): number | null
-  /** It has its first segment. */
-  begin(base: number): void
-  /** As `reserve`, for a partition whose records below `from` are dropped with it; resolves when that is certain. */
-  reserveInstead(from: number): Promise<void>
-  /** Offsets up to here will be given out without a record in the log. */
-  reserve(end: number): void
-}
 
 export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   logStart: Offset
@@ -75,6 +51,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   readonly #dropped: Segment[] = []
   #droppedEnd = FIRST_OFFSET
   #removing: Promise<void> = Promise.resolve()
+  #isRemoving = false
   #isClosed = false
 
   private constructor(context: LogContext, plan: PartitionPlan, files: PartitionFiles) {
@@ -125,7 +102,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   get stableEnd(): Offset {
     const level = LEVELS[this.#plan.durability()]
     if (level === LEVEL_DISK) return this.#appender.syncedEnd
-    return level === LEVEL_OS ? this.#appender.writtenEnd : this.#appender.end
+    return level === LEVEL_OS ? this.#appender.writtenEnd : this.#appender.certainEnd
   }
 
   get bytes(): number {
@@ -157,6 +134,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   async read(from: Offset, maxBytes: number): Promise<ReadResult> {
     while (from >= this.#appender.writtenEnd) {
       if (from >= this.stableEnd || this.#appender.readOnly !== null) return { batches: EMPTY, loss: null, next: from }
+      if (this.#appender.isStopped) throw new ClosedError('the log was closed before it could be written')
       await this.#appender.written()
     }
     const limit = toOffset(Math.min(this.stableEnd, this.#appender.writtenEnd))
@@ -164,7 +142,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   }
 
   async offsetAt(timestampMs: number): Promise<Offset> {
-    await this.#appender.written()
+    if (!this.#appender.isStuck) await this.#appender.written()
     return await this.#retention.offsetAt(timestampMs)
   }
 
@@ -214,8 +192,8 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   }
 
   async roll(active: Segment, base: Offset): Promise<Segment> {
-    const next = await this.#begin(base)
     this.#finish(active)
+    const next = await this.#begin(base)
     active.seal({ position: active.size, offset: base, timestampMs: this.lastTimestampMs })
     // Not before: retention removes what is not the last one.
     this.segments.push(next)
@@ -267,11 +245,13 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#retention.stop()
-    await this.#removing.catch(() => undefined)
+    // What was not dropped would be back, and its offsets be given again.
+    const notDropped = await this.#removeDropped().catch((error: unknown) => ({ error }))
     await this.#appender.drain()
     const isWritten = this.#appender.isIdle
     this.#appender.stop()
     if (this.#appender.readOnly !== null) return
+    if (notDropped !== undefined) throw notDropped.error
     if (!isWritten) throw new UnavailableError('records could not be written', { topic: this.name.topic })
     const { last } = this.segments
     if (last !== null) {
@@ -303,6 +283,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     this.#appender.skipTo(end, timestampMs)
     this.logStart = end
     if (this.segments.first !== null) this.#dropAll(baseOffset)
+    else if (this.#dropped.length > 0 && !this.#isRemoving) this.#removeDropped().catch(() => undefined)
     return { baseOffset, durability: 'memory' }
   }
 
@@ -320,6 +301,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   }
 
   #removeDropped(): Promise<void> {
+    this.#isRemoving = true
     this.#removing = this.#removing
       .catch(() => undefined)
       .then(async () => {
@@ -330,6 +312,9 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
         for (let segment = this.#dropped.shift(); segment !== undefined; segment = this.#dropped.shift()) {
           segment.remove()
         }
+      })
+      .finally(() => {
+        this.#isRemoving = false
       })
     return this.#removing
   }

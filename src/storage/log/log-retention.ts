@@ -18,6 +18,8 @@ export interface RetainedLog {
   logStart: Offset
   readonly end: Offset
   readonly stableEnd: Offset
+  /** What is not written yet may be younger than anything in the segments. */
+  readonly writtenEnd: Offset
   readonly bytes: number
   readonly segments: SegmentList
   readonly reader: LogReader
@@ -117,6 +119,7 @@ export class LogRetention {
 
   async #search(all: readonly Segment[], timestampMs: number): Promise<Offset> {
     const log = this.#log
+    const { writtenEnd } = log
     // The last segment that begins before that time: what is looked for is in it, or begins the next.
     let low = 0
     let high = all.length
@@ -133,7 +136,7 @@ export class LogRetention {
       from,
       ({ header }) => header.timestampMs >= timestampMs && header.count > 0,
     )
-    const offset = found?.header.baseOffset ?? log.segments.after(segment)?.base ?? log.end
+    const offset = found?.header.baseOffset ?? log.segments.after(segment)?.base ?? writtenEnd
     return toOffset(Math.min(Math.max(offset, log.logStart), log.stableEnd))
   }
 
@@ -165,7 +168,8 @@ export class LogRetention {
   async #applyAge(expiredMs: number): Promise<void> {
     const log = this.#log
     this.trim(await this.offsetAt(expiredMs + 1))
-    if (log.logStart >= log.stableEnd) return
+    // Who waited here for a write would wait for as long as the disk is full.
+    if (log.logStart >= Math.min(log.stableEnd, log.writtenEnd)) return
     const { batches } = await log.read(log.logStart, 1)
     this.#oldestMs = batches[0]?.timestampMs ?? null
   }

@@ -13,7 +13,6 @@ import type { MetricsRegistry } from '../../metrics/registry.js'
 import { DEFAULT_TOPIC_SETTINGS, type TopicSettings } from '../../model/topic.js'
 import type { EngineProblem } from '../engine.js'
 import type { PartitionLog, Store } from '../store.js'
-import { Place } from './batch-format.js'
 import { Catalog } from './catalog.js'
 import type { CatalogLine, TopicEntry } from './catalog-lines.js'
 import { COMPACT_INTERVAL_MS, Compactor } from './compactor.js'
@@ -26,7 +25,8 @@ import { IndexCache } from './index-cache.js'
 import type { Keyring } from './keyring.js'
 import type { LogContext, LogOptions } from './log-context.js'
 import { addLogGauges, logCounters } from './log-counters.js'
-import { LogPartition, type PartitionPlan } from './log-partition.js'
+import { LogPartition } from './log-partition.js'
+import { partitionPlan } from './partition-plan.js'
 import { Problems } from './problems.js'
 import { SpareRoom } from './spare-room.js'
 import { SyncPace } from './sync-pace.js'
@@ -35,8 +35,6 @@ const log = createLog('storage:log')
 
 /** Entries of indexes in memory, 24 bytes each: about 12 MiB, for 2 GiB of log. */
 const INDEX_ENTRIES_MAX = 512 * 1024
-/** Offsets set aside at once for a partition that keeps nothing. */
-const RESERVE_OFFSETS = 1024 * 1024
 /** Partitions recovered or closed at the same time: enough to keep a disk busy. */
 const AT_ONCE = 8
 /** A start waits so long for the recovery of all partitions; then it goes on beside the service. */
@@ -125,8 +123,11 @@ export class LogStore implements Store {
       })
       await this.#begin(present)
     } catch (error) {
-      this.#catalog?.close()
+      const catalog: Catalog | null = this.#catalog
       this.#catalog = null
+      // It must not go on cutting files that will be another's.
+      await this.#recovering
+      catalog?.close()
       this.#partitions.clear()
       this.#loaded.clear()
       this.#context.pool.closeAll()
@@ -248,47 +249,22 @@ export class LogStore implements Store {
     return this.#catalog
   }
 
-  #partition({ name, id }: TopicEntry, index: number): Promise<LogPartition> {
-    const partitions = this.#partitions.get(id) ?? []
-    this.#partitions.set(id, partitions)
-    partitions[index] ??= this.#load(name, id, index).catch((error: unknown) => {
+  #partition(topic: TopicEntry, index: number): Promise<LogPartition> {
+    const partitions = this.#partitions.get(topic.id) ?? []
+    this.#partitions.set(topic.id, partitions)
+    partitions[index] ??= this.#load(topic, index).catch((error: unknown) => {
       delete partitions[index]
       throw error
     })
     return partitions[index]
   }
 
-  async #load(topic: string, id: number, index: number): Promise<LogPartition> {
-    const partition = await LogPartition.open(this.#context, this.#plan(topic, id, index))
+  async #load({ name, id }: TopicEntry, index: number): Promise<LogPartition> {
+    const { room } = this.#context
+    const of = { catalog: this.#open, data: this.#data, room, wasClosed: this.#wasClosed }
+    const partition = await LogPartition.open(this.#context, partitionPlan(of, { name, id }, index))
     this.#loaded.add(partition)
     return partition
-  }
-
-  #plan(topic: string, id: number, partition: number): PartitionPlan {
-    const catalog = this.#open
-    const reservedNow = () => catalog.state.topics.get(topic)?.reserved.get(partition) ?? 0
-    let reserved = reservedNow()
-    return {
-      name: { topic, partition },
-      place: new Place(catalog.state.data, id, partition),
-      directory: join(topicDirectory(this.#data, topic, id), String(partition)),
-      wasClosed: this.#wasClosed,
-      durability: () => catalog.state.topics.get(topic)?.settings.durability ?? 'disk',
-      keepsLatest: () => catalog.state.topics.get(topic)?.settings.keepLatestPerKey === true,
-      reservedEnd: reservedNow,
-      droppedEnd: () => catalog.state.topics.get(topic)?.dropped.get(partition) ?? 0,
-      begunAt: () => catalog.state.topics.get(topic)?.begun.get(partition) ?? null,
-      begin: (base) => catalog.begin(id, partition, base),
-      reserveInstead: async (from) => {
-        reserved = Math.max(reserved, from + RESERVE_OFFSETS)
-        await catalog.reserveInstead(id, partition, reserved, from)
-      },
-      reserve: (end) => {
-        if (end <= reserved) return
-        reserved = end + RESERVE_OFFSETS
-        catalog.reserve(id, partition, reserved)
-      },
-    }
   }
 
   /** Check what is there against the catalog, recover what was not closed, and mark the data as in use. */
@@ -353,7 +329,8 @@ export class LogStore implements Store {
       try {
         await this.#partition(entry, partition)
       } catch (error) {
-        // The others are none the worse for it; this one is tried again when it is used.
+        // The others are none the worse for it; this one is tried again when it is used, and by the next start.
+        this.#isRecovered = false
         const message = `could not be opened: ${error instanceof Error ? error.message : String(error)}`
         this.#problems.report({ kind: 'corrupt', topic: entry.name, partition, from: 0, to: null, message })
       }

@@ -9,7 +9,7 @@ import { type BatchHeader, type Place, readProducer } from './batch-format.js'
 import { findBatch, scanBatches, type Visit } from './batch-walk.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { finishCompaction } from './compaction-journal.js'
-import { parseSegmentFile } from './file-names.js'
+import { parseSegmentFile, segmentFile } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { SEAL_BYTES } from './keyring.js'
 import { LastSequences } from './last-sequences.js'
@@ -36,8 +36,11 @@ export interface PartitionSite {
   readonly directory: string
   /** The store was closed cleanly the last time. */
   readonly wasClosed: boolean
-  /** All records below this were dropped when the topic began to keep nothing: files of theirs are leftovers. */
-  droppedEnd(): number
+  /**
+   * Where the topic began to keep nothing, the last time, or null: what was there then is dropped, and files of it are
+   * leftovers. Segments that came later begin above it.
+   */
+  droppedFrom(): number | null
   /** Base of the first segment that it ever had since then; null if it had none. */
   begunAt(): number | null
 }
@@ -48,16 +51,17 @@ export async function openPartitionFiles(context: LogContext, site: PartitionSit
   const segments = new SegmentList()
   if (!fs.exists(directory)) return withoutFiles(context, site)
   await finishCompaction(fs, directory, place)
-  removeDropped(fs, directory, site.droppedEnd())
+  const droppedFrom = site.droppedFrom() ?? -1
+  removeDropped(fs, directory, droppedFrom)
   const read = readCheckpoint(fs, place, directory)
   // One from before everything was dropped says nothing any more.
-  const checkpoint = read === 'damaged' || (read !== null && read.segment < site.droppedEnd()) ? null : read
+  const checkpoint = read === 'damaged' || (read !== null && read.segment <= droppedFrom) ? null : read
   if (read === 'damaged') {
     const message =
       'the checkpoint was damaged; records dropped by a limit may be kept until the limit is applied again'
     context.report({ ...name, kind: 'repaired', from: 0, to: null, message })
   }
-  const bases = segmentBases(fs.list(directory))
+  const bases = await withoutStrays(context, site, segmentBases(fs.list(directory)), checkpoint)
   if (bases.length === 0 && checkpoint === null) return withoutFiles(context, site)
   for (const base of bases) {
     const isSealed = base !== bases.at(-1)
@@ -95,12 +99,40 @@ export async function syncPlace(fs: FileSystem, directory: string): Promise<void
 }
 
 /** Segments that were dropped, and that a crash brought back or left. */
-function removeDropped(fs: FileSystem, directory: string, droppedEnd: Offset | number): void {
-  if (droppedEnd === 0) return
+function removeDropped(fs: FileSystem, directory: string, droppedFrom: number): void {
   for (const file of fs.list(directory)) {
     const parsed = parseSegmentFile(file)
-    if (parsed !== null && parsed.base < droppedEnd) fs.remove(join(directory, file))
+    if (parsed !== null && parsed.base <= droppedFrom) fs.remove(join(directory, file))
   }
+}
+
+/**
+ * A roll that did not come to its end leaves an empty segment, and what was appended after it stands in the one before.
+ * Empty segments between others are as little; the newest counts only if the one before it ends where it begins.
+ */
+async function withoutStrays(
+  context: LogContext,
+  { place, directory }: PartitionSite,
+  all: readonly Offset[],
+  checkpoint: Checkpoint | null,
+): Promise<Offset[]> {
+  const { fs } = context
+  const isEmpty = (base: Offset) => fs.size(segmentFile(directory, base, 'log')) === 0
+  const bases = all.filter((base) => base === all.at(-1) || !isEmpty(base))
+  const [before, last] = bases.slice(-2)
+  if (before === undefined || last === undefined || !isEmpty(last)) return bases
+  if (checkpoint?.isClosed && checkpoint.segment === last) return bases
+  const segment = new Segment(context, place, directory, before, { size: 0, isSealed: true })
+  segment.size = fs.size(segment.path)
+  const { offset } = await segment.end()
+  segment.retire()
+  if (offset <= last) return bases
+  for (const kind of ['log', 'index'] as const) {
+    const path = segmentFile(directory, last, kind)
+    if (fs.exists(path)) fs.remove(path)
+  }
+  await fs.syncDirectory(directory)
+  return bases.slice(0, -1)
 }
 
 function segmentBases(names: readonly string[]): Offset[] {

@@ -223,6 +223,7 @@ export class Segment implements Indexed {
     for (let entry = 0; entry < index.length; entry++) this.#unwritten.push(index.at(entry))
     this.#lastPosition = index.last?.position ?? -1
     try {
+      this.#context.pool.forget(this.#indexPath)
       removeIfThere(this.#context.fs, this.#indexPath)
       // Of a segment that is appended to only what is synced may be written: the next sync does it.
       if (this.isSealed && end !== null) this.seal(end)
