@@ -7,6 +7,7 @@ import { SteadyTime } from '../../src/common/steady-time.js'
 import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER, type TopicSettings } from '../../src/model/topic.js'
 import { LocalEngine } from '../../src/storage/local/local-engine.js'
 import { batchAt } from '../helpers/batches.js'
+import { EngineDisk, howOf } from '../helpers/engine-disk.js'
 import { LogPlace } from '../helpers/log-place.js'
 import { VirtualClock } from '../helpers/virtual-clock.js'
 
@@ -60,3 +61,30 @@ test('limits that are changed are applied to partitions that nobody has used sin
   assert.ok(keptBytes() <= before / 2)
   assert.equal((await engine.partition('topic', 2)).logStart, 16)
 })
+
+for (const { op, code } of [
+  { op: 'open', code: 'EMFILE' },
+  { op: 'list', code: 'EIO' },
+] as const) {
+  test(`a topic that could not be looked at (${op}: ${code}) is looked at the next time`, async () => {
+    const disk = new EngineDisk({ segmentBytes: 300 })
+    const first = await disk.open()
+    await first.ensureTopic('topic', AGING)
+    for (const partition of [0, 2]) {
+      for (let base = 0; base < 20; base += 4) await first.publish('topic', partition, batchAt(base, 4), howOf())
+    }
+    await first.close()
+    disk.clock.advance(2 * AGE_MS)
+
+    const engine = await disk.open()
+    const segments = () => disk.fs.files().filter((path) => path.endsWith('.log')).length
+    const before = segments()
+    disk.fs.plan({ op, code, path: /topics\/topic/ })
+    await engine.tidy()
+    assert.ok(segments() > before / 4, 'one of the partitions, or both, could not be looked at')
+    await engine.tidy()
+    assert.equal(segments(), 2)
+    assert.equal((await engine.partition('topic', 0)).logStart, 20)
+    await engine.close()
+  })
+}

@@ -52,6 +52,8 @@ export class LocalEngine implements Engine {
   readonly #aging = new Set<LocalTopic>()
   /** Topics of the store with work to be done that nobody may ever use: `tidy` opens them, some at a time. */
   readonly #unvisited = new Set<LocalTopic>()
+  /** By name, until the store has dropped them or refused to; nobody finds them meanwhile. */
+  readonly #dropping = new Map<string, Promise<void>>()
   #closed = false
 
   constructor(store: Store, options: LocalEngineOptions) {
@@ -64,28 +66,28 @@ export class LocalEngine implements Engine {
 
   async open(): Promise<void> {
     await this.#store.open()
-    for (const [name, settings] of await this.#store.topics()) {
-      const topic = this.#adopt(name, settings)
-      if (this.#aging.has(topic) || settings.keepLatestPerKey) this.#unvisited.add(topic)
-    }
+    for (const [name, settings] of await this.#store.topics()) this.#adoptStored(newTopic(name, settings))
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const topic of this.#topics.values()) closePartitions(topic, new ClosedError('the engine is closed'))
+    for (const topic of this.#topics.values()) closePartitions(topic, engineClosed())
     await this.#store.close()
   }
 
   async ensureTopic(name: string, settings: TopicSettings): Promise<TopicInfo> {
-    if (this.#closed) throw new ClosedError('the engine is closed')
+    // It may be there again: whether it was dropped is known only then.
+    while (this.#dropping.has(name)) await this.#dropping.get(name)?.catch(() => undefined)
+    if (this.#closed) throw engineClosed()
     const known = this.#topics.get(name)
     if (known !== undefined) {
       await known.creating
       return known
     }
     this.#refuseUnsupported(settings)
-    const topic = this.#adopt(name, settings)
+    const topic = newTopic(name, settings)
+    this.#adopt(topic)
     topic.creating = this.#store.saveTopic(name, settings)
     try {
       await topic.creating
@@ -109,8 +111,12 @@ export class LocalEngine implements Engine {
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new TopicNotFoundError(name)
     this.#refuseUnsupported(settings)
+    if (topic.creating !== null) await topic.creating
+    // Saving one that is not there would make it.
+    if (!this.#isCurrent(topic)) throw new TopicNotFoundError(name)
     await this.#store.saveTopic(name, settings)
     topic.settings = settings
+    if (!this.#isCurrent(topic)) throw new TopicNotFoundError(name)
     this.#noteAging(topic)
     await this.#visit(topic)
   }
@@ -119,8 +125,35 @@ export class LocalEngine implements Engine {
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new TopicNotFoundError(name)
     this.#forget(topic)
+    const dropping = this.#drop(topic).finally(() => this.#dropping.delete(name))
+    this.#dropping.set(name, dropping)
+    await dropping
+  }
+
+  /** Its partitions are closed when the store has dropped it, and not before: if that fails it is used as it was. */
+  async #drop(topic: LocalTopic): Promise<void> {
+    const { name } = topic
+    // One that could not be made is not there.
+    await topic.creating?.catch(() => {
+      throw new TopicNotFoundError(name)
+    })
+    try {
+      await this.#store.dropTopic(name)
+    } catch (error) {
+      if ((await this.#isStored(name)) && !this.#closed) this.#adoptStored(topic)
+      else closePartitions(topic, this.#closed ? engineClosed() : new TopicNotFoundError(name))
+      throw error
+    }
     closePartitions(topic, new TopicNotFoundError(name))
-    await this.#store.dropTopic(name)
+  }
+
+  async #isStored(name: string): Promise<boolean> {
+    try {
+      return (await this.#store.topics()).has(name)
+    } catch {
+      // It is closed.
+      return false
+    }
   }
 
   async partition(name: string, index: number): Promise<PartitionInfo> {
@@ -150,25 +183,46 @@ export class LocalEngine implements Engine {
   async tidy(): Promise<void> {
     for (const topic of this.#aging) for (const partition of topic.partitions ?? []) await partition?.retain()
     let visits = 0
+    // Those that are put back have their next turn in the next round.
+    let left = this.#unvisited.size
     for (const topic of this.#unvisited) {
-      if (visits >= VISITS_MAX || this.#closed) return
+      if (left-- === 0 || visits >= VISITS_MAX || this.#closed) return
       this.#unvisited.delete(topic)
       visits += await this.#visit(topic)
     }
   }
 
-  /** Apply the limits to all that is kept of a topic, used or not. Returns the number of its partitions. */
+  /**
+   * Apply the limits to all that is kept of a topic, used or not; what fails is tried again by a later `tidy`. Returns
+   * the number of partitions that it tried.
+   */
   async #visit(topic: LocalTopic): Promise<number> {
-    const indexes = this.#store.writtenPartitions(topic.name)
-    for (const index of indexes) {
-      try {
-        await (await this.#partition(topic.name, index)).retain()
-      } catch (error) {
-        // It was dropped meanwhile, or cannot be opened: whoever uses it is told.
-        debug('partition %d of topic %j was not visited: %O', index, topic.name, error)
-      }
+    const indexes = this.#writtenPartitions(topic)
+    let isDone = indexes !== null
+    for (const index of indexes ?? []) isDone = (await this.#visitPartition(topic, index)) && isDone
+    if (!isDone && this.#isCurrent(topic)) this.#unvisited.add(topic)
+    return indexes?.length ?? 1
+  }
+
+  /** False when it was dropped meanwhile, or cannot be opened: whoever uses it is told. */
+  async #visitPartition({ name }: LocalTopic, index: number): Promise<boolean> {
+    try {
+      await (await this.#partition(name, index)).retain()
+      return true
+    } catch (error) {
+      debug('partition %d of topic %j was not visited: %O', index, name, error)
+      return false
     }
-    return indexes.length
+  }
+
+  /** Null when they cannot be told. */
+  #writtenPartitions({ name }: LocalTopic): readonly number[] | null {
+    try {
+      return this.#store.writtenPartitions(name)
+    } catch (error) {
+      debug('the partitions of topic %j were not found: %O', name, error)
+      return null
+    }
   }
 
   async purge(name: string, index: number, before: Offset): Promise<void> {
@@ -192,7 +246,7 @@ export class LocalEngine implements Engine {
   }
 
   async #partition(name: string, index: number): Promise<LocalPartition> {
-    if (this.#closed) throw new ClosedError('the engine is closed')
+    if (this.#closed) throw engineClosed()
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new TopicNotFoundError(name)
     if (index >= topic.settings.partitions) {
@@ -202,11 +256,12 @@ export class LocalEngine implements Engine {
     }
     if (topic.creating !== null) await topic.creating
     const log = await this.#store.partition(name, index)
+    const produced = topic.partitions?.[index] === undefined ? await log.produced() : []
+    // What was not there when the engine was closed, or the topic dropped, is closed by nobody.
+    if (this.#closed) throw engineClosed()
+    if (!this.#isCurrent(topic)) throw new TopicNotFoundError(name)
     topic.partitions ??= []
-    if (topic.partitions[index] === undefined) {
-      const produced = await log.produced()
-      topic.partitions[index] ??= new LocalPartition(log, topic, produced, this.#store.durabilityMax, this.#options)
-    }
+    topic.partitions[index] ??= new LocalPartition(log, topic, produced, this.#store.durabilityMax, this.#options)
     return topic.partitions[index]
   }
 
@@ -219,11 +274,20 @@ export class LocalEngine implements Engine {
     }
   }
 
-  #adopt(name: string, settings: TopicSettings): LocalTopic {
-    const topic: LocalTopic = { name, settings, partitions: null, creating: null }
-    this.#topics.set(name, topic)
+  #adopt(topic: LocalTopic): void {
+    this.#topics.set(topic.name, topic)
     this.#noteAging(topic)
-    return topic
+  }
+
+  /** One that may hold records which no append will look at. */
+  #adoptStored(topic: LocalTopic): void {
+    this.#adopt(topic)
+    if (this.#aging.has(topic) || topic.settings.keepLatestPerKey) this.#unvisited.add(topic)
+  }
+
+  /** False for one that was dropped, even if there is another of its name. */
+  #isCurrent(topic: LocalTopic): boolean {
+    return this.#topics.get(topic.name) === topic
   }
 
   #noteAging(topic: LocalTopic): void {
@@ -233,10 +297,18 @@ export class LocalEngine implements Engine {
   }
 
   #forget(topic: LocalTopic): void {
-    this.#topics.delete(topic.name)
+    if (this.#isCurrent(topic)) this.#topics.delete(topic.name)
     this.#aging.delete(topic)
     this.#unvisited.delete(topic)
   }
+}
+
+function newTopic(name: string, settings: TopicSettings): LocalTopic {
+  return { name, settings, partitions: null, creating: null }
+}
+
+function engineClosed(): ClosedError {
+  return new ClosedError('the engine is closed')
 }
 
 function closePartitions(topic: LocalTopic, reason: Error): void {

@@ -39,8 +39,8 @@ export class Catalog {
   #lag: Buffer[] = []
   #pending: { text: string; isSynced: boolean; resolve(): void; reject(error: unknown): void }[] = []
   #isRunning = false
-  /** Names to ids, with what was asked for and is not written yet: two changes in flight know of each other. */
-  readonly #ids: Map<string, number>
+  /** The last change in flight of each topic, by name. */
+  readonly #changing = new Map<string, Promise<unknown>>()
   #nextId: number
   #failed: LeveretError | null = null
 
@@ -51,7 +51,6 @@ export class Catalog {
     this.#secondSize = size
     this.state = reading.state
     this.repairs = reading.repairs
-    this.#ids = new Map(Array.from(this.state.topics, ([name, { id }]) => [name, id]))
     this.#nextId = this.state.nextId
   }
 
@@ -90,30 +89,21 @@ export class Catalog {
     await this.#apply({ kind: 'opened', generation: this.state.generation + 1 })
   }
 
-  async saveTopic(name: string, settings: TopicSettings): Promise<void> {
-    const known = this.#ids.get(name)
-    const id = known ?? this.#nextId++
-    this.#ids.set(name, id)
-    try {
+  saveTopic(name: string, settings: TopicSettings): Promise<void> {
+    return this.#inTurn(name, async () => {
+      const id = this.state.topics.get(name)?.id ?? this.#nextId++
       await this.#apply({ kind: 'topic', id, name, settings })
-    } catch (error) {
-      if (known === undefined && this.#ids.get(name) === id) this.#ids.delete(name)
-      throw error
-    }
+    })
   }
 
   /** The id of the topic, or null if there is none. */
-  async dropTopic(name: string): Promise<number | null> {
-    const id = this.#ids.get(name)
-    if (id === undefined) return null
-    this.#ids.delete(name)
-    try {
+  dropTopic(name: string): Promise<number | null> {
+    return this.#inTurn(name, async () => {
+      const id = this.state.topics.get(name)?.id
+      if (id === undefined) return null
       await this.#apply({ kind: 'dropped', id, name })
-    } catch (error) {
-      if (!this.#ids.has(name)) this.#ids.set(name, id)
-      throw error
-    }
-    return id
+      return id
+    })
   }
 
   /** Offsets up to `end` may be given out in a partition that keeps nothing. Written, and synced with the next change. */
@@ -151,6 +141,24 @@ export class Catalog {
   close(): void {
     this.#first.close()
     this.#second.close()
+  }
+
+  /** Changes of one topic are made one after the other, and fail together: each was asked for in view of the one before. */
+  async #inTurn<Result>(name: string, change: () => Promise<Result>): Promise<Result> {
+    const begin = () =>
+      change().catch((error: unknown) => {
+        // Those that wait fail with it; whoever comes from now on begins anew.
+        this.#changing.delete(name)
+        throw error
+      })
+    const before = this.#changing.get(name)
+    const changing = before === undefined ? begin() : before.then(begin)
+    this.#changing.set(name, changing)
+    try {
+      return await changing
+    } finally {
+      if (this.#changing.get(name) === changing) this.#changing.delete(name)
+    }
   }
 
   /** What was promised is on disk before it counts. */
