@@ -119,7 +119,21 @@ export class TopicRegistry {
     this.#sortedNames = null
     for (const controller of topic.controllers ?? []) controller.close(new TopicNotFoundError(name))
     topic.controllers = null
-    await this.#context.engine.dropTopic(name)
+    try {
+      await this.#context.engine.dropTopic(name)
+    } catch (error) {
+      await this.#putBack(name)
+      throw error
+    }
+  }
+
+  /** What the engine could not drop is still a topic, though nobody reads it any more. */
+  async #putBack(name: string): Promise<void> {
+    const { engine, clock } = this.#context
+    const info = await engine.topic(name)
+    if (info === null || this.#topics.has(name) || this.#creating.has(name)) return
+    this.#topics.set(name, new Topic(name, info.settings, clock.monotonic()))
+    this.#sortedNames = null
   }
 
   /** At most `limit` names after `after`, in the order of their UTF-16 units, and whether there are more. */

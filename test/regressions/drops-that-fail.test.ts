@@ -4,6 +4,10 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Broker } from '../../src/broker/broker.js'
+import { SteadyTime } from '../../src/common/steady-time.js'
+import { configWith } from '../../src/config/load.js'
+import { MetricsRegistry } from '../../src/metrics/registry.js'
 import { toOffset } from '../../src/model/offset.js'
 import type { LogStore } from '../../src/storage/log/log-store.js'
 import { batchAt } from '../helpers/batches.js'
@@ -99,3 +103,18 @@ for (const isFull of [false, true]) {
     await engine.close()
   })
 }
+
+test('a broker lists a topic that could not be dropped, and drops it when there is room', async () => {
+  const disk = new EngineDisk()
+  const limits = { ...configWith({}), topicDefaults: KEPT }
+  const broker = new Broker(await disk.open(), new SteadyTime(disk.clock), limits, new MetricsRegistry())
+  await broker.createTopic('orders', { ...KEPT, partitions: 2 })
+  disk.fill()
+  await assert.rejects(broker.deleteTopic('orders'), FULL)
+  disk.free()
+  assert.deepEqual(broker.topicNames('', 10).names, ['orders'])
+  assert.equal((await broker.describeTopic('orders')).partitions.length, 2)
+  await broker.deleteTopic('orders')
+  assert.deepEqual(broker.topicNames('', 10).names, [])
+  await broker.stop({ deadlineMs: 1_000 })
+})
