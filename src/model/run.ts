@@ -44,6 +44,19 @@ export function recordBounds(body: Uint8Array, position: number): { start: numbe
   return { start, end: start + length }
 }
 
+/** Records in what may be a run, or -1 if it is none. */
+export function countRecords(body: Uint8Array): number {
+  let count = 0
+  for (let position = 0; position < body.length; count++) {
+    if (body[position] !== RECORD_TAG) return -1
+    const { start, end } = recordBounds(body, position)
+    // A length that was cut off is no number, and no comparison holds for it.
+    if (!(start <= end && end <= body.length)) return -1
+    position = end
+  }
+  return count
+}
+
 /** The key of the record whose content is `body[start, end)`, as a view; null when it has none. The last one counts. */
 export function recordKey(body: Buffer, start: number, end: number): Buffer | null {
   let key: Buffer | null = null

@@ -19,6 +19,8 @@ export type FindingKind =
   | 'corrupt'
   /** Offsets that stand nowhere. */
   | 'missing'
+  /** A file of another partition. */
+  | 'misplaced'
   /** Offsets or times that go back. */
   | 'order'
   /** An unfinished write at the end of a log or of the catalog. */

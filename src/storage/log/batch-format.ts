@@ -169,11 +169,15 @@ export function sealedFacts(buffer: Buffer, at: number): Buffer {
  * in its segment. The checksum is not looked at.
  */
 export function readHeader(buffer: Buffer, at: number, place: SegmentPlace, position: number): BatchHeader | null {
-  if (buffer[at + 4] !== MAGIC || buffer[at + 5] !== FORMAT_VERSION) return null
   if (buffer.readUInt32LE(at + PLACE_AT) !== place.low || buffer.readUInt32LE(at + PLACE_AT + 4) !== place.high) {
     return null
   }
-  if (buffer.readUInt32LE(at + SEAT_AT) !== place.seat(position)) return null
+  return buffer.readUInt32LE(at + SEAT_AT) === place.seat(position) ? readHeaderOfAnyPlace(buffer, at) : null
+}
+
+/** As `readHeader`, wherever the batch was written to. */
+export function readHeaderOfAnyPlace(buffer: Buffer, at: number): BatchHeader | null {
+  if (buffer[at + 4] !== MAGIC || buffer[at + 5] !== FORMAT_VERSION) return null
   const headerBytes = buffer.readUInt16LE(at + 6)
   const bodyBytes = buffer.readUInt32LE(at + 8)
   if (headerBytes < HEADER_BYTES || bodyBytes > BODY_BYTES_MAX) return null

@@ -2,6 +2,8 @@
  * Walking batches in a file: the only code that decides what is a batch and what is damage. Used by readers, recovery,
  * the building of indexes, log compaction and `leveret check`.
  */
+import { type Offset, toOffset } from '../../model/offset.js'
+import { countRecords } from '../../model/run.js'
 import {
   type BatchHeader,
   batchBytes,
@@ -9,6 +11,7 @@ import {
   isIntact,
   PLACE_AT,
   readHeader,
+  readHeaderOfAnyPlace,
   type SegmentPlace,
 } from './batch-format.js'
 import { readFull } from './file-io.js'
@@ -16,6 +19,12 @@ import type { ReadFile } from './file-system.js'
 
 /** Size of the reads of a scan. */
 const SCAN_BYTES = 1024 * 1024
+/** What a device writes at once. */
+const SECTOR_BYTES = 512
+/** Its tag and its length. */
+const RECORD_BYTES_MIN = 2
+/** Zeros are as likely as anything in less of a sector than this. */
+const PIECE_BYTES_MIN = 32
 
 /**
  * What stands at a position: a whole batch, the end of what was given, a batch of which `needed` bytes must be there
@@ -119,13 +128,68 @@ export async function intactBatch(
   position: number,
   to: number,
 ): Promise<BatchHeader | null> {
+  const whole = await readBatch(file, position, to, (fixed) => readHeader(fixed, 0, place, position))
+  return whole !== null && isIntact(whole.content, 0, whole.header) ? whole.header : null
+}
+
+/** A batch that was damaged after it had been written. `end` is one beyond the last offset that it may have had. */
+export interface Harmed {
+  readonly baseOffset: Offset
+  readonly end: Offset
+  readonly bytes: number
+}
+
+/**
+ * The batch at `position`, if it was written whole and has been damaged since: its checksum is wrong, all of it is
+ * there, and no sector of it is missing, as one would be of a write that power cut short.
+ */
+export async function harmedBatch(
+  file: ReadFile,
+  place: SegmentPlace,
+  position: number,
+  to: number,
+): Promise<Harmed | null> {
+  const whole = await readBatch(file, position, to, (fixed) => readHeader(fixed, 0, place, position))
+  if (whole === null) return null
+  for (let at = 0; at < whole.content.length; ) {
+    const end = Math.min(whole.content.length, at + SECTOR_BYTES - ((position + at) % SECTOR_BYTES))
+    if (end - at >= PIECE_BYTES_MIN && isZero(whole.content, at, end)) return null
+    at = end
+  }
+  const { header, content } = whole
+  const { baseOffset, count, headerBytes, bodyBytes } = header
+  // Either may be what is damaged; no record has less than two bytes.
+  const told = count * RECORD_BYTES_MIN <= bodyBytes ? count : 0
+  const records = Math.max(told, countRecords(content.subarray(headerBytes)))
+  return records <= 0 ? null : { baseOffset, end: toOffset(baseOffset + records), bytes: batchBytes(header) }
+}
+
+/** Whether a whole batch stands at `position` that was written to another place. */
+export async function isElsewheres(
+  file: ReadFile,
+  place: SegmentPlace,
+  position: number,
+  to: number,
+): Promise<boolean> {
+  const whole = await readBatch(file, position, to, (fixed) => readHeaderOfAnyPlace(fixed, 0))
+  return (
+    whole !== null && readHeader(whole.content, 0, place, position) === null && isIntact(whole.content, 0, whole.header)
+  )
+}
+
+/** The bytes of a batch as far as its header tells, if all of them are there. */
+async function readBatch(
+  file: ReadFile,
+  position: number,
+  to: number,
+  read: (fixed: Buffer) => BatchHeader | null,
+): Promise<{ header: BatchHeader; content: Buffer } | null> {
   const fixed = Buffer.allocUnsafe(HEADER_BYTES)
   if (position + HEADER_BYTES > to || (await readFull(file, fixed, position)) < HEADER_BYTES) return null
-  const header = readHeader(fixed, 0, place, position)
+  const header = read(fixed)
   if (header === null || position + batchBytes(header) > to) return null
-  const whole = Buffer.allocUnsafe(batchBytes(header))
-  if ((await readFull(file, whole, position)) < whole.length) return null
-  return isIntact(whole, 0, header) ? header : null
+  const content = Buffer.allocUnsafe(batchBytes(header))
+  return (await readFull(file, content, position)) < content.length ? null : { header, content }
 }
 
 /** Whether `file[from, to)` is nothing but zeros: space set aside, as opposed to a torn write. */

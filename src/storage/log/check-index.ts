@@ -33,6 +33,11 @@ export class IndexCheck {
     this.syncedPosition = entries.at(-1)?.position ?? 0
   }
 
+  /** It says that another segment was begun behind this one. */
+  get saysEnded(): boolean {
+    return this.#end !== null
+  }
+
   #decode(content: Buffer): { entries: IndexEntry[]; end: IndexEntry | null } {
     const entries: IndexEntry[] = []
     let end: IndexEntry | null = null

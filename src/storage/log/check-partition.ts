@@ -29,6 +29,8 @@ export class PartitionCheck {
   readonly #directory: string
   readonly #standing: readonly Standing[]
   readonly #names: ReadonlySet<string>
+  /** There was a segment behind the newest one. */
+  #isCutOff = false
 
   /** Looks at the directory, and at nothing in it but the journal of a log compaction. */
   constructor(context: CheckContext, of: CheckedPartition, directory: string) {
@@ -71,6 +73,9 @@ export class PartitionCheck {
       const offsets = { from: Math.max(end.offset, checkpoint?.logStart ?? FIRST_OFFSET), to: witnessed }
       const message = 'stood in the log once; its last segments, or the end of the last one, are gone'
       this.#add({ severity: 'damage', kind: 'missing', offsets, message }, this.#directory)
+    } else if (this.#isCutOff) {
+      const message = 'a newer segment was there once, and is gone with all its records'
+      this.#add({ severity: 'damage', kind: 'missing', message }, this.#directory)
     }
   }
 
@@ -131,7 +136,9 @@ export class PartitionCheck {
     await walk.run()
     if (walk.isTorn) await this.#torn(base, path, walk.whole, size, end)
     if (index === null) return
-    const sealed = nextBase === null ? null : { size, end: end.offset }
+    const isCutOff = nextBase === null && (index.saysEnded || (checkpoint !== null && checkpoint.segment > base))
+    if (isCutOff) this.#isCutOff = true
+    const sealed = nextBase === null && !isCutOff ? null : { size, end: end.offset }
     // While a segment takes records its first entries are in memory only.
     const isClosed = closedAt === size && size > 0
     index.finish(walk.whole, sealed, sealed !== null || isClosed)

@@ -3,7 +3,7 @@
  * and with as many records as it says. Damage is stepped over as readers do it. Changes nothing.
  */
 import { type Offset, toOffset } from '../../model/offset.js'
-import { RECORD_TAG, recordBounds } from '../../model/run.js'
+import { countRecords } from '../../model/run.js'
 import {
   type BatchHeader,
   batchBytes,
@@ -16,7 +16,7 @@ import {
   type SegmentPlace,
   sealedFacts,
 } from './batch-format.js'
-import { findBatch, isZeroTail, scanBatches } from './batch-walk.js'
+import { findBatch, harmedBatch, isElsewheres, isZeroTail, scanBatches } from './batch-walk.js'
 import type { CheckContext, Found } from './check-context.js'
 import type { IndexCheck } from './check-index.js'
 import type { ReadFile } from './file-system.js'
@@ -96,8 +96,10 @@ export class SegmentWalk {
       const next = await findBatch(file, this.#place, stop.position + 1, size)
       // Behind the end of the log older batches are leftovers of a write that was given up.
       if (next === null || (this.#segment.nextBase === null && next.header.baseOffset < this.#end.offset)) {
-        await this.#atEnd(stop.position)
-        return
+        const harmed = next === null ? await this.#harmedAt(stop.position) : 0
+        if (harmed === 0) return await this.#atEnd(stop.position)
+        position = stop.position + harmed
+        continue
       }
       this.#damaged(stop.position, next.position, next.header)
       position = next.position
@@ -136,7 +138,7 @@ export class SegmentWalk {
     const body = buffer.subarray(at + header.headerBytes, at + batchBytes(header))
     const opened = (flags & FLAG_SEALED) === 0 ? body : this.#open(header, position, buffer, at, body)
     if (opened === null) return
-    const records = countRun(opened)
+    const records = countRecords(opened)
     if (records === count) return
     const offsets = { from: baseOffset, to: batchEnd(header) }
     const found = records < 0 ? 'something else than records' : `${records} records`
@@ -174,6 +176,23 @@ export class SegmentWalk {
     const offsets = baseOffset > this.#end.offset ? { from: this.#end.offset, to: baseOffset } : null
     this.#corrupt(from, to, offsets, isLess)
     this.#end.offset = toOffset(Math.max(this.#end.offset, baseOffset))
+  }
+
+  /** Bytes of a batch that was written whole and was damaged since, and is noted; 0 if it is none. */
+  async #harmedAt(position: number): Promise<number> {
+    const { file, size } = this.#segment
+    if (position === 0 && (await isElsewheres(file, this.#place, 0, size))) {
+      const message = 'the records are those of another partition'
+      this.#add({ severity: 'damage', kind: 'misplaced', offsets: null, message }, 0, size)
+      return size
+    }
+    const harmed = await harmedBatch(file, this.#place, position, size)
+    if (harmed === null || harmed.baseOffset !== this.#end.offset) return 0
+    const { baseOffset: from, end: to, bytes } = harmed
+    this.#corrupt(position, position + bytes, { from, to }, '')
+    this.#end.offset = to
+    this.whole = position + bytes
+    return bytes
   }
 
   /** No whole batch comes any more. */
@@ -222,17 +241,4 @@ export function missing(from: number, to: number, reservedEnd: number): Omit<Fou
     return { severity: 'note', kind: 'missing', offsets, message }
   }
   return { severity: 'damage', kind: 'missing', offsets, message: 'stand nowhere' }
-}
-
-/** Records in a run, or -1 if it is none. */
-function countRun(body: Buffer): number {
-  let count = 0
-  for (let position = 0; position < body.length; count++) {
-    if (body[position] !== RECORD_TAG) return -1
-    const { start, end } = recordBounds(body, position)
-    // A length that was cut off is no number, and no comparison holds for it.
-    if (!(start <= end && end <= body.length)) return -1
-    position = end
-  }
-  return count
 }

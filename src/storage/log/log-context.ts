@@ -40,6 +40,8 @@ export interface LogContext {
   readonly pace: SyncPace | null
   /** Partitions with something written that is not synced. */
   readonly dirty: Set<{ syncSoon(): void }>
+  /** Partitions whose checkpoint does not say yet how far they are synced. */
+  readonly unsaved: Set<{ readonly isIdle: boolean; saveSoon(): void }>
   report(problem: EngineProblem): void
   /** The problem of this kind with this partition is over. */
   resolved(kind: EngineProblem['kind'], topic: string, partition: number): void

@@ -62,7 +62,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     this.logStart = files.logStart
     this.reader = new LogReader(context, plan.name, this.segments)
     const { end, lastTimestampMs } = files
-    this.#appender = new Appender(context, plan.name, this, { end, lastTimestampMs }, () => this.onStable?.())
+    this.#appender = new Appender(context, plan.name, this, { end, lastTimestampMs }, () => this.#progressed())
     this.#retention = new LogRetention(this, context.counters.segmentsDropped)
   }
 
@@ -70,6 +70,8 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   static async open(context: LogContext, plan: PartitionPlan): Promise<LogPartition> {
     const files = await openPartitionFiles(context, plan)
     const partition = new LogPartition(context, plan, files)
+    // What a recovery found is noted, as what is appended is.
+    if (!plan.wasClosed && partition.segments.first !== null) context.unsaved.add(partition)
     const reserved = toOffset(plan.reservedEnd())
     // Segments that are there were begun after the last of those offsets was given out: all others were dropped then.
     if (reserved > partition.end && partition.segments.first === null) {
@@ -209,8 +211,18 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     await this.#appender.whileIdle(async () => void (await this.roll(last, this.#appender.writtenEnd)))
   }
 
-  syncSoon(): void {
-    this.#appender.syncSoon()
+  get isIdle(): boolean {
+    return this.#appender.isIdle
+  }
+
+  /** So that damage behind this is not taken for an unfinished write. */
+  saveSoon(): void {
+    if (!this.#isClosed) this.save().catch(() => undefined)
+  }
+
+  #progressed(): void {
+    this.#context.unsaved.add(this)
+    this.onStable?.()
   }
 
   /** Write the checkpoint, if it says anything new; `freeing` and `closing` may take the spare room for it. */
@@ -250,6 +262,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     await this.#appender.drain()
     const isWritten = this.#appender.isIdle
     this.#appender.stop()
+    this.#context.unsaved.delete(this)
     if (this.#appender.readOnly !== null) return
     if (notDropped !== undefined) throw notDropped.error
     if (!isWritten) throw new UnavailableError('records could not be written', { topic: this.name.topic })
@@ -267,6 +280,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     await this.#retention.stop()
     await this.#appender.drain()
     this.#appender.stop()
+    this.#context.unsaved.delete(this)
     // Its directory is about to go.
     await this.#removing.catch(() => undefined)
     await this.#saving.catch(() => undefined)

@@ -37,6 +37,8 @@ const log = createLog('storage:log')
 const INDEX_ENTRIES_MAX = 512 * 1024
 /** Partitions recovered or closed at the same time: enough to keep a disk busy. */
 const AT_ONCE = 8
+/** Checkpoints written in one sync interval. */
+const SAVES_AT_ONCE = 8
 /** A start waits so long for the recovery of all partitions; then it goes on beside the service. */
 const RECOVERY_WAIT_MS = 1_000
 
@@ -93,6 +95,7 @@ export class LogStore implements Store {
       options: config,
       pace: config.syncsInPlace === false ? null : new SyncPace(),
       dirty: new Set(),
+      unsaved: new Set(),
       report: (problem) => this.#problems.report(problem),
       resolved: (kind, topic, partition) => this.#problems.resolved(kind, topic, partition),
     }
@@ -143,6 +146,7 @@ export class LogStore implements Store {
     this.#syncing = clock.every(this.#config.syncIntervalMs, () => {
       room.make()
       for (const partition of dirty) partition.syncSoon()
+      this.#saveSome()
     })
     this.#compacting = clock.every(COMPACT_INTERVAL_MS, () => void this.compact())
   }
@@ -235,6 +239,19 @@ export class LogStore implements Store {
     return partitions
   }
 
+  /** A checkpoint costs two syncs, so that a few are written at a time, of partitions that have come to rest. */
+  #saveSome(): void {
+    const { unsaved } = this.#context
+    let saved = 0
+    for (const partition of unsaved) {
+      if (saved >= SAVES_AT_ONCE) return
+      if (!partition.isIdle) continue
+      unsaved.delete(partition)
+      partition.saveSoon()
+      saved++
+    }
+  }
+
   /** Compact the partitions that are open and due; by itself every few seconds. Resolves when that is done. */
   compact(): Promise<void> {
     return this.#compactor.run(async () => (await this.#openPartitions()).map(({ partition }) => partition))
@@ -254,6 +271,8 @@ export class LogStore implements Store {
     this.#partitions.set(topic.id, partitions)
     partitions[index] ??= this.#load(topic, index).catch((error: unknown) => {
       delete partitions[index]
+      const message = `could not be opened: ${error instanceof Error ? error.message : String(error)}`
+      this.#problems.report({ kind: 'corrupt', topic: topic.name, partition: index, from: 0, to: null, message })
       throw error
     })
     return partitions[index]
@@ -326,14 +345,10 @@ export class LogStore implements Store {
       const isThere = this.#catalog?.state.topics.get(entry.name)?.id === entry.id
       if (this.#catalog === null) this.#isRecovered = false
       if (!isThere) return
-      try {
-        await this.#partition(entry, partition)
-      } catch (error) {
+      await this.#partition(entry, partition).catch(() => {
         // The others are none the worse for it; this one is tried again when it is used, and by the next start.
         this.#isRecovered = false
-        const message = `could not be opened: ${error instanceof Error ? error.message : String(error)}`
-        this.#problems.report({ kind: 'corrupt', topic: entry.name, partition, from: 0, to: null, message })
-      }
+      })
     })
   }
 

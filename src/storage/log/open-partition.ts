@@ -9,13 +9,15 @@ import { type BatchHeader, type Place, readProducer } from './batch-format.js'
 import { findBatch, scanBatches, type Visit } from './batch-walk.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { finishCompaction } from './compaction-journal.js'
+import { readFile } from './file-io.js'
 import { parseSegmentFile, segmentFile } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { SEAL_BYTES } from './keyring.js'
 import { LastSequences } from './last-sequences.js'
 import type { LogContext, PartitionName } from './log-context.js'
+import { decodeIndex, indexSeed } from './offset-index.js'
 import { type Recovered, recoverTail } from './recovery.js'
-import { Segment } from './segment.js'
+import { buildIndex, Segment } from './segment.js'
 import { SegmentList } from './segment-list.js'
 
 /** No segment holds more: positions have 32 bits, and a record two bytes at least. */
@@ -124,9 +126,10 @@ async function withoutStrays(
   if (checkpoint?.isClosed && checkpoint.segment === last) return bases
   const segment = new Segment(context, place, directory, before, { size: 0, isSealed: true })
   segment.size = fs.size(segment.path)
-  const { offset } = await segment.end()
-  segment.retire()
-  if (offset <= last) return bases
+  const content = readFile(fs, segmentFile(directory, before, 'index'))
+  const known = content === null ? null : decodeIndex(content, indexSeed(place, before), segment.size)
+  const end = known?.end?.position === segment.size ? known.end : (await buildIndex(segment)).end
+  if ((end?.offset ?? before) <= last) return bases
   for (const kind of ['log', 'index'] as const) {
     const path = segmentFile(directory, last, kind)
     if (fs.exists(path)) fs.remove(path)
@@ -162,14 +165,16 @@ async function openTail(
   }
   let tail: Tail = { end: FIRST_OFFSET, lastTimestampMs: 0 }
   let witnessed = FIRST_OFFSET
+  let isEnded = false
   if (last !== null) {
     // The process that made it may not have come to this.
     await syncPlace(context.fs, site.directory)
     const recovered = await recover(context, site, last)
     witnessed = recovered.witnessed
+    isEnded = recovered.isEnded
     tail = recovered.end > last.base ? recovered : { end: recovered.end, lastTimestampMs: await timeBefore(segments) }
   }
-  const once = endOnce(site, last, tail.end, checkpoint, witnessed)
+  const once = endOnce(site, last, tail.end, checkpoint, { witnessed, isEnded })
   // What was dropped may never have reached the device; it is not given out again all the same.
   const end = toOffset(Math.max(once, checkpoint?.logStart ?? FIRST_OFFSET))
   if (end <= tail.end) return tail
@@ -188,11 +193,11 @@ function endOnce(
   last: Segment | null,
   found: Offset,
   checkpoint: Checkpoint | null,
-  witnessed: Offset,
+  { witnessed, isEnded }: Pick<Recovered, 'witnessed' | 'isEnded'>,
 ): Offset {
   if (wasClosed && checkpoint !== null) return checkpoint.end
   const atLeast = toOffset(Math.max(checkpoint?.end ?? FIRST_OFFSET, witnessed))
-  const isSegmentGone = checkpoint !== null && checkpoint.segment > (last?.base ?? -1)
+  const isSegmentGone = isEnded || (checkpoint !== null && checkpoint.segment > (last?.base ?? -1))
   return isSegmentGone || atLeast > found ? toOffset(Math.max(atLeast, found) + SEGMENT_RECORDS_MAX) : found
 }
 

@@ -3,9 +3,11 @@
  * the last index entry on, which says that everything before it was synced. An unfinished write at the end is put aside
  * and cut; damage with whole batches behind it stays where it is, and readers are told.
  */
+
+import { LeveretError } from '../../common/errors.js'
 import { type Offset, toOffset } from '../../model/offset.js'
 import { type BatchHeader, batchEnd, FLAG_COMPACTED, FLAG_END, type Place, type SegmentPlace } from './batch-format.js'
-import { findBatch, intactBatch, isZeroTail, scanBatches } from './batch-walk.js'
+import { findBatch, harmedBatch, intactBatch, isElsewheres, isZeroTail, scanBatches } from './batch-walk.js'
 import { keepAside, readFile, readFull, writeAll } from './file-io.js'
 import { segmentFile } from './file-names.js'
 import type { FileSystem, RawFile } from './file-system.js'
@@ -30,11 +32,16 @@ export interface Recovered {
   /** What the walk found, for the index. */
   readonly found: readonly IndexEntry[]
   readonly gaps: readonly Gap[]
+  /** Its index says that it has ended: another segment was begun behind it. */
+  readonly isEnded: boolean
   /** Bytes of an unfinished write that were cut; 0 is none. */
   readonly cutBytes: number
 }
 
-/** Find the end of the segment `base` and cut what is unfinished behind it. Syncs what it keeps. */
+/**
+ * Find the end of the segment `base` and cut what is unfinished behind it. Syncs what it keeps. Throws LVT_DATA_DAMAGED
+ * for the file of another partition, before it changes anything.
+ */
 export async function recoverTail(
   fs: FileSystem,
   place: Place,
@@ -45,12 +52,16 @@ export async function recoverTail(
   const size = file.size()
   const trusted = await lastGoodEntry(fs, place, directory, base, file, size)
   const walk = await walkTail(file, place.segment(base), trusted.entry, size)
+  if (walk.position === 0 && (await isElsewheres(file, place.segment(base), 0, size))) {
+    const message = `${segmentFile(directory, base, 'log')} holds records of another partition; nothing was changed`
+    throw new LeveretError('LVT_DATA_DAMAGED', message)
+  }
   const cutBytes = await cutTorn(fs, directory, base, file, walk.position, size)
   // A page that could not be written once may look clean in the cache: what is kept is written again, then synced.
   await rewrite(file, trusted.entry?.position ?? 0, walk.position)
   await file.sync()
-  const { count: indexed, witnessed } = trusted
-  return { ...walk, witnessed, indexed, indexedPosition: trusted.entry?.position ?? -1, cutBytes }
+  const { count: indexed, witnessed, isEnded } = trusted
+  return { ...walk, witnessed, indexed, indexedPosition: trusted.entry?.position ?? -1, isEnded, cutBytes }
 }
 
 async function lastGoodEntry(
@@ -60,22 +71,24 @@ async function lastGoodEntry(
   base: Offset,
   file: RawFile,
   size: number,
-): Promise<{ entry: IndexEntry | null; count: number; witnessed: Offset }> {
+): Promise<{ entry: IndexEntry | null; count: number; witnessed: Offset; isEnded: boolean }> {
   const content = readFile(fs, segmentFile(directory, base, 'index'))
   const seed = indexSeed(place, base)
   const total = content === null ? 0 : Math.floor(content.length / INDEX_ENTRY_BYTES)
   let witnessed = base
+  let isEnded = false
   for (let index = total - 1; index >= 0; index--) {
     const decoded = decodeEntry(content as Buffer, index * INDEX_ENTRY_BYTES, seed)
     if (decoded === null) continue
     witnessed = toOffset(Math.max(witnessed, decoded.entry.offset))
+    if (decoded.isEnd) isEnded = true
     if (decoded.isEnd) continue
     const header = await intactBatch(file, place.segment(base), decoded.entry.position, size)
     if (header !== null && header.baseOffset === decoded.entry.offset) {
-      return { entry: decoded.entry, count: index + 1, witnessed }
+      return { entry: decoded.entry, count: index + 1, witnessed, isEnded }
     }
   }
-  return { entry: null, count: 0, witnessed }
+  return { entry: null, count: 0, witnessed, isEnded }
 }
 
 async function walkTail(
@@ -104,6 +117,14 @@ async function walkTail(
     if (stop.kind === 'end') break
     if (stop.kind === 'zeros' && (await isZeroTail(file, position, size))) break
     const next = await findBatch(file, place, position + 1, size)
+    const harmed = next === null ? await harmedBatch(file, place, position, size) : null
+    if (harmed !== null && harmed.baseOffset === end) {
+      // It may have been acknowledged: it stays where it is, and its offsets are not given again.
+      gaps.push({ from: end, to: harmed.end })
+      end = harmed.end
+      position += harmed.bytes
+      continue
+    }
     // Older batches behind damage are leftovers of a write that was given up.
     if (next === null || next.header.baseOffset < end) break
     position = next.position
