@@ -71,7 +71,7 @@ export class LogReader {
       if (segment === null) {
         // Dropped a moment ago, or known to be gone since the opening.
         const to = toOffset(Math.min(limit, this.#segments.firstBase ?? limit))
-        return { batches: [], loss: { from: next, to, cause: 'corrupt' }, next: to }
+        return { batches: [], loss: to > next ? { from: next, to, cause: 'corrupt' } : null, next: to }
       }
       const start = this.#hint(next, segment) ?? (await this.#locate(next, segment))
       // Retired while its index was read: its successor has the offset, or nobody has.
