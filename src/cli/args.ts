@@ -14,6 +14,7 @@ import { serve } from './commands/serve.js'
 import { type SubOptions, sub } from './commands/sub.js'
 import { type CreateOptions, createTopic, describeTopic, listTopics } from './commands/topics.js'
 import type { ClientOptions } from './open-client.js'
+import { isSystemError, systemErrorText } from './system-errors.js'
 import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, say, type Terminal } from './terminal.js'
 import { readAge, readCount, readOffset, readPort, readRetention, readSize, readStart } from './values.js'
 
@@ -175,7 +176,7 @@ function addCheck(program: Command, terminal: Terminal, finish: Finish): void {
     .option(`--${CONFIG_FILE.flag} <file>`, 'the settings of the server, for its keys')
     .addHelpText(
       'after',
-      '\nEnds with 0 if the data is sound, 1 if something is damaged, 2 if nothing can be said.' +
+      '\nEnds with 0 if the data is sound, 1 if something is damaged or can be repaired, 2 if nothing can be said.' +
         '\nWithout its keys encrypted data is verified by its checksums alone.',
     )
   command.action((data: string, options: CheckOptions) => finish(check(data, options, terminal)))
@@ -204,8 +205,9 @@ function report(error: unknown, terminal: Terminal): number {
     for (const mistake of error.mistakes) terminal.stderr.write(`  ${mistake}\n`)
     return EXIT_USAGE
   }
-  // What leveret throws is told in a sentence; anything else is a defect, and its stack is what a report needs.
+  // What leveret and the system refuse is told in a sentence; all else is a defect, and its stack is what a report needs.
   if (error instanceof LeveretError && error.code !== 'LVT_INTERNAL') say(terminal, error.message)
+  else if (isSystemError(error)) say(terminal, systemErrorText(error))
   else say(terminal, error instanceof Error ? (error.stack ?? error.message) : String(error))
   return EXIT_FAILURE
 }

@@ -1,12 +1,13 @@
 /**
  * `leveret check`: verifies a data directory that no server is using, and with `--repair` puts right what can be without
- * loss. Its exit code: 0 sound, 1 something is damaged, 2 nothing can be said.
+ * loss. Its exit code: 0 sound, 1 something is damaged or is left to repair, 2 nothing can be said.
  */
 import { LeveretError } from '../../common/errors.js'
 import { loadConfig } from '../../config/load.js'
 import type { CheckReport, Finding } from '../../storage/check-report.js'
 import { checkStore } from '../../storage/open-engine.js'
 import { Progress } from '../progress.js'
+import { isSystemError, systemErrorText } from '../system-errors.js'
 import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, LineOutput, say, type Terminal } from '../terminal.js'
 
 export interface CheckOptions {
@@ -49,9 +50,9 @@ export async function check(data: string, options: CheckOptions, terminal: Termi
 /** Neither sound nor damaged: what was asked for could not be looked at. */
 function cannotTell(error: unknown, terminal: Terminal): number {
   const isTold = error instanceof LeveretError && error.code !== 'LVT_INTERNAL' && error.code !== 'LVT_CONFIG_INVALID'
-  const isOfSystem = error instanceof Error && 'syscall' in error
-  if (!isTold && !isOfSystem) throw error
-  say(terminal, error.message)
+  if (isTold) say(terminal, error.message)
+  else if (isSystemError(error)) say(terminal, systemErrorText(error))
+  else throw error
   return EXIT_USAGE
 }
 
