@@ -7,16 +7,11 @@ import { constants } from 'node:os'
 import process from 'node:process'
 import { MessageChannel } from 'node:worker_threads'
 import { runCommandLine } from './cli/args.js'
+import { Interruption } from './cli/interruption.js'
 import { systemClock } from './common/clock.js'
 
-const interruption = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    // Whoever asks twice does not want to wait for the drain.
-    if (interruption.signal.aborted) process.exit(128 + constants.signals[signal])
-    interruption.abort(signal)
-  })
-}
+const interruption = new Interruption(systemClock, (name) => process.exit(128 + constants.signals[name]))
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interruption.ask(name))
 
 // Most timers of leveret do not hold a process, and a command may for a while be waiting for nothing but one.
 const { port1: hold } = new MessageChannel()

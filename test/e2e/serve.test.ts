@@ -8,6 +8,8 @@ import { type AddressInfo, createServer, connect as dial, type Socket } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { systemClock } from '../../src/common/clock.js'
+import { pause } from '../helpers/kill-server.js'
 import { runLeveret, startLeveret, startServer } from '../helpers/leveret-process.js'
 
 async function freePort(): Promise<number> {
@@ -113,6 +115,21 @@ test('a store that is not there yet is refused in one sentence', async () => {
   assert.match(stderr, /--store: "kafka" is planned but not in this version; what there is: log, memory\n$/)
 })
 
+test('a data directory that cannot be one is told in one line and ends it with 1', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'leveret-no-data-'))
+  const file = join(folder, 'file')
+  writeFileSync(file, 'no directory\n')
+  for (const data of [file, join(file, 'inside')]) {
+    const { code, stdout, stderr } = await runLeveret(['serve', '--port', '0', '--data', data])
+    assert.deepEqual([code, stdout.toString()], [1, ''])
+    const [line = '', ...others] = stderr.split('\n')
+    assert.ok(line.startsWith(`leveret: the data directory ${data} cannot be used: `), stderr)
+    assert.match(line, /: not a directory \(ENOTDIR\)$/)
+    assert.deepEqual(others, [''])
+  }
+  rmSync(folder, { recursive: true })
+})
+
 test('serves on when nobody reads what it prints', async () => {
   const server = await startServer()
   server.process.child.stdout.destroy()
@@ -138,13 +155,44 @@ test('cuts off after --drain who does not let go, and still ends with 0', async 
   peer.destroy()
 })
 
-test('a second signal ends it at once', async () => {
+for (const [first, second] of [
+  ['SIGINT', 'SIGINT'],
+  ['SIGINT', 'SIGTERM'],
+] as const) {
+  test(`${first} and ${second} for one Ctrl-C are one wish: it drains and closes its data`, async () => {
+    const data = mkdtempSync(join(tmpdir(), 'leveret-twice-'))
+    const server = await startServer(['--drain', '500ms', '--data', data])
+    await server.succeed(['topics', 'create', 'kept', '--retain', '1h'])
+    await server.succeed(['pub', 'kept'], 'one\n')
+    const peer = await stubbornPeer(server.port)
+    server.process.signal(first)
+    await pause(50)
+    server.process.signal(second)
+    const { code, stderr } = await server.process.ended
+    assert.deepEqual([code, stderr], [0, ''])
+    peer.destroy()
+    const { stdout } = await runLeveret(['check', data, '--json'])
+    const { isSound, isClosed } = JSON.parse(stdout.toString()) as Record<string, unknown>
+    assert.deepEqual([isSound, isClosed], [true, true])
+    rmSync(data, { recursive: true })
+  })
+}
+
+test('a later signal ends it at once while the drain goes on', async () => {
   const server = await startServer(['--drain', '1h'])
   const peer = await stubbornPeer(server.port)
-  server.process.signal('SIGTERM')
-  // The listener is closed by the time that the first signal is being served.
-  while (await answers(server.port)) await new Promise(setImmediate)
-  server.process.signal('SIGTERM')
-  assert.equal((await server.process.ended).code, 143)
+  const startedMs = systemClock.monotonic()
+  const { ended } = server.process
+  let isOver = false
+  void ended.then(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    server.process.signal('SIGTERM')
+    await pause(100)
+  }
+  assert.equal((await ended).code, 143)
+  const tookMs = systemClock.monotonic() - startedMs
+  assert.ok(tookMs >= 900, `it ended after ${tookMs} ms`)
   peer.destroy()
 })
