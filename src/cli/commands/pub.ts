@@ -4,6 +4,7 @@
  */
 import { addAbortSignal } from 'node:stream'
 import type { Client, Receipt, Topic } from '../../../client/index.js'
+import type { Timer } from '../../common/clock.js'
 import {
   AbortedError,
   asLeveretError,
@@ -25,6 +26,8 @@ export interface PubOptions extends ClientOptions {
 
 const IN_FLIGHT_RECORDS_MAX = 32_768
 const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024
+/** Who interrupts waits no longer for the receipts of what is under way. */
+const GRACE_MS = 1_000
 /** No frame is larger, so no record is. */
 const LINE_BYTES_MAX = 256 * 1024 * 1024
 
@@ -43,15 +46,23 @@ class Publication {
   readonly #reading = new AbortController()
   #acknowledged = 0
   #duplicates = 0
+  #unacknowledged = 0
   #withoutKey = 0
   #lines = 0
   #bytesRead = 0
   #recordsInFlight = 0
   #bytesInFlight = 0
+  /** What ended the publishing. */
   #failure: LeveretError | null = null
+  /** Why the latest record was not acknowledged; null if it was never sent. */
+  #refusal: LeveretError | null = null
   /** Set while somebody waits for room or for the last receipt. */
   #wake: (() => void) | null = null
   #warning: Promise<void> | null = null
+  /** Set when interrupted. */
+  #grace: Timer | null = null
+  /** Set when the grace is over. */
+  #closing: Promise<void> | null = null
 
   constructor(client: Client, name: string, options: PubOptions, terminal: Terminal) {
     this.#client = client
@@ -64,7 +75,7 @@ class Publication {
 
   async run(): Promise<number> {
     const { interrupted } = this.#terminal
-    const onInterrupt = (): void => this.#fail(new AbortedError('interrupted'))
+    const onInterrupt = (): void => this.#onInterrupt()
     interrupted.addEventListener('abort', onInterrupt, { once: true })
     try {
       await this.#publishInput()
@@ -75,11 +86,21 @@ class Publication {
     await this.#until(() => this.#recordsInFlight === 0)
     await this.#warning
     interrupted.removeEventListener('abort', onInterrupt)
+    this.#grace?.cancel()
+    await this.#closing
     this.#progress.clear()
     await this.#report()
     if (this.#failure === null) return EXIT_OK
-    say(this.#terminal, this.#failure.message)
+    this.#reportFailure(this.#failure)
     return EXIT_FAILURE
+  }
+
+  #onInterrupt(): void {
+    this.#fail(new AbortedError('interrupted'))
+    this.#grace = this.#terminal.clock.after(GRACE_MS, () => {
+      // What has no receipt fails now, with the reason why.
+      this.#closing = this.#client.close()
+    })
   }
 
   async #publishInput(): Promise<void> {
@@ -114,8 +135,7 @@ class Publication {
     published.then(
       (receipt) => this.#onReceipt(receipt, line.length),
       (error: unknown) => {
-        this.#fail(error)
-        this.#settle(line.length)
+        this.#onFailure(asLeveretError(error), line.length)
       },
     )
     // The records are stored whether or not their topic can be described.
@@ -125,6 +145,14 @@ class Publication {
   #onReceipt(receipt: Receipt, bytes: number): void {
     this.#acknowledged++
     if (receipt.duplicate) this.#duplicates++
+    this.#settle(bytes)
+  }
+
+  #onFailure(error: LeveretError, bytes: number): void {
+    this.#unacknowledged++
+    // The end of the client is no reason: it came after one.
+    if (error.code !== 'LVT_CLOSED') this.#refusal = error
+    this.#fail(error)
     this.#settle(bytes)
   }
 
@@ -221,5 +249,13 @@ class Publication {
       this.#terminal,
       `warning: ${this.#withoutKey} lines have no field "${this.#options.key}"; their records have no key`,
     )
+  }
+
+  #reportFailure({ message }: LeveretError): void {
+    say(this.#terminal, message)
+    if (this.#unacknowledged === 0) return
+    const why = this.#refusal?.message ?? 'the client was closed before they were sent'
+    const records = this.#unacknowledged === 1 ? '1 record was' : `${this.#unacknowledged} records were`
+    say(this.#terminal, `${records} not acknowledged${why === message ? '' : `: ${why}`}`)
   }
 }
