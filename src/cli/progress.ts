@@ -2,6 +2,7 @@
  * How far a long work is: one line on a terminal, redrawn in place, and nothing at all in a pipe. It shows itself
  * only when the work turns out to be long.
  */
+import { shortSize } from './sizes.js'
 import type { Terminal } from './terminal.js'
 
 const SHOWN_AFTER_MS = 300
@@ -56,9 +57,4 @@ function bar(bytes: number, total: number | null): string {
   const share = Math.min(bytes / total, 1)
   const cells = Math.round(share * BAR_CELLS)
   return `[${'#'.repeat(cells)}${'.'.repeat(BAR_CELLS - cells)}] ${Math.floor(share * 100)}% `
-}
-
-function shortSize(bytes: number): string {
-  const kibibytes = bytes / 1024
-  return kibibytes < 1024 ? `${Math.floor(kibibytes)}KiB` : `${(kibibytes / 1024).toFixed(1)}MiB`
 }

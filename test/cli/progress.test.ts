@@ -24,7 +24,7 @@ test('draws a bar on a terminal once the work is long, and erases it', () => {
   assert.equal(shown(), '')
   pass(1000)
   progress.update(50, 500)
-  assert.match(shown(), /\[#{12}\.{12}\] 50% 50 records, 0KiB, 50 records\/s$/)
+  assert.match(shown(), /\[#{12}\.{12}\] 50% 50 records, 500B, 50 records\/s$/)
   pass(50)
   progress.update(60, 600)
   assert.equal(shown(), '', 'not redrawn so soon')

@@ -218,6 +218,12 @@ describe('client commands', () => {
     assert.match(described, /^retention +at most 1h, 8MiB$/m)
     assert.match(described, /^compaction +10m$/m)
     assert.equal(described.match(/^partition \d/gm)?.length, 2)
+    await server.succeed(['pub', 'orders'], 'x'.repeat(1_500_000))
+    const sized = (await server.succeed(['topics', 'describe', 'orders'])).stdout.toString()
+    assert.match(sized, /^partition \d {2}offsets 0 to 1, 1\.4MiB$/m)
+    const json = (await server.succeed(['topics', 'describe', 'orders', '--json'])).stdout.toString()
+    const { partitions } = JSON.parse(json) as { partitions: { bytes: number }[] }
+    assert.ok(partitions.some(({ bytes }) => bytes >= 1_500_000))
 
     const unknown = await server.leveret(['topics', 'describe', 'nowhere'])
     assert.deepEqual([unknown.code, unknown.stderr], [1, 'leveret: topic "nowhere" does not exist\n'])

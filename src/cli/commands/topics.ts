@@ -6,6 +6,7 @@ import { InvalidArgumentError } from '../../common/errors.js'
 import { formatDuration, formatSize } from '../../config/units.js'
 import { KEEP_FOREVER, type Retention, type TopicSettings } from '../../model/topic.js'
 import { type ClientOptions, withClient } from '../open-client.js'
+import { shortSize } from '../sizes.js'
 import { EXIT_OK, LineOutput, type Terminal } from '../terminal.js'
 
 export interface CreateOptions extends ClientOptions {
@@ -108,7 +109,7 @@ function linesOf({ name, settings, partitions, subscribers }: TopicDescription):
   }
   lines.push(`subscribers  ${subscribers}`)
   for (const { partition, logStart, end, bytes } of partitions) {
-    lines.push(`partition ${partition}  offsets ${logStart} to ${end}, ${formatSize(bytes)}`)
+    lines.push(`partition ${partition}  offsets ${logStart} to ${end}, ${shortSize(bytes)}`)
   }
   return lines
 }
