@@ -7,11 +7,16 @@ import { existsSync } from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
+let main = '../dist/src/main.js'
 if (existsSync(new URL('../src/main.ts', import.meta.url))) {
   const { compiledSources } = await import('../scripts/compiled-sources.js')
-  const folder = compiledSources(fileURLToPath(new URL('..', import.meta.url)))
-  process.setSourceMapsEnabled(true)
-  await import(`${pathToFileURL(folder)}/src/main.js`)
-} else {
-  await import('../dist/src/main.js')
+  try {
+    const folder = compiledSources(fileURLToPath(new URL('..', import.meta.url)))
+    process.setSourceMapsEnabled(true)
+    main = `${pathToFileURL(folder)}/src/main.js`
+  } catch (error) {
+    process.stderr.write(`leveret: ${error.message}\n`)
+    process.exit(1)
+  }
 }
+await import(main)

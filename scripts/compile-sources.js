@@ -2,14 +2,17 @@
  * Compiles the files named on its command line into a folder that appears whole or not at all.
  * A process of its own, started by compiled-sources.js: what the compiler needs is given back when it ends.
  */
-import { mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { dirname, join, sep } from 'node:path'
 import process from 'node:process'
 import { buildSync } from 'esbuild'
 
 const [root, target, ...files] = process.argv.slice(2)
 
-const draft = mkdtempSync(join(dirname(target), 'draft-'))
+// Not mkdtemp, which keeps other users out: what root has compiled is run by whom it serves.
+const draft = join(dirname(target), `draft-${randomUUID()}`)
+mkdirSync(draft)
 try {
   buildSync({
     absWorkingDir: root,
@@ -23,6 +26,10 @@ try {
     sourcesContent: false,
     logLevel: 'error',
   })
+  // Outside of the clone modules find what they import through these.
+  if (!target.startsWith(root + sep)) {
+    for (const name of ['package.json', 'node_modules']) symlinkSync(join(root, name), join(draft, name))
+  }
   renameSync(draft, target)
 } catch (error) {
   rmSync(draft, { recursive: true, force: true })
