@@ -1,0 +1,251 @@
+/**
+ * The machine of a shared group on one partition: members compete for its records, each record goes to one member at a
+ * time, and is done with when it is acked, dead, purged or sought over. Pure: no clock, no timer, no I/O. `nowMs` is
+ * any clock that does not go back; offsets are the caller's to read.
+ *
+ *   new --take--> HELD --ack--> done             HELD --reject, or too many deliveries--> DEAD --takeDead--> HANDED_OVER
+ *                 |  ^                                                                               deadDone --> done
+ *         retry,  |  | take
+ *   expire, leave v  |                           WAITING, READY --late ack of who had it last and did not leave--> done
+ *          WAITING, READY
+ *
+ * This file puts the parts together and keeps what is durable; the rules of giving out and taking back are in leases.ts.
+ */
+import { type Offset, toOffset } from '../../model/offset.js'
+import { applyAcked, applyCounts, type Change, describeSlots, drainSlots } from './changes.js'
+import { DeadLetters } from './dead-letters.js'
+import { Leases } from './leases.js'
+import type { DeadRecord, Range, SharedCounters, SharedFacts, SharedSettings, Taken, Verdict } from './settings.js'
+import { ACKED, DEAD, HANDED_OVER, HELD, READY, SlotWindow, WAITING } from './slot-window.js'
+
+const NO_TAKEN: readonly Taken[] = []
+
+export class SharedPartition {
+  readonly #window: SlotWindow
+  readonly #leases: Leases
+  readonly #dead: DeadLetters
+  readonly #counters: SharedCounters
+  #paused = false
+  /** What the log knows: see `changes`. */
+  #toldFloor: number
+  #toldPaused = false
+  #isSought = false
+  #purgedTo = 0
+
+  /** A group that has done nothing yet, and begins at `start`. */
+  constructor(start: Offset, settings: SharedSettings) {
+    this.#counters = noCounts()
+    this.#window = new SlotWindow(start)
+    this.#dead = new DeadLetters(this.#window)
+    this.#leases = new Leases(this.#window, this.#dead, this.#counters, settings)
+    this.#toldFloor = start
+  }
+
+  /** A group as its snapshot and the changes after it tell. Nothing is held: what was in flight is due at once. */
+  static restore(facts: Iterable<Change>, settings: SharedSettings): SharedPartition {
+    const partition = new SharedPartition(toOffset(0), settings)
+    for (const fact of facts) partition.apply(fact)
+    return partition
+  }
+
+  get settings(): SharedSettings {
+    return this.#leases.settings
+  }
+
+  get floor(): Offset {
+    return toOffset(this.#window.floor)
+  }
+
+  get isPaused(): boolean {
+    return this.#paused
+  }
+
+  /** When to call `expire`, or null. It may be early: then `expire` finds nothing, and this has moved on. */
+  get nextDeadlineMs(): number | null {
+    return this.#leases.nextDeadlineMs
+  }
+
+  heldBy(member: number): number {
+    return this.#leases.heldBy(member)
+  }
+
+  /** Whether somebody who takes at `nowMs` gets something. After `expire` it is exact, before it may say yes in vain. */
+  hasWork(end: Offset, nowMs: number): boolean {
+    return !this.#paused && this.#leases.hasWork(end, nowMs)
+  }
+
+  /**
+   * What the member gets now, `max` records at most: what is due again, lowest offset first, then new records up to
+   * `end`. Each range has one delivery count. The number of a member that left is never given to another.
+   */
+  take(member: number, max: number, end: Offset, nowMs: number): readonly Taken[] {
+    return this.#paused || max < 1 ? NO_TAKEN : this.#leases.take(member, max, end, nowMs)
+  }
+
+  /**
+   * What the member says of the records [from, to). Answers with those it does not count for, because the member does
+   * not have them: acked, given to another, not given out. An ack counts still when the lease has run out, as long as
+   * nobody got the record since and no dead letter was made of it; other verdicts count on what is held only.
+   */
+  settle(member: number, from: Offset, to: Offset, verdict: Verdict, nowMs: number): readonly Range[] {
+    return this.#leases.settle(member, from, to, verdict, nowMs)
+  }
+
+  /** The member is gone: what it holds is due at once. Its later verdicts are stale. Returns how many it held. */
+  leave(member: number, nowMs: number): number {
+    return this.#leases.leave(member, nowMs)
+  }
+
+  /** Records whose lease is over are due, after the back-off if there is one, and those whose rest is over. Returns how many. */
+  expire(nowMs: number): number {
+    return this.#leases.expire(nowMs)
+  }
+
+  /**
+   * Up to `max` records for the dead-letter topic. The caller writes the dead letter and the ack in one step and says
+   * `deadDone`, or `deadFailed`. A reject is not among the changes: a crash before that step redelivers the record.
+   */
+  takeDead(max: number): DeadRecord[] {
+    return this.#dead.take(max)
+  }
+
+  /** The dead letter is written, or nobody wants one: the record is acked. False if it was not handed over, or is gone. */
+  deadDone(offset: Offset): boolean {
+    const isDone = this.#dead.done(offset)
+    if (isDone) this.#counters.deadLetters++
+    return isDone
+  }
+
+  /** The dead letter could not be written: it is handed over again. */
+  deadFailed(offset: Offset): boolean {
+    return this.#dead.failed(offset)
+  }
+
+  /** Begin anew at `offset`. What is in flight is forgotten, and verdicts on it are stale. */
+  seek(offset: Offset): void {
+    this.#restart(offset)
+    this.#isSought = true
+    this.#purgedTo = 0
+    this.#toldFloor = offset
+  }
+
+  /** Records below `logStart` are gone. Returns how many of them were not done with. */
+  purge(logStart: Offset): number {
+    const window = this.#window
+    if (logStart <= window.floor) return 0
+    const last = Math.min(logStart, window.next)
+    let lost = logStart - last
+    for (let offset = window.floor; offset < last; offset++) {
+      if (window.stateOf(offset) === ACKED) continue
+      this.#leases.drop(offset)
+      lost++
+    }
+    this.#dead.forgetBelow(logStart)
+    window.advance()
+    if (window.floor < logStart) window.reset(logStart)
+    this.#purgedTo = logStart
+    return lost
+  }
+
+  /** A paused group gives nothing out; verdicts count, leases run out and dead records are handed over as ever. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    this.#paused = false
+  }
+
+  /** Other settings from now on; a lease keeps its deadline, what is dead stays dead. */
+  configure(settings: SharedSettings): void {
+    this.#leases.configure(settings)
+  }
+
+  get hasChanges(): boolean {
+    const { floor, next, dirty } = this.#window
+    if (this.#isSought || this.#paused !== this.#toldPaused || floor !== this.#toldFloor) return true
+    return dirty.next(floor, next) < next
+  }
+
+  /** What is new for the log since the last call, as few facts as say it. */
+  changes(): Change[] {
+    const changes: Change[] = []
+    const window = this.#window
+    if (this.#isSought) changes.push({ kind: 'seek', offset: toOffset(this.#toldFloor) })
+    if (this.#purgedTo > this.#toldFloor) {
+      changes.push({ kind: 'purged', logStart: toOffset(this.#purgedTo) })
+      this.#toldFloor = this.#purgedTo
+    }
+    if (window.floor > this.#toldFloor) {
+      changes.push({ kind: 'acked', from: toOffset(this.#toldFloor), to: toOffset(window.floor) })
+    }
+    drainSlots(window, changes)
+    if (this.#paused !== this.#toldPaused) changes.push({ kind: 'paused', paused: this.#paused })
+    this.#told()
+    return changes
+  }
+
+  /** Everything that is durable, for a machine that knows nothing. Leaves `changes` alone. */
+  snapshot(): Change[] {
+    const changes: Change[] = [{ kind: 'seek', offset: this.floor }]
+    describeSlots(this.#window, changes)
+    if (this.#paused) changes.push({ kind: 'paused', paused: true })
+    return changes
+  }
+
+  /** Replay a fact that the log kept, before anybody takes anything. */
+  apply(change: Change): void {
+    if (change.kind === 'seek') this.#restart(change.offset)
+    else if (change.kind === 'purged') this.purge(change.logStart)
+    else if (change.kind === 'acked') applyAcked(this.#window, change.from, change.to)
+    else if (change.kind === 'paused') this.#paused = change.paused
+    else applyCounts(this.#window, change, (offset) => this.#leases.buryIfSpent(offset))
+    this.#told()
+  }
+
+  facts(end: Offset): SharedFacts {
+    const window = this.#window
+    const sinceMs = window.givenMs[window.floor & window.mask] ?? Number.NaN
+    const isIdle = window.span === 0
+    return {
+      ...this.#counters,
+      paused: this.#paused,
+      floor: this.floor,
+      next: toOffset(window.next),
+      inFlight: window.inFlight,
+      held: window.count(HELD),
+      due: window.count(READY),
+      waiting: window.count(WAITING),
+      dead: window.count(DEAD) + window.count(HANDED_OVER),
+      lag: Math.max(0, end - window.next) + window.inFlight,
+      oldest: isIdle ? null : { offset: this.floor, sinceMs: Number.isNaN(sinceMs) ? null : sinceMs },
+      members: this.#leases.members(),
+    }
+  }
+
+  #restart(offset: number): void {
+    this.#window.reset(offset)
+    this.#leases.dropAll()
+    this.#dead.forgetAll()
+  }
+
+  #told(): void {
+    this.#toldFloor = this.#window.floor
+    this.#toldPaused = this.#paused
+    this.#isSought = false
+    this.#purgedTo = 0
+  }
+}
+
+function noCounts(): SharedCounters {
+  return {
+    acked: 0,
+    retried: 0,
+    rejected: 0,
+    stale: 0,
+    redeliveries: 0,
+    expired: 0,
+    deadLetters: 0,
+    spanStalls: 0,
+  }
+}
