@@ -23,14 +23,14 @@ export type Change =
 /** Add what happened to slots since the last call, and forget that it was news. */
 export function drainSlots(window: SlotWindow, changes: Change[]): void {
   const { floor, next, dirty } = window
-  let from = dirty.next(floor, next)
+  let from = window.nextMarked(floor)
   while (from < next) {
     let to = from + 1
     while (to < next && dirty.has(to) && isAlike(window, from, to)) to++
     changes.push(factOf(window, from, to))
-    from = dirty.next(to, next)
+    from = window.nextMarked(to)
   }
-  dirty.clearRange(floor, next)
+  window.unmark()
 }
 
 /** Add everything that slots have to remember. */

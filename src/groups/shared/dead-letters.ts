@@ -48,7 +48,7 @@ export class DeadLetters {
   done(offset: number): boolean {
     if (this.#window.stateOf(offset) !== HANDED_OVER) return false
     this.#reasons?.delete(offset)
-    this.#window.dirty.set(offset)
+    this.#window.mark(offset)
     this.#window.move(offset, ACKED)
     this.#window.advance()
     return true

@@ -171,7 +171,7 @@ export class Leases {
     const window = this.#window
     const { counts, mask, next } = window
     let left = max
-    let offset = window.readyFrom
+    let offset = Math.max(window.readyFrom, window.floor)
     while (left > 0) {
       const from = window.ready.next(offset, next)
       const count = counts[from & mask] as number
@@ -222,7 +222,7 @@ export class Leases {
       states[index] = ACKED
       holders[index] = NOBODY
       // The log is told of the floor. What is acked above it is news of its own.
-      if (acked++ !== offset - window.floor) window.dirty.set(offset)
+      if (acked++ !== offset - window.floor) window.mark(offset)
     }
     tally[HELD] = window.count(HELD) - acked
     tally[ACKED] = window.count(ACKED) + acked
@@ -279,7 +279,7 @@ export class Leases {
     const index = offset & window.mask
     const count = (window.counts[index] as number) + 1
     window.counts[index] = count
-    window.dirty.set(offset)
+    window.mark(offset)
     if (this.#isSpent(offset)) {
       this.#dead.bury(offset, null)
       return

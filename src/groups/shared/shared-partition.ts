@@ -28,7 +28,8 @@ export class SharedPartition {
   #paused = false
   /** What the log knows: see `changes`. */
   #toldFloor: number
-  #toldPaused = false
+  /** Since the log was last told; set by every change, though it may be undone by the next: a snapshot may lie between. */
+  #isPauseNews = false
   #isSought = false
   #purgedTo = 0
 
@@ -149,11 +150,11 @@ export class SharedPartition {
 
   /** A paused group gives nothing out; verdicts count, leases run out and dead records are handed over as ever. */
   pause(): void {
-    this.#paused = true
+    this.#setPaused(true)
   }
 
   resume(): void {
-    this.#paused = false
+    this.#setPaused(false)
   }
 
   /** Other settings from now on; a lease keeps its deadline, what is dead stays dead. */
@@ -162,9 +163,9 @@ export class SharedPartition {
   }
 
   get hasChanges(): boolean {
-    const { floor, next, dirty } = this.#window
-    if (this.#isSought || this.#paused !== this.#toldPaused || floor !== this.#toldFloor) return true
-    return dirty.next(floor, next) < next
+    const { floor, next } = this.#window
+    if (this.#isSought || this.#isPauseNews || floor !== this.#toldFloor) return true
+    return this.#window.nextMarked(floor) < next
   }
 
   /** What is new for the log since the last call, as few facts as say it. */
@@ -180,12 +181,12 @@ export class SharedPartition {
       changes.push({ kind: 'acked', from: toOffset(this.#toldFloor), to: toOffset(window.floor) })
     }
     drainSlots(window, changes)
-    if (this.#paused !== this.#toldPaused) changes.push({ kind: 'paused', paused: this.#paused })
+    if (this.#isPauseNews) changes.push({ kind: 'paused', paused: this.#paused })
     this.#told()
     return changes
   }
 
-  /** Everything that is durable, for a machine that knows nothing. Leaves `changes` alone. */
+  /** Everything that is durable, for a machine that knows nothing. What `changes` tells after it may be applied to it. */
   snapshot(): Change[] {
     const changes: Change[] = [{ kind: 'seek', offset: this.floor }]
     describeSlots(this.#window, changes)
@@ -223,6 +224,11 @@ export class SharedPartition {
     }
   }
 
+  #setPaused(paused: boolean): void {
+    if (this.#paused !== paused) this.#isPauseNews = true
+    this.#paused = paused
+  }
+
   #restart(offset: number): void {
     this.#window.reset(offset)
     this.#leases.dropAll()
@@ -231,7 +237,7 @@ export class SharedPartition {
 
   #told(): void {
     this.#toldFloor = this.#window.floor
-    this.#toldPaused = this.#paused
+    this.#isPauseNews = false
     this.#isSought = false
     this.#purgedTo = 0
   }

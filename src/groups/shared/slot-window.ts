@@ -56,8 +56,10 @@ export class SlotWindow {
   /** First given out, NaN when nobody remembers. */
   givenMs = NO_TIMES
   ready: RingBits = NO_BITS
-  /** Acked or counted since the log was last told. */
+  /** Acked or counted since the log was last told; all of them lie in [dirtyFrom, dirtyTo). */
   dirty: RingBits = NO_BITS
+  dirtyFrom = Number.POSITIVE_INFINITY
+  dirtyTo = 0
 
   constructor(floor: number) {
     this.floor = floor
@@ -83,12 +85,35 @@ export class SlotWindow {
     return offset < this.floor || offset >= this.next ? null : (this.states[offset & this.mask] as SlotState)
   }
 
+  /** The log is to be told of this slot. */
+  mark(offset: number): void {
+    this.dirty.set(offset)
+    if (offset < this.dirtyFrom) this.dirtyFrom = offset
+    if (offset >= this.dirtyTo) this.dirtyTo = offset + 1
+  }
+
+  /** The log knows of all slots. */
+  unmark(): void {
+    this.dirty.clearRange(Math.max(this.dirtyFrom, this.floor), this.dirtyTo)
+    this.dirtyFrom = Number.POSITIVE_INFINITY
+    this.dirtyTo = 0
+  }
+
+  /** The first slot from `offset` on that the log is to be told of, or `next`. */
+  nextMarked(offset: number): number {
+    const to = Math.min(this.next, this.dirtyTo)
+    const found = this.dirty.next(Math.max(offset, this.dirtyFrom), to)
+    return found < to ? found : this.next
+  }
+
   /** Forget everything and begin at `floor`. */
   reset(floor: number): void {
     this.tally.fill(0)
     this.floor = floor
     this.next = floor
     this.readyFrom = floor
+    this.dirtyFrom = Number.POSITIVE_INFINITY
+    this.dirtyTo = 0
   }
 
   /** Give the memory back, when nothing is in the window. */
@@ -110,16 +135,17 @@ export class SlotWindow {
     if (to - this.floor > this.mask + 1) this.#grow(to - this.floor)
     this.dirty.clearRange(this.next, to)
     this.ready.clearRange(this.next, to)
-    let index = this.next & this.mask
-    for (let offset = this.next; offset < to; offset++) {
-      this.states[index] = state
-      this.holders[index] = holder
-      this.counts[index] = 0
-      this.timesMs[index] = timeMs
-      this.givenMs[index] = givenMs
-      if (state === READY) this.ready.set(offset)
-      index = (index + 1) & this.mask
+    const { states, holders, counts, timesMs: times, givenMs: given, mask } = this
+    let index = this.next & mask
+    for (let left = records; left > 0; left--) {
+      states[index] = state
+      holders[index] = holder
+      counts[index] = 0
+      times[index] = timeMs
+      given[index] = givenMs
+      index = (index + 1) & mask
     }
+    if (state === READY) for (let offset = this.next; offset < to; offset++) this.ready.set(offset)
     if (state === READY) this.readyFrom = Math.min(this.readyFrom, this.next)
     this.tally[state] = this.count(state) + records
     this.next = to
