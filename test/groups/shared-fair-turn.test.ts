@@ -69,7 +69,10 @@ test('between two turns of a member everybody else who asks all the while has ex
         turn.served(next, 1)
       }
       const always = served.filter((member) => member >= 10)
-      always.forEach((member, index) => assert.equal(member, 10 + (index % 3)))
+      assert.deepEqual(
+        always,
+        always.map((_, index) => 10 + (index % 3)),
+      )
     }),
   )
 })

@@ -209,6 +209,9 @@ class History {
     const changes = this.machine.changes()
     assert.equal(changes.length > 0, hadChanges)
     assert.equal(this.machine.hasChanges, false)
+    for (const change of changes) {
+      if (change.kind === 'redelivered') assert.ok(change.count > 0 && change.from >= this.oracle.floor)
+    }
     this.log.push(...changes)
     this.oracle.keep()
     const replayed = SharedPartition.restore(this.log, this.oracle.settings)

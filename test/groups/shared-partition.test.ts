@@ -312,6 +312,19 @@ test('a seek begins anew: what was in flight is forgotten, its acks are stale', 
   assert.deepEqual(take(shared, BOB, 3), [[500, 503, 0]])
 })
 
+test('a seek forgets the dead, and why they died', () => {
+  const shared = group({ maxDeliveries: 1 })
+  take(shared, ANN, 2)
+  settle(shared, ANN, [0, 2], { kind: 'reject', reason: 'bad' })
+  shared.takeDead(1)
+  shared.seek(toOffset(0))
+  assert.deepEqual(shared.takeDead(10), [])
+  assert.equal(shared.deadDone(toOffset(0)), false)
+  assert.deepEqual(take(shared, ANN, 1), [[0, 1, 0]])
+  shared.expire(100)
+  assert.deepEqual(shared.takeDead(10), [{ offset: 0, reason: 'max-deliveries', deliveries: 1 }])
+})
+
 test('a purge moves the floor up, over what is held and beyond what was given out', () => {
   const shared = group()
   take(shared, ANN, 6)
@@ -410,7 +423,10 @@ test('facts tell the floor, what is in flight and since when, the lag, and who h
     { member: BOB, held: 2, expired: 0, lastVerdictMs: 12 },
   ])
   assert.deepEqual(group().facts(END).oldest, null)
-  assert.deepEqual(restored(shared).facts(END).oldest, { offset: 2, sinceMs: null })
+  const back = restored(shared)
+  assert.deepEqual(back.facts(END).oldest, { offset: 2, sinceMs: null })
+  take(back, ANN, 1, 50)
+  assert.deepEqual(back.facts(END).oldest, { offset: 2, sinceMs: 50 })
 })
 
 test('offsets beyond 32 bits are offsets like others', () => {

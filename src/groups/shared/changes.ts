@@ -46,7 +46,6 @@ export function describeSlots(window: SlotWindow, changes: Change[]): void {
 
 /** Replay: what lies between the old end of the window and an acked range was given out once, and is due. */
 export function applyAcked(window: SlotWindow, from: number, to: number): void {
-  if (to <= window.floor) return
   if (from <= window.floor && to >= window.next) {
     window.reset(to)
     return
@@ -56,11 +55,10 @@ export function applyAcked(window: SlotWindow, from: number, to: number): void {
   window.advance()
 }
 
-/** Replay, for the offsets that are not acked: those are told to `onCounted`. */
+/** Replay. The count of what is acked means nothing. */
 export function applyCounts(window: SlotWindow, change: Change & { kind: 'redelivered' }, onCounted: OnCounted): void {
   includeUpTo(window, change.to)
   for (let offset = Math.max(change.from, window.floor); offset < change.to; offset++) {
-    if (isAcked(window, offset)) continue
     window.counts[offset & window.mask] = change.count
     onCounted(offset)
   }

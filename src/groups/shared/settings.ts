@@ -97,7 +97,7 @@ export interface SharedFacts extends Readonly<SharedCounters> {
   readonly dead: number
   /** Records that are not done with, those that were never given out included. */
   readonly lag: number
-  /** The lowest record in flight, and when it was first given out (null: before a restart). */
+  /** The lowest record in flight, and when it was first given out (after a restart: first since; null: not yet). */
   readonly oldest: { readonly offset: Offset; readonly sinceMs: number | null } | null
   readonly members: readonly MemberFacts[]
 }

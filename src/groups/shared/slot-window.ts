@@ -146,7 +146,6 @@ export class SlotWindow {
       index = (index + 1) & mask
     }
     if (state === READY) for (let offset = this.next; offset < to; offset++) this.ready.set(offset)
-    if (state === READY) this.readyFrom = Math.min(this.readyFrom, this.next)
     this.tally[state] = this.count(state) + records
     this.next = to
   }
