@@ -111,7 +111,8 @@ export class Membership {
     const ownership = this.#ownership
     const previous = ownership.intended()
     const targets = assignor(previous.length, [...this.#members.keys()], previous)
-    ownership.retarget(targets, nowMs + this.#options.revokeWaitMs, round)
+    const toldIn = (member: MemberId) => this.#members.get(member)?.toldIn ?? 0
+    ownership.retarget(targets, toldIn, nowMs + this.#options.revokeWaitMs, round)
     for (const [member, { toldIn }] of this.#members) if (toldIn === null) round.changed.add(member)
     this.#move(ownership.revoking > 0 ? 'assigned-in-part' : 'assigned')
   }

@@ -73,13 +73,18 @@ export class Ownership {
     return this.#slots.every(({ owner, target, revokedIn }) => owner !== null && owner === target && revokedIn === null)
   }
 
-  /** What is free is given at once; what somebody else owns is revoked first; what was revoked in vain is given back. */
-  retarget(targets: Assignment, revokeUntilMs: number, round: Round): void {
+  /**
+   * What is free is given at once; what somebody else owns is revoked first; what was revoked in vain is given back.
+   * `toldIn` is the generation of the last assignment that a member was sent: there is no need to ask for a partition
+   * back that its owner does not know of yet.
+   */
+  retarget(targets: Assignment, toldIn: (member: MemberId) => number, revokeUntilMs: number, round: Round): void {
     for (const [partition, slot] of this.#slots.entries()) {
       slot.target = targets[partition] ?? null
       if (slot.owner === null) this.#give(slot, round)
-      else if (slot.owner !== slot.target) this.#revoke(slot, revokeUntilMs, round)
-      else if (slot.revokedIn !== null) this.#giveBack(slot, round)
+      else if (slot.owner === slot.target) this.#giveBack(slot, round)
+      else if (slot.since > toldIn(slot.owner)) this.#release(slot, round)
+      else this.#revoke(slot, revokeUntilMs, round)
     }
   }
 
@@ -164,6 +169,7 @@ export class Ownership {
 
   /** Nobody else owned it in between, so that commits on their way still count. */
   #giveBack(slot: Slot, round: Round): void {
+    if (slot.revokedIn === null) return
     this.#endRevocation(slot)
     slot.startedIn = round.generation
     if (slot.owner !== null) round.changed.add(slot.owner)

@@ -163,12 +163,14 @@ export class PartitionedGroup {
     if (silent.length > 0) this.#remove(silent, nowMs)
     const membership = this.#membership
     if (membership === null) return
+    if (membership.isSettled(nowMs)) {
+      this.#rebalances += 1
+      this.#round((round) => membership.assign(ASSIGNORS[this.#options.assignor], nowMs, round))
+    }
+    // Last, so that what is overdue goes to whom it is meant for by now.
     this.#round((round) => {
       this.#revokesOverdue += membership.endOverdue(nowMs, round)
     })
-    if (!membership.isSettled(nowMs)) return
-    this.#rebalances += 1
-    this.#round((round) => membership.assign(ASSIGNORS[this.#options.assignor], nowMs, round))
   }
 
   /** When `tick` has something to do; null if it never has unless something else happens first. */
