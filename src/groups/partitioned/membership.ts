@@ -20,8 +20,8 @@ export class Membership {
   readonly #options: PartitionedGroupOptions
   readonly #members = new Map<MemberId, Member>()
   readonly #ownership: Ownership
-  /** Members whose assignment changed since it was last taken. */
-  readonly #toTell = new Set<MemberId>()
+  /** Members whose assignment changed since it was last taken; null for none, which it is nearly always. */
+  #toTell: Set<MemberId> | null = null
   #state: GroupState = 'empty'
   /** While gathering: when to assign, and when at the latest. */
   #settleMs = 0
@@ -91,7 +91,7 @@ export class Membership {
   remove(members: readonly MemberId[], nowMs: number, round: Round): void {
     for (const member of members) {
       this.#members.delete(member)
-      this.#toTell.delete(member)
+      this.#toTell?.delete(member)
     }
     this.#ownership.remove(new Set(members), round)
     if (this.#members.size === 0) this.#move('deserted')
@@ -121,6 +121,7 @@ export class Membership {
   finish({ changed }: Round): void {
     for (const member of changed) {
       assert(this.#members.has(member), 'partitions are given to members')
+      this.#toTell ??= new Set()
       this.#toTell.add(member)
     }
     if (this.#state === 'revoking' && this.#ownership.revoking === 0) this.#move('handed-over')
@@ -153,14 +154,14 @@ export class Membership {
 
   takeAssignments(generation: number): AssignmentFact[] {
     const facts: AssignmentFact[] = []
-    for (const name of this.#toTell) {
+    for (const name of this.#toTell ?? []) {
       const member = this.#members.get(name)
       if (member === undefined) continue
       const { partitions, started } = this.#ownership.partitionsOf(name, member.toldIn ?? 0)
       facts.push({ member: name, generation, partitions, started })
       member.toldIn = generation
     }
-    this.#toTell.clear()
+    this.#toTell = null
     return facts
   }
 

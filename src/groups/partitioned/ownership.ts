@@ -112,15 +112,15 @@ export class Ownership {
     }
   }
 
-  /** The member began anew under its old name: it keeps what it has, and what it sent before counts no more. */
+  /** The member began anew under its old name: it keeps what is meant for it, and what it sent before counts no more. */
   restartMember(member: MemberId, round: Round): void {
-    for (const slot of this.#slots) if (slot.owner === member) this.#restart(slot, round)
+    for (const slot of this.#slots) if (slot.owner === member) this.#release(slot, round)
   }
 
   /** The partition's position was moved under its owner: it is to start there, and what it sent before counts no more. */
   restartPartition(partition: number, round: Round): void {
     const slot = this.#slots[partition]
-    if (slot !== undefined && slot.owner !== null) this.#restart(slot, round)
+    if (slot !== undefined && slot.owner !== null) this.#release(slot, round)
   }
 
   partitionsOf(member: MemberId, startedAfter: number): OwnedPartitions {
@@ -175,20 +175,11 @@ export class Ownership {
     if (slot.owner !== null) round.changed.add(slot.owner)
   }
 
+  /** To whom it is meant for; to the same owner anew if that is the one. */
   #release(slot: Slot, round: Round): void {
     this.#endRevocation(slot)
     slot.owner = null
     this.#give(slot, round)
-  }
-
-  #restart(slot: Slot, round: Round): void {
-    if (slot.revokedIn !== null) {
-      this.#release(slot, round)
-      return
-    }
-    slot.since = round.generation
-    slot.startedIn = round.generation
-    if (slot.owner !== null) round.changed.add(slot.owner)
   }
 
   #endRevocation(slot: Slot): void {

@@ -158,15 +158,18 @@ test('commits, also fenced ones, and confirmations are signs of life', () => {
   assert.equal(small.group.memberCount, 2)
 })
 
-test('a process that stood still expires nobody', () => {
-  const small = SmallGroup.settled(2, ['a', 'b'])
+test('a process that stood still expires nobody, and takes nothing away', () => {
+  const small = SmallGroup.settled(3, ['a', 'b'])
   small.join('c')
   small.pass(100)
+  assert.equal(small.group.state, 'revoking')
   small.group.stoodStill(60_000)
   small.nowMs += 60_000
   small.group.tick(small.nowMs)
   assert.equal(small.group.memberCount, 3)
-  assert.equal(small.group.facts().revokesOverdue, 0)
+  assert.equal(small.group.state, 'revoking')
+  small.pass(OPTIONS.revokeWaitMs)
+  assert.equal(small.group.facts().revokesOverdue, 1)
 })
 
 test('a group without members waits for nothing, and its generation goes on', () => {
@@ -189,6 +192,14 @@ test('a member that joins under its own name again keeps its partitions, and its
   assert.equal(small.commit('a', 0, 9, 1), 'fenced')
   assert.equal(small.commit('a', 0, 6, 2), 'committed')
   assert.equal(small.group.state, 'stable')
+})
+
+test('a member that joins again is told also that it has nothing, unless its first assignment is still to come', () => {
+  const small = SmallGroup.settled(1, ['a', 'b'])
+  small.join('b')
+  assert.deepEqual(small.told.get('b'), { member: 'b', generation: 2, partitions: [], started: [] })
+  small.join('c', 'c')
+  assert.equal(small.told.has('c'), false)
 })
 
 test('a member that joins again has let go of what it was told to', () => {
