@@ -1,6 +1,6 @@
 /**
  * What the local engine needs from a place to keep bytes. Six verbs per partition; test/contract holds every store
- * to them. A store knows no readers and no groups.
+ * to them. A store knows no readers, and of groups only that they have a log.
  */
 import type { Offset } from '../model/offset.js'
 import type { Batch, Loss, StoredBatch } from '../model/record.js'
@@ -88,6 +88,11 @@ export interface Store {
   saveTopic(topic: string, settings: TopicSettings): Promise<void>
   dropTopic(topic: string): Promise<void>
   partition(topic: string, index: number): Promise<PartitionLog>
+  /**
+   * What the groups of a topic remember: a log beside its partitions. It keeps everything whatever the topic keeps, and is
+   * stable at `durabilityMax`; a batch in it is of its writer's making, and counts as one record.
+   */
+  groupLog(topic: string): Promise<PartitionLog>
   /** The partitions of a topic that something was ever written to, opened or not. */
   writtenPartitions(topic: string): readonly number[]
   /** What is wrong now, and what was found when it was opened; a bounded number. */

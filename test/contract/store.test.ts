@@ -244,15 +244,45 @@ const CASES: Cases<Subject> = {
     assert.equal(log.end - log.logStart, 25)
   },
 
+  'keeps a log for groups beside the partitions of a topic, whatever the topic keeps': async ({ store }) => {
+    await store.saveTopic('fleeting', DEFAULT_TOPIC_SETTINGS)
+    const log = await store.groupLog('fleeting')
+    assert.equal(await store.groupLog('fleeting'), log)
+    for (const text of ['one', 'no run of records']) {
+      await log.append(
+        { body: Buffer.from(text), count: 1 },
+        { ...KEEP, durability: store.durabilityMax, timestampMs: 5 },
+      )
+    }
+    assert.deepEqual([log.logStart, log.stableEnd], [0, 2])
+    const texts: string[] = []
+    for (let next = log.logStart; next < log.stableEnd; ) {
+      const read = await log.read(next, 1e6)
+      for (const { body } of read.batches) texts.push(`${body}`)
+      next = read.next
+    }
+    assert.deepEqual(texts, ['one', 'no run of records'])
+    assert.deepEqual(store.writtenPartitions('fleeting'), [])
+    await log.trimTo(toOffset(1))
+    assert.equal(log.logStart, 1)
+    await store.dropTopic('fleeting')
+    await store.saveTopic('fleeting', DEFAULT_TOPIC_SETTINGS)
+    assert.equal((await store.groupLog('fleeting')).end, 0)
+  },
+
   'keeps topics and records when it is closed and opened again': async ({ store, reopen }) => {
     const log = await partitionOf(store)
     await append(log, 3, 77)
+    const body = Buffer.from('what groups remember')
+    await (await store.groupLog('topic')).append({ body, count: 1 }, { ...KEEP, timestampMs: 77 })
     await store.close()
     const again = await reopen()
     assert.deepEqual([...(await again.topics()).keys()], ['topic'])
     const found = await again.partition('topic', 0)
     assert.deepEqual([found.end, found.lastTimestampMs], [3, 77])
     assert.deepEqual(await readOffsets(found, 0), [0, 1, 2])
+    const groups = await again.groupLog('topic')
+    assert.equal(`${(await groups.read(toOffset(0), 1e6)).batches[0]?.body}`, 'what groups remember')
   },
 }
 

@@ -19,6 +19,7 @@ import {
 import { findBatch, harmedBatch, isElsewheres, isZeroTail, scanBatches } from './batch-walk.js'
 import type { CheckContext, Found } from './check-context.js'
 import type { IndexCheck } from './check-index.js'
+import { GROUP_LOG } from './file-names.js'
 import type { ReadFile } from './file-system.js'
 import { keyIdText, SEAL_BYTES, sealedKeyId, UnsealError } from './keyring.js'
 
@@ -128,7 +129,7 @@ export class SegmentWalk {
     this.whole = position + bytes
     const { totals } = this.#context
     totals.batches++
-    totals.records += count
+    if (this.#of.partition !== GROUP_LOG) totals.records += count
     totals.bytes += bytes
     this.#context.walked(bytes)
   }
@@ -137,7 +138,8 @@ export class SegmentWalk {
     const { baseOffset, count, flags } = header
     const body = buffer.subarray(at + header.headerBytes, at + batchBytes(header))
     const opened = (flags & FLAG_SEALED) === 0 ? body : this.#open(header, position, buffer, at, body)
-    if (opened === null) return
+    // What groups remember is no run of records.
+    if (opened === null || this.#of.partition === GROUP_LOG) return
     const records = countRecords(opened)
     if (records === count) return
     const offsets = { from: baseOffset, to: batchEnd(header) }

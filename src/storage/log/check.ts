@@ -11,7 +11,17 @@ import { CheckContext } from './check-context.js'
 import { GONE, leftover, PartitionCheck, STRANGER } from './check-partition.js'
 import { DirectoryLock, lookAtLock } from './directory-lock.js'
 import { systemCode } from './file-io.js'
-import { CATALOGS, escapeName, LOCK, partitionOf, SPARE, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
+import {
+  CATALOGS,
+  escapeName,
+  GROUP_LOG,
+  LOCK,
+  partitionOf,
+  SPARE,
+  TOPICS,
+  topicDirectory,
+  topicIdOf,
+} from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { type Keyring, keyIdText } from './keyring.js'
 
@@ -149,7 +159,7 @@ function partitionsOf(
       context.add({ severity: 'note', kind: 'stranger', topic, file, message: STRANGER })
       continue
     }
-    if (partition >= partitions) {
+    if (partition >= partitions && partition !== GROUP_LOG) {
       const message = `the topic has ${partitions} partitions, and this is another one`
       context.add({ severity: 'damage', kind: 'unexplained', topic, partition, file, message })
     }

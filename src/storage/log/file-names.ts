@@ -4,7 +4,7 @@
  *   <data>/lock  catalog.a  catalog.b  spare
  *   <data>/topics/<escaped name>@<topic id>/<partition>/<base offset, 20 digits>.log  .index   checkpoint
  *
- * Names are escaped so that they are legal, and distinct, on every file system; a long one is cut, since the topic id
+ * What the groups of a topic remember stands in a partition with a number that no topic can have. Names are escaped so that they are legal, and distinct, on every file system; a long one is cut, since the topic id
  * alone tells topics apart and the catalog knows the whole name.
  */
 import { join } from 'node:path'
@@ -18,6 +18,9 @@ export const SPARE = 'spare'
 export const CATALOGS = ['catalog.a', 'catalog.b'] as const
 export const TOPICS = 'topics'
 export const CHECKPOINT = 'checkpoint'
+
+/** The partition, as far as files go, that holds what the groups of a topic remember. */
+export const GROUP_LOG = 0xffff_ffff
 
 /** Lower-case letters, digits, `_` and `-` stay; every other byte of the UTF-8 name becomes `%` and two digits. */
 export function escapeName(name: string): string {

@@ -18,7 +18,7 @@ import type { CatalogLine, TopicEntry } from './catalog-lines.js'
 import { COMPACT_INTERVAL_MS, Compactor } from './compactor.js'
 import { DirectoryLock } from './directory-lock.js'
 import { makeDurableDirectories } from './file-io.js'
-import { LOCK, partitionOf, SPARE, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
+import { GROUP_LOG, LOCK, partitionOf, SPARE, TOPICS, topicDirectory, topicIdOf } from './file-names.js'
 import type { FileSystem } from './file-system.js'
 import { HandlePool } from './handle-pool.js'
 import { IndexCache } from './index-cache.js'
@@ -66,7 +66,7 @@ export class LogStore implements Store {
   readonly #context: LogContext
   readonly #problems = new Problems()
   /** By topic id: a topic that was dropped and made again is another one. */
-  readonly #partitions = new Map<number, Promise<LogPartition>[]>()
+  readonly #partitions = new Map<number, Map<number, Promise<LogPartition>>>()
   readonly #loaded = new Set<LogPartition>()
   /** Under way: a close waits for them. */
   readonly #dropping = new Set<Promise<void>>()
@@ -204,17 +204,21 @@ export class LogStore implements Store {
   async #drop(topic: string): Promise<void> {
     const id = await this.#context.room.within(() => this.#open.dropTopic(topic))
     if (id === null) return
-    const partitions = this.#partitions.get(id) ?? []
+    const partitions = this.#partitions.get(id)
     this.#partitions.delete(id)
-    for (const opening of partitions) {
+    for (const opening of partitions?.values() ?? []) {
       // One that could not be opened has nothing to stop.
-      const partition = await opening?.catch(() => undefined)
+      const partition = await opening.catch(() => undefined)
       if (partition !== undefined) await this.#compactor.leave(partition)
       await partition?.abandon()
       if (partition !== undefined) this.#loaded.delete(partition)
     }
     this.#problems.forget(topic)
     this.#seams.fs.removeTree(topicDirectory(this.#data, topic, id))
+  }
+
+  groupLog(topic: string): Promise<PartitionLog> {
+    return this.partition(topic, GROUP_LOG)
   }
 
   async partition(topic: string, index: number): Promise<PartitionLog> {
@@ -227,9 +231,11 @@ export class LogStore implements Store {
     const entry = this.#open.state.topics.get(topic)
     if (entry === undefined) return []
     const directory = topicDirectory(this.#data, topic, entry.id)
-    return this.#seams.fs.exists(directory) ? this.#partitionsIn(directory) : []
+    if (!this.#seams.fs.exists(directory)) return []
+    return this.#partitionsIn(directory).filter((partition) => partition !== GROUP_LOG)
   }
 
+  /** That of the groups among them. */
   #partitionsIn(directory: string): number[] {
     const partitions: number[] = []
     for (const name of this.#seams.fs.list(directory)) {
@@ -267,15 +273,18 @@ export class LogStore implements Store {
   }
 
   #partition(topic: TopicEntry, index: number): Promise<LogPartition> {
-    const partitions = this.#partitions.get(topic.id) ?? []
+    const partitions = this.#partitions.get(topic.id) ?? new Map<number, Promise<LogPartition>>()
     this.#partitions.set(topic.id, partitions)
-    partitions[index] ??= this.#load(topic, index).catch((error: unknown) => {
-      delete partitions[index]
+    const known = partitions.get(index)
+    if (known !== undefined) return known
+    const loading = this.#load(topic, index).catch((error: unknown) => {
+      partitions.delete(index)
       const message = `could not be opened: ${error instanceof Error ? error.message : String(error)}`
       this.#problems.report({ kind: 'corrupt', topic: topic.name, partition: index, from: 0, to: null, message })
       throw error
     })
-    return partitions[index]
+    partitions.set(index, loading)
+    return loading
   }
 
   async #load({ name, id }: TopicEntry, index: number): Promise<LogPartition> {
@@ -356,7 +365,7 @@ export class LogStore implements Store {
     const open: { id: number; index: number; partition: LogPartition }[] = []
     for (const [id, partitions] of this.#partitions) {
       for (const [index, opening] of partitions.entries()) {
-        const partition = await opening?.catch(() => undefined)
+        const partition = await opening.catch(() => undefined)
         if (partition !== undefined) open.push({ id, index, partition })
       }
     }

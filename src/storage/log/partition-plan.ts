@@ -6,7 +6,7 @@ import type { Durability } from '../../model/topic.js'
 import { Place } from './batch-format.js'
 import type { Catalog } from './catalog.js'
 import type { TopicEntry } from './catalog-lines.js'
-import { topicDirectory } from './file-names.js'
+import { GROUP_LOG, topicDirectory } from './file-names.js'
 import type { PartitionName } from './log-context.js'
 import type { SpareRoom } from './spare-room.js'
 
@@ -54,6 +54,7 @@ export function partitionPlan(
     const found = catalog.state.topics.get(topic)
     return found?.id === id ? found : undefined
   }
+  const isGroupLog = partition === GROUP_LOG
   const reservedNow = () => entry()?.reserved.get(partition) ?? 0
   let reserved = reservedNow()
   let isReserving = false
@@ -73,8 +74,9 @@ export function partitionPlan(
     place: new Place(catalog.state.data, id, partition),
     directory: join(topicDirectory(data, topic, id), String(partition)),
     wasClosed,
-    durability: () => entry()?.settings.durability ?? 'disk',
-    keepsLatest: () => entry()?.settings.keepLatestPerKey === true,
+    // What groups remember is as safe as can be, and none of it is superseded.
+    durability: () => (isGroupLog ? 'disk' : (entry()?.settings.durability ?? 'disk')),
+    keepsLatest: () => !isGroupLog && entry()?.settings.keepLatestPerKey === true,
     reservedEnd: reservedNow,
     droppedFrom: () => entry()?.dropped.get(partition) ?? null,
     begunAt: () => entry()?.begun.get(partition) ?? null,

@@ -10,6 +10,7 @@ interface MemoryTopic {
   settings: TopicSettings
   /** Null until one is used: a server may hold a million topics. */
   partitions: MemoryPartitionLog[] | null
+  groupLog: MemoryPartitionLog | null
 }
 
 export class MemoryStore implements Store {
@@ -34,7 +35,7 @@ export class MemoryStore implements Store {
 
   saveTopic(topic: string, settings: TopicSettings): Promise<void> {
     const known = this.#topics.get(topic)
-    if (known === undefined) this.#topics.set(topic, { settings, partitions: null })
+    if (known === undefined) this.#topics.set(topic, { settings, partitions: null, groupLog: null })
     else known.settings = settings
     return Promise.resolve()
   }
@@ -51,6 +52,13 @@ export class MemoryStore implements Store {
     known.partitions ??= []
     known.partitions[index] ??= new MemoryPartitionLog()
     return Promise.resolve(known.partitions[index])
+  }
+
+  groupLog(topic: string): Promise<PartitionLog> {
+    const known = this.#topics.get(topic)
+    if (known === undefined) return Promise.resolve(new MemoryPartitionLog())
+    known.groupLog ??= new MemoryPartitionLog()
+    return Promise.resolve(known.groupLog)
   }
 
   writtenPartitions(topic: string): readonly number[] {
