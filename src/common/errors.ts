@@ -28,6 +28,7 @@ export const ERROR_CATALOG = {
   LVT_SUBSCRIPTION_EXISTS: answer('the connection already has a subscription with this number'),
   LVT_SUBSCRIPTION_NOT_FOUND: answer('the connection has no subscription with this number'),
   LVT_SUBSCRIPTION_LIMIT: answer('the connection holds as many subscriptions as it may'),
+  LVT_LEASE_LOST: answer('the member has the record no more: it is done with, or will be delivered again'),
   LVT_WRONG_OFFSET: answer('the expected offset is not the next offset of the partition'),
   LVT_SEQUENCE_TOO_OLD: answer('the producer sequence is older than the receipts kept for its producer'),
   LVT_RECORD_TOO_LARGE: answer('the records do not fit into one frame'),
@@ -151,6 +152,12 @@ export class SubscriptionLimitError extends LeveretError {
   }
 }
 
+export class LeaseLostError extends LeveretError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super('LVT_LEASE_LOST', message, details)
+  }
+}
+
 export class WrongOffsetError extends LeveretError {
   constructor(message: string, details: ErrorDetails = {}) {
     super('LVT_WRONG_OFFSET', message, details)
@@ -243,6 +250,7 @@ const CLASS_BY_CODE: Partial<Record<ErrorCode, new (message: string, details?: E
   LVT_SUBSCRIPTION_NOT_FOUND: SubscriptionNotFoundError,
   LVT_SUBSCRIPTION_LIMIT: SubscriptionLimitError,
   LVT_WRONG_OFFSET: WrongOffsetError,
+  LVT_LEASE_LOST: LeaseLostError,
   LVT_SEQUENCE_TOO_OLD: SequenceTooOldError,
   LVT_RECORD_TOO_LARGE: RecordTooLargeError,
   LVT_OVERLOADED: OverloadedError,

@@ -6,6 +6,7 @@
  * LVT_SEQUENCE_TOO_OLD, LVT_UNAVAILABLE (it did not happen), LVT_IN_DOUBT (nobody can say), LVT_READ_ONLY, LVT_CLOSED.
  */
 import type { StopOptions } from '../common/service.js'
+import type { Range, Verdict } from '../groups/shared/settings.js'
 import type { Offset } from '../model/offset.js'
 import type { Batch, Loss, StoredBatch } from '../model/record.js'
 import type { Durability, Start, TopicSettings } from '../model/topic.js'
@@ -80,6 +81,71 @@ export interface Cursor {
   close(): void
 }
 
+/** How a member takes part in a shared group. What concerns the group as a whole is as the last one who came says. */
+export interface ShareHow {
+  /** Where the group begins, if it is new. */
+  readonly start: Start
+  /** A record of which its member says nothing for so long goes to another one. */
+  readonly ackWaitMs: number
+  /** Records given out and not done with, all members together. */
+  readonly inFlightMax: number
+  /** Records between the oldest one that is not done with and the newest that was given out. */
+  readonly spanMax: number
+  /** About the most that one delivery brings, and one record at least. */
+  readonly deliveryBytesMax: number
+  /**
+   * A record was rejected, or delivered `maxDeliveries` times: store it elsewhere, once, however often this is called for
+   * it. When that is done it is acked; a rejection is tried again later.
+   */
+  bury(dead: DeadLetter): Promise<void>
+}
+
+export interface DeadLetter {
+  readonly partition: number
+  readonly offset: Offset
+  /** `max-deliveries`, or what the member said that rejected it. */
+  readonly reason: string
+  /** How often it was given out. */
+  readonly deliveries: number
+  /** The record as a run of one. */
+  readonly body: Buffer
+}
+
+/** Records [from, to) of one batch for one member. */
+export interface ShareDelivery {
+  readonly partition: number
+  readonly batch: StoredBatch
+  readonly from: Offset
+  readonly to: Offset
+  /** 0 at the first delivery. */
+  readonly deliveryCount: number
+}
+
+/** Whoever takes part. Called at any moment, also within `ask` and `settle`, but never after `leave`. */
+export interface ShareMember {
+  /** They are its own until it settles them, leaves, or lets the ack wait pass. */
+  delivered(delivery: ShareDelivery): void
+  /** Offsets that no member will get, told to one of them. */
+  lost(partition: number, loss: Loss): void
+  /** Nothing more comes: the topic is gone, or the engine. As if it had left. */
+  ended(reason: Error): void
+}
+
+/** A seat in a shared group. */
+export interface Share {
+  /** From now on so many records are wanted; each delivery takes from that. Members that ask have their turn one by one. */
+  ask(records: number): void
+  /**
+   * What the member says of records that it got. Resolves, when that is as safe as the engine can make it, with the
+   * ranges it does not count for: they are done with, or another's by now. Rejects with what `publish` rejects with;
+   * then it counts until the engine is closed. A rejected record comes
+   * again after a crash before it was buried.
+   */
+  settle(partition: number, from: Offset, to: Offset, verdict: Verdict): Promise<readonly Range[]>
+  /** What the member has not settled is due again at once, to others. */
+  leave(): void
+}
+
 export interface Engine {
   readonly name: string
   readonly can: ReadonlySet<Capability>
@@ -108,6 +174,11 @@ export interface Engine {
   /** Apply what passes with time: retention by age. */
   tidy(): Promise<void>
   purge(topic: string, partition: number, before: Offset): Promise<void>
-  share(topic: string, group: string): Promise<never>
+  /**
+   * A seat in a shared group, which is made if it is missing. With capability `share`, and of topics that keep records:
+   * others are LVT_UNSUPPORTED. What is acked stays acked, also over restarts; a crash may bring records again that were
+   * not, and skips none.
+   */
+  share(topic: string, group: string, how: ShareHow, member: ShareMember): Promise<Share>
   join(topic: string, group: string): Promise<never>
 }

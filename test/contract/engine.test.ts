@@ -1,47 +1,11 @@
-/** What every engine keeps to: see src/storage/engine.ts. A new one adds a line to ENGINES. */
+/** What every engine keeps to: see src/storage/engine.ts. A new one adds a line to test/helpers/engines.ts. */
 import assert from 'node:assert/strict'
-import { SteadyTime } from '../../src/common/steady-time.js'
 import { toOffset } from '../../src/model/offset.js'
 import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER, type Start, type TopicSettings } from '../../src/model/topic.js'
 import type { Chunk, Engine, PublishHow, Receipt } from '../../src/storage/engine.js'
-import { LocalEngine } from '../../src/storage/local/local-engine.js'
-import { MemoryStore } from '../../src/storage/memory/memory-store.js'
 import { batchAt, offsetsSaid } from '../helpers/batches.js'
-import { type Cases, type Implementation, runContract } from '../helpers/contract.js'
-import { LogPlace } from '../helpers/log-place.js'
-import { VirtualClock } from '../helpers/virtual-clock.js'
-
-interface Subject {
-  readonly engine: Engine
-  readonly clock: VirtualClock
-  close(): Promise<void>
-}
-
-const ENGINES: readonly Implementation<Subject>[] = [
-  {
-    name: 'local over memory',
-    make: async () => {
-      const clock = new VirtualClock(1_000)
-      const engine = new LocalEngine(new MemoryStore(), { clock: new SteadyTime(clock), producersMax: 4 })
-      await engine.open()
-      return { engine, clock, close: () => engine.close() }
-    },
-  },
-  {
-    name: 'local over log',
-    make: async () => {
-      const clock = new VirtualClock(1_000)
-      const place = await LogPlace.temporary({ segmentBytes: 4096 }, { clock })
-      const engine = new LocalEngine(place.store(), { clock: new SteadyTime(clock), producersMax: 4 })
-      await engine.open()
-      const close = async () => {
-        await engine.close()
-        place.remove()
-      }
-      return { engine, clock, close }
-    },
-  },
-]
+import { type Cases, runContract } from '../helpers/contract.js'
+import { ENGINES, type EngineSubject } from '../helpers/engines.js'
 
 const KEPT: TopicSettings = { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER, partitions: 2 }
 const PLAIN: PublishHow = { durability: null, expectedOffset: null, producer: '', sequence: null }
@@ -61,7 +25,7 @@ function offsetsIn(chunk: Chunk): number[] {
   return chunk.kind === 'batches' ? chunk.batches.flatMap(({ body }) => offsetsSaid(body)) : []
 }
 
-const CASES: Cases<Subject> = {
+const CASES: Cases<EngineSubject> = {
   'makes a topic once, and gives it back as it is to whoever asks again': async ({ engine }) => {
     const made = await Promise.all([engine.ensureTopic('topic', KEPT), engine.ensureTopic('topic', KEPT)])
     for (const { settings } of made) assert.deepEqual(settings, KEPT)
@@ -259,7 +223,6 @@ const CASES: Cases<Subject> = {
 
   'offers groups, or says that it does not': async ({ engine }) => {
     await withTopic(engine)
-    if (!engine.can.has('share')) await assert.rejects(engine.share('topic', 'g'), { code: 'LVT_UNSUPPORTED' })
     if (!engine.can.has('groups')) await assert.rejects(engine.join('topic', 'g'), { code: 'LVT_UNSUPPORTED' })
   },
 

@@ -8,7 +8,7 @@ import { assert, unreachable } from '../../common/assert.js'
 import { InvariantError } from '../../common/errors.js'
 import { type Offset, toOffset } from '../../model/offset.js'
 import type { DeadLetters } from './dead-letters.js'
-import type { MemberFacts, Range, SharedCounters, SharedSettings, Taken, Verdict } from './settings.js'
+import type { MemberFacts, Offer, Range, SharedCounters, SharedSettings, Taken, Verdict } from './settings.js'
 import { ACKED, HELD, NOBODY, READY, type SlotWindow, WAITING } from './slot-window.js'
 
 interface Member {
@@ -65,12 +65,22 @@ export class Leases {
     return this.#roomForDue() > 0 || this.#wakeMs <= nowMs || this.#roomForNew(end) > 0
   }
 
-  take(member: number, max: number, end: Offset, nowMs: number): Taken[] {
+  peek(end: Offset, nowMs: number): Offer | null {
+    this.expire(nowMs)
+    const window = this.#window
+    const due = this.#roomForDue()
+    const fresh = Math.max(0, this.#roomForNew(end))
+    if (due + fresh < 1) return null
+    const from = due > 0 ? window.ready.next(Math.max(window.readyFrom, window.floor), window.next) : window.next
+    return { from: toOffset(from), records: Math.max(0, due) + fresh }
+  }
+
+  take(member: number, max: number, end: Offset, nowMs: number, below: Offset): Taken[] {
     assert(member >= 0 && member <= MEMBER_MAX, `a member has the number ${member}`)
     this.expire(nowMs)
     const taken: Taken[] = []
-    const again = this.#takeDue(member, Math.min(max, this.#roomForDue()), nowMs, taken)
-    const fresh = this.#takeNew(member, max - again, end, nowMs, taken)
+    const again = this.#takeDue(member, Math.min(max, this.#roomForDue()), nowMs, below, taken)
+    const fresh = this.#takeNew(member, max - again, Math.min(end, below), nowMs, taken)
     if (again + fresh > 0) this.#member(member).held += again + fresh
     this.#counters.redeliveries += again
     return taken
@@ -166,14 +176,16 @@ export class Leases {
     return Math.min(end - window.next, inFlightMax - window.inFlight, spanMax - window.span)
   }
 
-  #takeDue(member: number, max: number, nowMs: number, taken: Taken[]): number {
+  #takeDue(member: number, max: number, nowMs: number, below: number, taken: Taken[]): number {
     if (max < 1) return 0
     const window = this.#window
-    const { counts, mask, next } = window
+    const { counts, mask } = window
+    const end = Math.min(window.next, below)
     let left = max
     let offset = Math.max(window.readyFrom, window.floor)
     while (left > 0) {
-      const from = window.ready.next(offset, next)
+      const from = window.ready.next(offset, end)
+      if (from >= end) break
       const count = counts[from & mask] as number
       let to = from
       do {
@@ -183,12 +195,12 @@ export class Leases {
         if (Number.isNaN(window.givenMs[index])) window.givenMs[index] = nowMs
         window.move(to++, HELD)
         left--
-      } while (left > 0 && to < next && window.ready.has(to) && counts[to & mask] === count)
+      } while (left > 0 && to < end && window.ready.has(to) && counts[to & mask] === count)
       taken.push({ from: toOffset(from), to: toOffset(to), deliveryCount: count })
       offset = to
     }
     window.readyFrom = offset
-    return max
+    return max - left
   }
 
   #takeNew(member: number, max: number, end: number, nowMs: number, taken: Taken[]): number {

@@ -31,6 +31,13 @@ export interface Taken extends Range {
   readonly deliveryCount: number
 }
 
+/** What somebody who takes now gets first. */
+export interface Offer {
+  readonly from: Offset
+  /** Records that there are to be had now, about: what stands in the way of some is seen when they are taken. */
+  readonly records: number
+}
+
 /** What a member says of records that it has. */
 export type Verdict =
   | { readonly kind: 'ack' }

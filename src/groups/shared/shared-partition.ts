@@ -15,10 +15,20 @@ import { type Offset, toOffset } from '../../model/offset.js'
 import { applyAcked, applyCounts, type Change, describeSlots, drainSlots } from './changes.js'
 import { DeadLetters } from './dead-letters.js'
 import { Leases } from './leases.js'
-import type { DeadRecord, Range, SharedCounters, SharedFacts, SharedSettings, Taken, Verdict } from './settings.js'
-import { ACKED, DEAD, HANDED_OVER, HELD, READY, SlotWindow, WAITING } from './slot-window.js'
+import type {
+  DeadRecord,
+  Offer,
+  Range,
+  SharedCounters,
+  SharedFacts,
+  SharedSettings,
+  Taken,
+  Verdict,
+} from './settings.js'
+import { ACKED, DEAD, HANDED_OVER, HELD, NOBODY, READY, SlotWindow, WAITING } from './slot-window.js'
 
 const NO_TAKEN: readonly Taken[] = []
+const EVERYWHERE = toOffset(Number.MAX_SAFE_INTEGER)
 
 export class SharedPartition {
   readonly #window: SlotWindow
@@ -75,12 +85,18 @@ export class SharedPartition {
     return !this.#paused && this.#leases.hasWork(end, nowMs)
   }
 
+  /** What a taker would get first at `nowMs`, and about how much; null: nothing. */
+  peek(end: Offset, nowMs: number): Offer | null {
+    return this.#paused ? null : this.#leases.peek(end, nowMs)
+  }
+
   /**
    * What the member gets now, `max` records at most: what is due again, lowest offset first, then new records up to
-   * `end`. Each range has one delivery count. The number of a member that left is never given to another.
+   * `end`, and of both only what lies below `below`. Each range has one delivery count. The number of a member that left is
+   * never given to another.
    */
-  take(member: number, max: number, end: Offset, nowMs: number): readonly Taken[] {
-    return this.#paused || max < 1 ? NO_TAKEN : this.#leases.take(member, max, end, nowMs)
+  take(member: number, max: number, end: Offset, nowMs: number, below = EVERYWHERE): readonly Taken[] {
+    return this.#paused || max < 1 ? NO_TAKEN : this.#leases.take(member, max, end, nowMs, below)
   }
 
   /**
@@ -146,6 +162,29 @@ export class SharedPartition {
     if (window.floor < logStart) window.reset(logStart)
     this.#purgedTo = logStart
     return lost
+  }
+
+  /**
+   * Records [from, to) cannot be read, or are superseded: nothing is left to do for them, whoever has them. Of new ones
+   * only as many as the window may hold: the rest is met again when the floor has moved.
+   */
+  lose(from: Offset, end: Offset): void {
+    const window = this.#window
+    const to = window.span === 0 ? end : Math.min(end, window.floor + this.settings.spanMax)
+    for (let offset = Math.max(from, window.floor); offset < Math.min(to, window.next); offset++) {
+      if (window.stateOf(offset) === ACKED) continue
+      this.#leases.drop(offset)
+      window.mark(offset)
+    }
+    const known = window.next
+    if (to > known && from <= known) {
+      if (window.span === 0) window.reset(to)
+      else {
+        window.append(to - known, ACKED, NOBODY, Number.NaN, Number.NaN)
+        for (let offset = known; offset < to; offset++) window.mark(offset)
+      }
+    }
+    window.advance()
   }
 
   /** A paused group gives nothing out; verdicts count, leases run out and dead records are handed over as ever. */

@@ -17,9 +17,13 @@ import type {
   PartitionInfo,
   PublishHow,
   Receipt,
+  Share,
+  ShareHow,
+  ShareMember,
   TopicInfo,
 } from '../engine.js'
 import type { Store } from '../store.js'
+import { LocalGroups } from './local-groups.js'
 import { LocalPartition } from './local-partition.js'
 
 const debug = createLog('storage:local')
@@ -40,6 +44,8 @@ interface LocalTopic {
   partitions: (LocalPartition | undefined)[] | null
   /** Until the store has it: one of its name that is being dropped may still be there. */
   creating: Promise<void> | null
+  /** From the first group that is used. */
+  groups: LocalGroups | null
 }
 
 export class LocalEngine implements Engine {
@@ -58,7 +64,7 @@ export class LocalEngine implements Engine {
 
   constructor(store: Store, options: LocalEngineOptions) {
     this.name = store.name
-    const can: Capability[] = ['dense', 'dedup', 'expect', 'max-records', 'purge']
+    const can: Capability[] = ['dense', 'dedup', 'expect', 'max-records', 'purge', 'share']
     this.can = new Set(store.keepsLatest ? [...can, 'compact'] : can)
     this.#store = store
     this.#options = options
@@ -73,6 +79,7 @@ export class LocalEngine implements Engine {
     if (this.#closed) return
     this.#closed = true
     for (const topic of this.#topics.values()) closePartitions(topic, engineClosed())
+    for (const topic of this.#topics.values()) await topic.groups?.idle()
     await this.#store.close()
   }
 
@@ -118,6 +125,7 @@ export class LocalEngine implements Engine {
     topic.settings = settings
     if (!this.#isCurrent(topic)) throw new TopicNotFoundError(name)
     this.#noteAging(topic)
+    topic.groups?.configure()
     await this.#visit(topic)
   }
 
@@ -237,8 +245,19 @@ export class LocalEngine implements Engine {
     return this.#store.problems()
   }
 
-  share(): Promise<never> {
-    return Promise.reject(new UnsupportedError('shared groups are not offered by this engine'))
+  async share(name: string, group: string, how: ShareHow, member: ShareMember): Promise<Share> {
+    if (this.#closed) throw engineClosed()
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new TopicNotFoundError(name)
+    if (topic.creating !== null) await topic.creating
+    if (!this.#isCurrent(topic)) throw new TopicNotFoundError(name)
+    topic.groups ??= new LocalGroups(topic, {
+      clock: this.#options.clock,
+      durability: this.#store.durabilityMax,
+      groupLog: () => this.#store.groupLog(name),
+      partition: (index) => this.#partition(name, index),
+    })
+    return await topic.groups.share(group, how, member)
   }
 
   join(): Promise<never> {
@@ -304,7 +323,7 @@ export class LocalEngine implements Engine {
 }
 
 function newTopic(name: string, settings: TopicSettings): LocalTopic {
-  return { name, settings, partitions: null, creating: null }
+  return { name, settings, partitions: null, creating: null, groups: null }
 }
 
 function engineClosed(): ClosedError {
@@ -312,5 +331,6 @@ function engineClosed(): ClosedError {
 }
 
 function closePartitions(topic: LocalTopic, reason: Error): void {
+  topic.groups?.close(reason)
   for (const partition of topic.partitions ?? []) partition?.close(reason)
 }

@@ -23,14 +23,23 @@ export interface PartitionTopic {
   readonly settings: TopicSettings
 }
 
+/** Somebody at the end of the log. */
+export interface Waiter {
+  wake(): void
+  /** The partition is closed. */
+  fail(reason: unknown): void
+}
+
 export class LocalPartition {
   readonly log: PartitionLog
+  /** Where the log ended when it was opened: what is said to have stood beyond that then was lost since. */
+  readonly openedEnd: Offset
   readonly #topic: PartitionTopic
   readonly #durabilityMax: Durability
   readonly #clock: SteadyTime
   readonly #producersMax: number
   #producers: ProducerTable | null = null
-  #waiting: Set<LocalCursor> | null = null
+  #waiting: Set<Waiter> | null = null
   /** Why nothing more can be done here, once that is so. */
   #closed: Error | null = null
 
@@ -42,6 +51,7 @@ export class LocalPartition {
     options: { clock: SteadyTime; producersMax: number },
   ) {
     this.log = log
+    this.openedEnd = log.end
     this.#topic = topic
     this.#durabilityMax = durabilityMax
     this.#clock = options.clock
@@ -165,8 +175,8 @@ export class LocalPartition {
     this.#waiting = null
   }
 
-  /** @internal For cursors: be told of the next append. */
-  wait(cursor: LocalCursor): void {
+  /** Be told once, of the next append. */
+  wait(cursor: Waiter): void {
     if (this.#closed !== null) {
       cursor.fail(this.#closed)
       return
@@ -175,8 +185,7 @@ export class LocalPartition {
     this.#waiting.add(cursor)
   }
 
-  /** @internal */
-  unwait(cursor: LocalCursor): void {
+  unwait(cursor: Waiter): void {
     this.#waiting?.delete(cursor)
   }
 
@@ -188,7 +197,7 @@ export class LocalPartition {
   }
 }
 
-class LocalCursor implements Cursor {
+class LocalCursor implements Cursor, Waiter {
   readonly #partition: LocalPartition
   #next: Offset
   #resume: (() => void) | null = null

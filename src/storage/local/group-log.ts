@@ -1,0 +1,156 @@
+/**
+ * What the groups of one topic remember, on its way to the store: the news of all groups are written together, one batch
+ * after the other, and whoever has news waits for the batch that holds them. When the log has grown it is begun anew with
+ * what there is to know.
+ */
+import type { Clock } from '../../common/clock.js'
+import { createLog } from '../../common/log.js'
+import type { Change } from '../../groups/shared/changes.js'
+import type { Durability } from '../../model/topic.js'
+import type { PartitionLog } from '../store.js'
+import { decodeFacts, encodeFacts, type GroupFacts } from './group-facts.js'
+
+const debug = createLog('storage:groups')
+
+/** Bytes read at once. */
+const READ_BYTES = 256 * 1024
+/** A log up to this size is not worth beginning anew, */
+const GROWN_BYTES_MIN = 1024 * 1024
+/** nor is one of less than so many times what there is to know. */
+const GROWN_TIMES = 4
+
+/** One partition of a group, as the log asks it. */
+export interface FactSource {
+  readonly group: string
+  readonly partition: number
+  readonly hasNews: boolean
+  /** What is new since the last call. */
+  news(): Change[]
+  /** Everything, beginning with a seek. */
+  everything(): Change[]
+}
+
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+export interface GroupLogSeams {
+  readonly clock: Clock
+  readonly durability: Durability
+  readonly grownBytesMin?: number
+}
+
+export class GroupLog {
+  readonly #log: PartitionLog
+  readonly #seams: GroupLogSeams
+  /** All there are, for beginning anew. */
+  readonly #sources: () => Iterable<FactSource>
+  readonly #dirty = new Set<FactSource>()
+  /** What they told last may not have been written: they tell everything. */
+  readonly #untold = new Set<FactSource>()
+  #waiters: Waiter[] = []
+  #flushing: Promise<void> | null = null
+  /** Since it was begun anew. */
+  #grownBytes = 0
+  #everythingBytes = 0
+
+  constructor(log: PartitionLog, seams: GroupLogSeams, sources: () => Iterable<FactSource>) {
+    this.#log = log
+    this.#seams = seams
+    this.#sources = sources
+  }
+
+  /** All that was written, oldest first. Throws LVT_DATA_DAMAGED. */
+  async read(): Promise<GroupFacts[]> {
+    const facts: GroupFacts[] = []
+    for (let next = this.#log.logStart; next < this.#log.stableEnd; ) {
+      const { batches, loss, next: after } = await this.#log.read(next, READ_BYTES)
+      // What was acked by it will be delivered again.
+      if (loss !== null) debug('facts of groups are damaged: %o', loss)
+      for (const { body } of batches) {
+        for (const line of decodeFacts(body)) facts.push(line)
+        this.#grownBytes += body.length
+      }
+      if (after <= next) break
+      next = after
+    }
+    return facts
+  }
+
+  /** Resolves when the news of the source are written; rejects when nobody can say so. */
+  commit(source: FactSource): Promise<void> {
+    if (!source.hasNews && !this.#untold.has(source)) return Promise.resolve()
+    this.#dirty.add(source)
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
+      this.#flushing ??= this.#flush()
+    })
+  }
+
+  /** Write its news some time; nobody waits for them. */
+  note(source: FactSource): void {
+    if (source.hasNews) this.commit(source).catch((error: unknown) => debug('facts were not written: %O', error))
+  }
+
+  /** Let what was said be everything there is to know of the source: what the log says of it is not right. */
+  correct(source: FactSource): void {
+    this.#untold.add(source)
+  }
+
+  /** Resolves when nothing is being written. */
+  async idle(): Promise<void> {
+    while (this.#flushing !== null) await this.#flushing
+  }
+
+  async #flush(): Promise<void> {
+    // What others say in this step goes along.
+    await Promise.resolve()
+    while (this.#waiters.length > 0) await this.#writeOnce()
+    this.#flushing = null
+  }
+
+  async #writeOnce(): Promise<void> {
+    const waiters = this.#waiters
+    this.#waiters = []
+    const isGrown = this.#grownBytes > this.#grownBytesMax
+    const sources = new Set(isGrown ? this.#sources() : [])
+    for (const source of [...this.#dirty, ...this.#untold]) sources.add(source)
+    this.#dirty.clear()
+    const body = encodeFacts(Array.from(sources, (source) => this.#told(source, isGrown)))
+    try {
+      const begin = await this.#append(body)
+      this.#grownBytes += body.length
+      for (const { resolve } of waiters) resolve()
+      if (isGrown) await this.#begunAnew(begin, body.length)
+    } catch (error) {
+      for (const source of sources) this.#untold.add(source)
+      for (const { reject } of waiters) reject(error)
+    }
+  }
+
+  #told(source: FactSource, isEverything: boolean): GroupFacts {
+    const { group, partition } = source
+    const news = source.news()
+    const isUntold = this.#untold.delete(source)
+    return { group, partition, changes: isEverything || isUntold ? source.everything() : news }
+  }
+
+  async #append(body: Buffer): Promise<PartitionLog['end']> {
+    const timestampMs = Math.max(this.#log.lastTimestampMs, this.#seams.clock.now())
+    const { durability } = this.#seams
+    const how = { timestampMs, durability, keep: true, producer: null }
+    return (await this.#log.append({ body, count: 1 }, how)).baseOffset
+  }
+
+  async #begunAnew(begin: PartitionLog['end'], bytes: number): Promise<void> {
+    this.#grownBytes = bytes
+    this.#everythingBytes = bytes
+    // What stands before it is read again at the worst.
+    await this.#log.trimTo(begin).catch((error: unknown) => debug('the group log was not trimmed: %O', error))
+  }
+
+  get #grownBytesMax(): number {
+    return Math.max(this.#seams.grownBytesMin ?? GROWN_BYTES_MIN, GROWN_TIMES * this.#everythingBytes)
+  }
+}

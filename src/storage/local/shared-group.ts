@@ -1,0 +1,175 @@
+/**
+ * One shared group of a topic: who takes part, whose turn it is, and one timer for all deadlines. What happens to a
+ * record is in groups/shared, where records come from in shared-lane.ts.
+ */
+import type { Clock, Timer } from '../../common/clock.js'
+import { ClosedError, PartitionNotFoundError } from '../../common/errors.js'
+import { FairTurn } from '../../groups/shared/fair-turn.js'
+import type { Range, SharedSettings, Verdict } from '../../groups/shared/settings.js'
+import type { Offset } from '../../model/offset.js'
+import type { Loss } from '../../model/record.js'
+import type { TopicSettings } from '../../model/topic.js'
+import type { Share, ShareHow, ShareMember } from '../engine.js'
+import type { LaneOwner, SharedLane } from './shared-lane.js'
+
+interface Seat {
+  readonly member: ShareMember
+  readonly bytesMax: number
+}
+
+/** The settings of the machines, from those of the topic and of the one who came last. */
+export function sharedSettings({ maxDeliveries }: TopicSettings, how: ShareHow | null): SharedSettings {
+  const { ackWaitMs, inFlightMax, spanMax } = how ?? { ackWaitMs: 1, inFlightMax: 1, spanMax: 1 }
+  return { ackWaitMs, inFlightMax, spanMax, maxDeliveries }
+}
+
+export class SharedGroup implements LaneOwner {
+  readonly name: string
+  how: ShareHow | null = null
+  readonly #clock: Clock
+  readonly #lanes: SharedLane[] = []
+  readonly #seats = new Map<number, Seat>()
+  readonly #turn = new FairTurn()
+  /** Numbers of members are not given twice. */
+  #nextMember = 0
+  /** Where the next look for records begins. */
+  #nextLane = 0
+  #isGiving = false
+  #isStirred = false
+  #timer: Timer | null = null
+  #timerMs = Number.POSITIVE_INFINITY
+  #isClosed = false
+
+  constructor(name: string, clock: Clock) {
+    this.name = name
+    this.#clock = clock
+  }
+
+  get lanes(): readonly SharedLane[] {
+    return this.#lanes
+  }
+
+  /** Its partitions come in the order of their numbers. */
+  add(lane: SharedLane): void {
+    this.#lanes.push(lane)
+  }
+
+  nowMs(): number {
+    return this.#clock.monotonic()
+  }
+
+  /** The topic has other settings, or a member came with its own. */
+  configure(settings: TopicSettings, how: ShareHow | null = this.how): void {
+    this.how = how
+    if (how === null) return
+    for (const lane of this.#lanes) lane.configure(sharedSettings(settings, how))
+  }
+
+  join(member: ShareMember, bytesMax: number): Share {
+    const number = this.#nextMember++
+    this.#seats.set(number, { member, bytesMax })
+    return {
+      ask: (records) => this.#ask(number, records),
+      settle: (partition, from, to, verdict) => this.#settle(number, partition, from, to, verdict),
+      leave: () => this.#leave(number),
+    }
+  }
+
+  stirred(): void {
+    if (this.#isGiving) {
+      this.#isStirred = true
+      return
+    }
+    this.#isGiving = true
+    try {
+      do {
+        this.#isStirred = false
+        while (this.#giveOne());
+      } while (this.#isStirred)
+    } finally {
+      this.#isGiving = false
+    }
+    this.#setTimer()
+  }
+
+  lost(partition: number, loss: Loss): void {
+    const next = this.#turn.next()
+    const [first] = this.#seats.values()
+    const seat = next === null ? first : this.#seats.get(next)
+    seat?.member.lost(partition, loss)
+  }
+
+  close(reason: Error): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#timer?.cancel()
+    for (const lane of this.#lanes) lane.close()
+    for (const [number, { member }] of this.#seats) {
+      this.#turn.ask(number, 0)
+      member.ended(reason)
+    }
+    this.#seats.clear()
+  }
+
+  #ask(number: number, records: number): void {
+    if (!this.#seats.has(number)) return
+    this.#turn.ask(number, records)
+    if (records > 0) this.stirred()
+  }
+
+  async #settle(
+    number: number,
+    partition: number,
+    from: Offset,
+    to: Offset,
+    verdict: Verdict,
+  ): Promise<readonly Range[]> {
+    if (this.#isClosed) throw new ClosedError('the group is closed')
+    const lane = this.#lanes[partition]
+    if (lane === undefined) {
+      throw new PartitionNotFoundError(`group "${this.name}" has no partition ${partition}`)
+    }
+    return await lane.settle(number, from, to, verdict)
+  }
+
+  #leave(number: number): void {
+    if (!this.#seats.delete(number)) return
+    this.#turn.ask(number, 0)
+    for (const lane of this.#lanes) lane.leave(number)
+    this.stirred()
+  }
+
+  /** What there is for the member whose turn it is; false when there is nothing, or nobody asks. */
+  #giveOne(): boolean {
+    const number = this.#turn.next()
+    const seat = number === null ? undefined : this.#seats.get(number)
+    if (number === null || seat === undefined) return false
+    for (let tried = 0; tried < this.#lanes.length; tried++) {
+      const lane = this.#lanes[this.#nextLane++ % this.#lanes.length] as SharedLane
+      const offer = lane.offer()
+      if (offer === null) continue
+      const deliveries = lane.take(number, offer, this.#turn.shareOf(offer.records), seat.bytesMax)
+      const records = deliveries.reduce((sum, { from, to }) => sum + to - from, 0)
+      if (records === 0) continue
+      this.#turn.served(number, records)
+      for (const delivery of deliveries) seat.member.delivered(delivery)
+      return true
+    }
+    return false
+  }
+
+  /** For the first deadline of all. One that has moved on is met in vain, once. */
+  #setTimer(): void {
+    if (this.#isClosed) return
+    let firstMs = Number.POSITIVE_INFINITY
+    for (const { nextDeadlineMs } of this.#lanes) firstMs = Math.min(firstMs, nextDeadlineMs ?? firstMs)
+    if (firstMs >= this.#timerMs) return
+    this.#timer?.cancel()
+    this.#timerMs = firstMs
+    this.#timer = this.#clock.after(Math.max(0, firstMs - this.nowMs()), () => {
+      this.#timerMs = Number.POSITIVE_INFINITY
+      for (const lane of this.#lanes) lane.pass()
+      this.stirred()
+    })
+  }
+}

@@ -1,0 +1,95 @@
+/** A member of a shared group that notes what it gets, and tests can wait for it. */
+
+import { ACK, type Range, type Verdict } from '../../src/groups/shared/settings.js'
+import { toOffset } from '../../src/model/offset.js'
+import type { Loss } from '../../src/model/record.js'
+import type { DeadLetter, Engine, Share, ShareDelivery, ShareHow, ShareMember } from '../../src/storage/engine.js'
+
+export interface Got {
+  readonly partition: number
+  readonly offset: number
+  readonly deliveryCount: number
+}
+
+export class GroupSeat implements ShareMember {
+  readonly got: Got[] = []
+  readonly losses: Loss[] = []
+  /** What the group had buried, with this member's settings. */
+  readonly buried: DeadLetter[] = []
+  /** Fails so many burials. */
+  failBurials = 0
+  reason: Error | null = null
+  #share: Share | null = null
+  readonly #waiting: (() => void)[] = []
+
+  static async take(engine: Engine, group: string, more: Partial<ShareHow> = {}, topic = 'topic'): Promise<GroupSeat> {
+    const seat = new GroupSeat()
+    const how: ShareHow = {
+      start: { kind: 'earliest' },
+      ackWaitMs: 1_000,
+      inFlightMax: 1_000,
+      spanMax: 1_000,
+      deliveryBytesMax: 1e6,
+      bury: (dead) => seat.#bury(dead),
+      ...more,
+    }
+    return seat.#sit(await engine.share(topic, group, how, seat))
+  }
+
+  #sit(share: Share): this {
+    this.#share = share
+    return this
+  }
+
+  ask(records: number): this {
+    this.#share?.ask(records)
+    return this
+  }
+
+  leave(): void {
+    this.#share?.leave()
+  }
+
+  settle(from: number, to: number, verdict: Verdict = ACK, partition = 0): Promise<readonly Range[]> {
+    if (this.#share === null) throw new Error('there is no seat')
+    return this.#share.settle(partition, toOffset(from), toOffset(to), verdict)
+  }
+
+  /** Offsets, once there are as many. */
+  async offsets(count: number): Promise<number[]> {
+    await this.until(() => this.got.length >= count)
+    return this.got.map(({ offset }) => offset)
+  }
+
+  async until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  delivered({ partition, from, to, deliveryCount }: ShareDelivery): void {
+    for (let offset: number = from; offset < to; offset++) this.got.push({ partition, offset, deliveryCount })
+    this.#look()
+  }
+
+  lost(_partition: number, loss: Loss): void {
+    this.losses.push(loss)
+    this.#look()
+  }
+
+  ended(reason: Error): void {
+    this.reason = reason
+    this.#look()
+  }
+
+  async #bury(dead: DeadLetter): Promise<void> {
+    if (this.failBurials-- > 0) {
+      this.#look()
+      throw new Error('no room in the graveyard')
+    }
+    this.buried.push(dead)
+    this.#look()
+  }
+
+  #look(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
