@@ -17,7 +17,9 @@ import type { MetricsRegistry } from '../metrics/registry.js'
 import { FIRST_OFFSET, type Offset, toOffset } from '../model/offset.js'
 import type { RecordRun } from '../model/record.js'
 import type { Start, TopicSettings } from '../model/topic.js'
-import type { Engine, EngineProblem, PublishHow } from '../storage/engine.js'
+import type { DeadLetter, Engine, EngineProblem, PublishHow } from '../storage/engine.js'
+import { type DeadLetterCounters, DeadLetters } from './dead-letters.js'
+import { GROUP_IN_FLIGHT_MAX, GROUP_SPAN_MAX, type GroupListener, GroupMember, type JoinHow } from './group-member.js'
 import type { BrokerLimits } from './limits.js'
 import type { PartitionReader, ReaderListener } from './partition-reader.js'
 import type { PublishSink } from './publish.js'
@@ -57,6 +59,7 @@ export class Broker implements Service {
   readonly #engine: Engine
   readonly #clock: SteadyTime
   readonly #registry: TopicRegistry
+  readonly #deadLetters: DeadLetters
   #housekeeping: Timer | null = null
   #isTidying = false
 
@@ -66,6 +69,7 @@ export class Broker implements Service {
     this.#clock = clock
     const context: ControllerContext = { engine, clock, turn: this.turn, limits, counters: brokerCounters(metrics) }
     this.#registry = new TopicRegistry(context)
+    this.#deadLetters = new DeadLetters(this.#registry, context, deadLetterCounters(metrics))
     this.#addGauges(metrics)
   }
 
@@ -188,6 +192,19 @@ export class Broker implements Service {
     })
   }
 
+  /**
+   * A member of a shared group of a topic, both made if they are missing. It gets nothing before it asks. Throws
+   * UnsupportedError for a topic that keeps nothing, InvalidArgumentError.
+   */
+  async join(name: string, group: string, how: JoinHow, listener: GroupListener): Promise<GroupMember> {
+    const topic = await this.useTopic(name)
+    const member = new GroupMember(topic, listener)
+    const limits = { inFlightMax: GROUP_IN_FLIGHT_MAX, spanMax: GROUP_SPAN_MAX }
+    const bury = (dead: DeadLetter) => this.#deadLetters.bury(topic, group, dead)
+    member.sit(await this.#engine.share(name, group, { ...how, ...limits, bury }, member))
+    return member
+  }
+
   /** Apply what passes with time; once a second by itself. */
   async tidy(): Promise<void> {
     if (this.#isTidying) return
@@ -210,6 +227,11 @@ export class Broker implements Service {
 
   #addGauges(metrics: MetricsRegistry): void {
     metrics.gauge('leveret_broker_topics', 'Topics that exist', () => this.#registry.size)
+    metrics.gauge('leveret_broker_group_members', 'Seats taken in shared groups', () => {
+      let members = 0
+      for (const topic of this.#registry.topics()) members += topic.members
+      return members
+    })
     metrics.gauge('leveret_broker_problems', 'Troubles with stored records', () => this.#engine.problems().length)
     metrics.gauge('leveret_broker_healthy', '1 unless something cannot be written', () =>
       Number(this.health().isHealthy),
@@ -246,6 +268,17 @@ export class Broker implements Service {
 function partitionNotFound(topic: Topic, partition: number): LeveretError {
   const message = `topic "${topic.name}" has ${topic.settings.partitions} partitions, no number ${partition}`
   return new PartitionNotFoundError(message, { topic: topic.name })
+}
+
+function deadLetterCounters(metrics: MetricsRegistry): DeadLetterCounters {
+  const counter = (noun: string, help: string) => metrics.counter(`leveret_broker_${noun}_total`, help)
+  return {
+    stored: counter('dead_letters_stored', 'Records of groups that went to a dead-letter topic'),
+    discarded: counter(
+      'dead_letters_discarded',
+      'Records of groups that nobody gets, of topics without a dead-letter topic',
+    ),
+  }
 }
 
 function brokerCounters(metrics: MetricsRegistry): BrokerCounters {

@@ -8,6 +8,7 @@ export interface BrokerLimits {
   readonly compactionKeysMax: number
   readonly publishPendingBytesMax: number
   readonly publishWaitMs: number
+  readonly maxFrameBytes: number
   /** Settings of topics that a publish or a subscription creates. */
   readonly topicDefaults: TopicSettings
 }

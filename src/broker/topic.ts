@@ -20,6 +20,8 @@ export class Topic implements TopicFacts {
   wasUsed = true
   /** Monotonic time of the last use, as housekeeping saw it: for `inactivityMs` and for dropping idle controllers. */
   lastUsedMs: number
+  /** Seats in shared groups that are taken. */
+  members = 0
   /** Turns of the unkeyed publishes. */
   roundRobin = 0
   #nameBytes: Buffer | null = null
@@ -56,6 +58,6 @@ export class Topic implements TopicFacts {
   get subscribers(): number {
     let most = 0
     for (const controller of this.controllers ?? []) most = Math.max(most, controller.readers)
-    return most
+    return most + this.members
   }
 }

@@ -10,6 +10,7 @@ import { InvalidArgumentError, ProtocolError, RecordTooLargeError, UnsupportedEr
 import { validateTopicName } from '../model/topic.js'
 import {
   type ClientFrame,
+  type CommitFrame,
   type DescribeFrame,
   type HelloFrame,
   PROTOCOL_VERSION,
@@ -33,6 +34,8 @@ export interface DispatchTarget extends PublishSink {
   publishing(token: number): void
   greeted(heartbeatMs: number | null): void
   closeRequested(): void
+  /** Done with this id follows when it is so, or a failure. */
+  answerLater(id: number, pending: Promise<void>): void
 }
 
 export interface ServerIdentity {
@@ -42,7 +45,7 @@ export interface ServerIdentity {
   readonly maxFrameBytes: number
 }
 
-const FEATURES = ['cursor', 'compaction-window', 'expected-offset', 'producer-sequence'] as const
+const FEATURES = ['cursor', 'compaction-window', 'expected-offset', 'producer-sequence', 'shared-group'] as const
 /** Names of producers are remembered. */
 const PRODUCER_LENGTH_MAX = 255
 /** Names in one Description: at most 255 bytes each, so that they fit any frame limit from 1 MiB up. */
@@ -54,8 +57,7 @@ export function dispatch(target: DispatchTarget, frame: ClientFrame): Promise<vo
     case 'publish':
       return publish(target, frame)
     case 'commit':
-      target.subscriptions.commit(frame)
-      return done(target, frame.id)
+      return commit(target, frame)
     case 'subscribe':
       return subscribe(target, frame)
     case 'unsubscribe':
@@ -80,6 +82,14 @@ export function dispatch(target: DispatchTarget, frame: ClientFrame): Promise<vo
     default:
       return unreachable(frame, 'session/dispatch')
   }
+}
+
+/** What a member of a group says is answered when it is safe, and holds nothing up until then. */
+function commit(target: DispatchTarget, frame: CommitFrame): null {
+  const settling = target.subscriptions.commit(frame)
+  if (settling === null) return done(target, frame.id)
+  target.answerLater(frame.id, settling)
+  return null
 }
 
 function done(target: DispatchTarget, id: number): null {

@@ -52,7 +52,7 @@ export class NativeSession implements Accepted, DispatchTarget {
   #isBusy = false
   /** The peer has sent FIN. What it said before is still answered. */
   #isPeerDone = false
-  /** Requests with an id whose publish is not settled. */
+  /** Requests with an id whose publish, or verdict on records of a group, is not settled. */
   #publishing = 0
   /** What to say once nothing is under way any more. */
   #goodbye: { code: ErrorCode; message: string } | null = null
@@ -201,6 +201,19 @@ export class NativeSession implements Accepted, DispatchTarget {
     if (token !== 0) this.#publishing--
     this.#fail(token, error, topic.name)
     if (this.#goodbye !== null) this.#sayGoodbyeIfSettled()
+  }
+
+  answerLater(id: number, pending: Promise<void>): void {
+    this.publishing(id)
+    pending
+      .then(() => {
+        if (id !== 0) this.reply({ kind: 'done', id })
+      })
+      .catch((error: unknown) => this.#fail(id, asLeveretError(error), ''))
+      .finally(() => {
+        this.publishing(-id)
+        if (this.#goodbye !== null) this.#sayGoodbyeIfSettled()
+      })
   }
 
   #readFrames(): void {

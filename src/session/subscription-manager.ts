@@ -3,6 +3,7 @@
  * wants. Pulls from readers; nothing is buffered for a subscriber that has no credit or does not read.
  */
 import type { Broker } from '../broker/broker.js'
+import type { GroupDelivery } from '../broker/group-member.js'
 import type { PartitionReader } from '../broker/partition-reader.js'
 import type { Clock } from '../common/clock.js'
 import {
@@ -14,13 +15,21 @@ import {
   UnsupportedError,
 } from '../common/errors.js'
 import type { Turn, TurnTask } from '../common/turn.js'
+import type { Loss } from '../model/record.js'
+import { skipRecords } from '../model/run.js'
 import { DELIVERY_HEADER_BYTES_MAX, encodeServerFrame, putDeliveryHeader } from '../protocol/encode-server.js'
-import type { CommitFrame, EndedReason, SubscribeFrame } from '../protocol/frames.js'
+import type { CommitFrame, DeliveryFrame, EndedReason, SubscribeFrame } from '../protocol/frames.js'
 import type { Connection } from '../transport/connection.js'
+import { GroupSubscription, type GroupSubscriptionOwner } from './group-subscription.js'
 import { Subscription, type SubscriptionOwner } from './subscription.js'
 
 /** Bodies up to this are copied next to their header: one small write is cheaper than two buffers. */
 const COPIED_BYTES_MAX = 4096
+
+/** How long a member of a group may be silent about a record, unless it says. */
+const ACK_WAIT_MS = 30_000
+
+type DeliveryFields = Omit<DeliveryFrame, 'kind' | 'id' | 'run'>
 
 export interface SubscriptionLimits {
   readonly subscriptionsMax: number
@@ -39,9 +48,10 @@ export interface SubscriptionPeers {
   readonly disconnect: (error: LeveretError) => void
 }
 
-export class SubscriptionManager implements SubscriptionOwner, TurnTask {
+export class SubscriptionManager implements SubscriptionOwner, GroupSubscriptionOwner, TurnTask {
   readonly #peers: SubscriptionPeers
   readonly #subscriptions = new Map<number, Subscription>()
+  readonly #groups = new Map<number, GroupSubscription>()
   /** Subscriptions to look at, in turn. */
   #queue: Subscription[] = []
   #isScheduled = false
@@ -52,19 +62,20 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
   }
 
   get size(): number {
-    return this.#subscriptions.size
+    return this.#subscriptions.size + this.#groups.size
   }
 
   /** Resolves when the subscription is open; `start` then lets it deliver. Throws typed errors. */
   async subscribe(frame: SubscribeFrame): Promise<() => void> {
     const { broker, limits } = this.#peers
     this.#refuse(frame)
+    if (frame.mode === 'shared') return await this.#join(frame)
     const subscription = new Subscription(frame.subscription, frame.topic, frame.window, this)
     // Reserved before the broker is asked, so that the number cannot be taken twice.
     this.#subscriptions.set(frame.subscription, subscription)
-    if (this.#subscriptions.size > limits.subscriptionsMax) {
+    if (this.size > limits.subscriptionsMax) {
       this.#subscriptions.delete(frame.subscription)
-      throw new SubscriptionLimitError(`a connection has at most ${limits.subscriptionsMax} subscriptions`)
+      throw tooMany(limits)
     }
     try {
       subscription.open(await broker.subscribe(frame.topic, frame.start, frame.untilOffset, subscription))
@@ -78,17 +89,29 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
 
   /** Throws SubscriptionNotFoundError. */
   unsubscribe(id: number): void {
+    const group = this.#groups.get(id)
+    if (group !== undefined) {
+      this.#groups.delete(id)
+      group.close()
+      return
+    }
     this.#require(id).close()
     this.#subscriptions.delete(id)
   }
 
-  /** Give credit back. Throws SubscriptionNotFoundError, PartitionNotFoundError, UnsupportedError. */
-  commit(frame: CommitFrame): void {
+  /**
+   * Give credit back. Null when that is done; a member of a group says something of its records with it, which is done
+   * when it is safe. Throws SubscriptionNotFoundError, PartitionNotFoundError, UnsupportedError.
+   */
+  commit(frame: CommitFrame): Promise<void> | null {
+    const group = this.#groups.get(frame.subscription)
+    if (group !== undefined) return group.commit(frame)
     const subscription = this.#require(frame.subscription)
     if (frame.outcome !== 'ack') throw new UnsupportedError(`a cursor knows no outcome "${frame.outcome}", only acks`)
     subscription.commit(frame.partition, frame.offset, frame.offsets)
     if (subscription.isEnded) this.#forgetIfDone(subscription)
     else this.ready(subscription)
+    return null
   }
 
   ready(subscription: Subscription): void {
@@ -101,6 +124,7 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
   /** The socket takes more. */
   drained(): void {
     if (this.#queue.length > 0) this.#schedule()
+    for (const group of this.#groups.values()) group.goOn()
   }
 
   /** Deliver what there is to deliver, one batch from each subscription in turn. */
@@ -128,8 +152,66 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
   close(): void {
     this.#isClosed = true
     for (const subscription of this.#subscriptions.values()) subscription.close()
+    for (const group of this.#groups.values()) group.close()
     this.#subscriptions.clear()
+    this.#groups.clear()
     this.#queue = []
+  }
+
+  get isHeldBack(): boolean {
+    const { connection, limits } = this.#peers
+    return connection.isBlocked || connection.unsentBytes >= limits.outboxBytesMax
+  }
+
+  /** In as many frames as the limit of a frame wants. */
+  sendGroupRecords({ id }: GroupSubscription, { partition, batch, from, to, deliveryCount }: GroupDelivery): void {
+    const { body, timestampMs, baseOffset } = batch
+    const { connection, limits } = this.#peers
+    let start = skipRecords(body, 0, from - baseOffset)
+    for (let first: number = from; first < to; ) {
+      let end = skipRecords(body, start, 1)
+      let next = first + 1
+      while (next < to) {
+        const further = skipRecords(body, end, 1)
+        if (further - start > limits.deliveryBytesMax) break
+        end = further
+        next++
+      }
+      this.#sendRun({ subscription: id, partition, baseOffset: first, timestampMs, deliveryCount }, body, start, end)
+      start = end
+      first = next
+    }
+    connection.flushSoon()
+  }
+
+  sendGroupLoss({ id }: GroupSubscription, partition: number, loss: Loss): void {
+    this.#peers.connection.outbox.pass(
+      encodeServerFrame({ kind: 'lost-range', id: 0, subscription: id, partition, ...loss }),
+    )
+    this.#peers.connection.flushSoon()
+  }
+
+  endGroup({ id }: GroupSubscription, reason: EndedReason): void {
+    this.#groups.delete(id)
+    this.#peers.connection.outbox.pass(encodeServerFrame({ kind: 'ended', id: 0, subscription: id, reason }))
+    this.#peers.connection.flushSoon()
+  }
+
+  async #join({ subscription: id, topic, group, start, window, ackWaitMs }: SubscribeFrame): Promise<() => void> {
+    const { broker, limits } = this.#peers
+    const subscription = new GroupSubscription(id, topic, window, this)
+    this.#groups.set(id, subscription)
+    try {
+      if (this.size > limits.subscriptionsMax) throw tooMany(limits)
+      const how = { start, ackWaitMs: ackWaitMs ?? ACK_WAIT_MS, deliveryBytesMax: limits.deliveryBytesMax }
+      const member = await broker.join(topic, group, how, subscription)
+      if (this.#isClosed) member.leave()
+      else subscription.open(member)
+    } catch (error) {
+      this.#groups.delete(id)
+      throw error
+    }
+    return () => subscription.start()
   }
 
   #schedule(): void {
@@ -166,17 +248,21 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
   }
 
   #sendRecords(subscription: Subscription, reader: PartitionReader): void {
-    const { outbox } = this.#peers.connection
     const { body, bodyStart, bodyEnd, baseOffset, count, partition, timestampMs } = reader
+    const fields = { subscription: subscription.id, partition, baseOffset, timestampMs, deliveryCount: 0 }
+    this.#sendRun(fields, body, bodyStart, bodyEnd)
+    subscription.delivered(partition, baseOffset, count)
+  }
+
+  #sendRun(fields: DeliveryFields, body: Buffer, bodyStart: number, bodyEnd: number): void {
+    const { outbox } = this.#peers.connection
     const bytes = bodyEnd - bodyStart
     const isCopied = bytes <= COPIED_BYTES_MAX
     const slab = outbox.room(DELIVERY_HEADER_BYTES_MAX + (isCopied ? bytes : 0))
-    const fields = { subscription: subscription.id, partition, baseOffset, timestampMs, deliveryCount: 0 }
     let end = putDeliveryHeader(slab.buffer, slab.used, fields, bytes)
     if (isCopied) end += body.copy(slab.buffer, end, bodyStart, bodyEnd)
     outbox.wrote(end)
     if (!isCopied) outbox.pass(bytes === body.length ? body : body.subarray(bodyStart, bodyEnd))
-    subscription.delivered(partition, baseOffset, count)
   }
 
   #sendLoss(subscription: Subscription, reader: PartitionReader): boolean {
@@ -204,13 +290,14 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
   }
 
   #refuse(frame: SubscribeFrame): void {
-    if (frame.mode !== 'cursor') throw new UnsupportedError(`mode "${frame.mode}" is not offered by this version`)
-    if (frame.group !== '') throw new UnsupportedError('durable subscriptions are not offered by this version')
+    if (frame.mode === 'partitioned') throw new UnsupportedError('mode "partitioned" is not offered by this version')
+    if (frame.mode === 'cursor' && frame.group !== '')
+      throw new UnsupportedError('durable subscriptions are not offered by this version')
     if (frame.window > this.#peers.limits.windowMax) {
       throw new InvalidArgumentError(`a window has at most ${this.#peers.limits.windowMax} records`)
     }
     const known = this.#subscriptions.get(frame.subscription)
-    if (known !== undefined && !known.isEnded) {
+    if ((known !== undefined && !known.isEnded) || this.#groups.has(frame.subscription)) {
       throw new SubscriptionExistsError(`the connection already has a subscription ${frame.subscription}`)
     }
   }
@@ -222,4 +309,8 @@ export class SubscriptionManager implements SubscriptionOwner, TurnTask {
     }
     return subscription
   }
+}
+
+function tooMany({ subscriptionsMax }: SubscriptionLimits): SubscriptionLimitError {
+  return new SubscriptionLimitError(`a connection has at most ${subscriptionsMax} subscriptions`)
 }

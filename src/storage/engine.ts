@@ -107,6 +107,8 @@ export interface DeadLetter {
   readonly reason: string
   /** How often it was given out. */
   readonly deliveries: number
+  /** Of its arrival. */
+  readonly timestampMs: number
   /** The record as a run of one. */
   readonly body: Buffer
 }

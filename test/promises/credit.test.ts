@@ -171,7 +171,6 @@ test('a subscription has its own number, a bounded window, and so many beside it
 test('what this version does not offer is told as unsupported, and costs nothing', async () => {
   await using client = await WireClient.connect(broker)
   const topic = `topic-${topics++}`
-  assert.equal(await client.fails(subscribeFrame(topic, { mode: 'shared', group: 'g' })), 'LVT_UNSUPPORTED')
   assert.equal(await client.fails(subscribeFrame(topic, { mode: 'partitioned', group: 'g' })), 'LVT_UNSUPPORTED')
   assert.equal(await client.fails(subscribeFrame(topic, { group: 'durable' })), 'LVT_UNSUPPORTED')
   const describe = { kind: 'describe', id: 0, topic, group: '', after: '' } as const

@@ -10,7 +10,7 @@ import type { SharedPartition } from '../../groups/shared/shared-partition.js'
 import { advance, type Offset } from '../../model/offset.js'
 import type { Loss, StoredBatch } from '../../model/record.js'
 import { skipRecords } from '../../model/run.js'
-import type { ShareDelivery, ShareHow } from '../engine.js'
+import type { DeadLetter, ShareDelivery, ShareHow } from '../engine.js'
 import { BatchShelf } from './batch-shelf.js'
 import type { FactSource, GroupLog } from './group-log.js'
 import type { LocalPartition, Waiter } from './local-partition.js'
@@ -238,9 +238,9 @@ export class SharedLane implements FactSource, Waiter {
   async #buryOne({ offset, reason, deliveries }: DeadRecord): Promise<boolean> {
     const { how } = this.#owner
     try {
-      const body = await this.#bodyOf(offset)
+      const record = await this.#recordAt(offset)
       if (this.#isClosed || how === null) throw new ClosedError('the group is closed')
-      if (body !== null) await how.bury({ partition: this.partition, offset, reason, deliveries, body })
+      if (record !== null) await how.bury({ partition: this.partition, offset, reason, deliveries, ...record })
     } catch (error) {
       debug('the dead letter of offset %d of group %j was not stored: %O', offset, this.group, error)
       this.#machine.deadFailed(offset)
@@ -255,14 +255,15 @@ export class SharedLane implements FactSource, Waiter {
   }
 
   /** The record alone, or null if it is gone. */
-  async #bodyOf(offset: Offset): Promise<Buffer | null> {
+  async #recordAt(offset: Offset): Promise<Pick<DeadLetter, 'body' | 'timestampMs'> | null> {
     const { log } = this.#records
     if (offset < log.logStart) return null
     const read = this.#shelf.find(offset)
     const batch = read ?? (await log.read(offset, 1)).batches[0]
     if (batch === undefined || batch.baseOffset > offset) return null
     const start = skipRecords(batch.body, 0, offset - batch.baseOffset)
-    return batch.body.subarray(start, skipRecords(batch.body, start, 1))
+    const body = batch.body.subarray(start, skipRecords(batch.body, start, 1))
+    return { body, timestampMs: batch.timestampMs }
   }
 
   #retryLater(): void {

@@ -1,0 +1,118 @@
+/**
+ * A member of a shared group, as sessions and gateways have it: a seat that the engine gave, and that counts as a use of
+ * the topic while it is taken.
+ */
+import { unreachable } from '../common/assert.js'
+import { toOffset } from '../model/offset.js'
+import type { Loss } from '../model/record.js'
+import type { Start } from '../model/topic.js'
+import type { Share, ShareDelivery, ShareMember } from '../storage/engine.js'
+import type { Topic } from './topic.js'
+
+/** Records given out and not done with, all members of a group together. */
+export const GROUP_IN_FLIGHT_MAX = 65_536
+/** Records between the oldest one in flight and the newest: one that nobody acks holds its group up after so many. */
+export const GROUP_SPAN_MAX = 4 * GROUP_IN_FLIGHT_MAX
+
+export interface JoinHow {
+  /** Where the group begins, if it is new. */
+  readonly start: Start
+  readonly ackWaitMs: number
+  /** About the most that one delivery brings. */
+  readonly deliveryBytesMax: number
+}
+
+/** Records of one batch for one member. */
+export type GroupDelivery = ShareDelivery
+
+/** Whoever is told what a member gets. */
+export interface GroupListener {
+  delivered(delivery: GroupDelivery): void
+  lost(partition: number, loss: Loss): void
+  /** Nothing more comes. */
+  ended(reason: Error): void
+}
+
+/** What a member says of its records. */
+export type GroupOutcome = 'ack' | 'retry' | 'reject' | 'extend'
+
+export interface OffsetRange {
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
+}
+
+export class GroupMember implements ShareMember {
+  readonly #topic: Topic
+  readonly #listener: GroupListener
+  #share: Share | null = null
+  /** It ended, perhaps before it began. */
+  #isOver = false
+
+  constructor(topic: Topic, listener: GroupListener) {
+    this.#topic = topic
+    this.#listener = listener
+  }
+
+  /** The engine has given it a seat. */
+  sit(share: Share): void {
+    if (this.#isOver) return
+    this.#share = share
+    this.#topic.members++
+  }
+
+  /** So many records are wanted from now on. */
+  ask(records: number): void {
+    this.#share?.ask(records)
+  }
+
+  /** Resolves, when it is safe, with the ranges that the member does not have any more. Rejects with typed errors. */
+  async settle(
+    partition: number,
+    { from, to }: OffsetRange,
+    outcome: GroupOutcome,
+    delayMs: number,
+  ): Promise<readonly OffsetRange[]> {
+    if (this.#share === null) return [{ from, to }]
+    return await this.#share.settle(partition, toOffset(from), toOffset(to), verdictOf(outcome, delayMs))
+  }
+
+  leave(): void {
+    this.#share?.leave()
+    this.#stand()
+  }
+
+  delivered(delivery: GroupDelivery): void {
+    this.#listener.delivered(delivery)
+  }
+
+  lost(partition: number, loss: Loss): void {
+    this.#listener.lost(partition, loss)
+  }
+
+  ended(reason: Error): void {
+    this.#isOver = true
+    this.#stand()
+    this.#listener.ended(reason)
+  }
+
+  #stand(): void {
+    if (this.#share === null) return
+    this.#share = null
+    this.#topic.members--
+  }
+}
+
+function verdictOf(outcome: GroupOutcome, delayMs: number): Parameters<Share['settle']>[3] {
+  switch (outcome) {
+    case 'ack':
+    case 'extend':
+      return { kind: outcome }
+    case 'retry':
+      return { kind: 'retry', delayMs: delayMs === 0 ? null : delayMs }
+    case 'reject':
+      return { kind: 'reject', reason: 'rejected' }
+    default:
+      return unreachable(outcome, 'broker/group-member')
+  }
+}
