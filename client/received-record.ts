@@ -5,7 +5,7 @@
 import { CodecError } from '../src/common/errors.js'
 import type { Header, NewRecord } from '../src/model/record.js'
 import { recordBounds } from '../src/model/run.js'
-import type { DeliveryFrame } from '../src/protocol/frames.js'
+import type { DeliveryFrame, Outcome } from '../src/protocol/frames.js'
 import { decodeRecord } from '../src/protocol/records.js'
 import type { Codec } from './codec.js'
 
@@ -17,6 +17,8 @@ export interface RecordSource<T> {
   readonly codec: Codec<T>
   commitUpTo(delivered: DeliveredRun<T>, offset: number): void
   acknowledge(delivered: DeliveredRun<T>, offset: number): Promise<void>
+  /** Of a record of a group. Rejects with LVT_LEASE_LOST, LVT_UNSUPPORTED. */
+  settle(delivered: DeliveredRun<T>, offset: number, outcome: Outcome, delayMs: number): Promise<void>
 }
 
 /** The records of one delivery that have not been handed out yet. */
@@ -150,9 +152,27 @@ export class ReceivedRecord<T = Uint8Array> {
     this.#run.source.commitUpTo(this.#run, this.offset)
   }
 
-  /** As `commit`, at once; resolves when the server has taken it. */
+  /**
+   * As `commit`, at once; resolves when the server has taken it. In a group it is said of this record alone, resolves when it is
+   * safe, and rejects with LVT_LEASE_LOST if the record will come again to somebody, or is done with.
+   */
   ack(): Promise<void> {
     return this.#run.source.acknowledge(this.#run, this.offset)
+  }
+
+  /** Of a group: the record comes again, to whoever is next, after the delay. Rejects as `ack` does. */
+  retry({ delayMs = 0 }: { readonly delayMs?: number } = {}): Promise<void> {
+    return this.#run.source.settle(this.#run, this.offset, 'retry', delayMs)
+  }
+
+  /** Of a group: the record never comes again, and goes to the dead-letter topic if there is one. Rejects as `ack` does. */
+  reject(): Promise<void> {
+    return this.#run.source.settle(this.#run, this.offset, 'reject', 0)
+  }
+
+  /** Of a group: still at it, the ack wait begins anew. Rejects as `ack` does. */
+  extend(): Promise<void> {
+    return this.#run.source.settle(this.#run, this.offset, 'extend', 0)
   }
 
   #fields(): NewRecord {

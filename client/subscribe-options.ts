@@ -36,13 +36,15 @@ export interface SubscribeOptions {
   readonly from?: From
   /** Ends the iteration before this offset. */
   readonly until?: number
-  /** Records in flight at most: fetched and not yet consumed. Default 1,000. */
+  /** Records in flight at most: fetched and not yet consumed. Default 1,000, and 100 for a member of a group. */
   readonly window?: number
   /** Records are given back by `record.commit()` or `ack()` only, instead of by asking for the next one. */
   readonly manualCommit?: boolean
-  /** A name that several members share. */
+  /** A name that several members share, with mode `shared`: each record goes to one of them, until it is acked. */
   readonly group?: string
   readonly mode?: Mode
+  /** A record of a group that its member says nothing of for so long goes to another one. Default 30,000. */
+  readonly ackWaitMs?: number
   readonly signal?: AbortSignal
   onLost?(lost: LostRange): void
   /** Once, when everything that was there at subscribing has been consumed. */
@@ -71,6 +73,8 @@ export interface Subscription<T = Uint8Array> extends AsyncIterableIterator<Rece
 }
 
 export const WINDOW_DEFAULT = 1_000
+/** The ack wait of all that was fetched runs, so that a slow member had better not hold much. */
+export const GROUP_WINDOW_DEFAULT = 100
 
 /** Throws InvalidArgumentError. */
 export function startOf(from: From | undefined): Start {

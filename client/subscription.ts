@@ -1,15 +1,25 @@
 /**
  * One subscription, as the user iterates it: holds what was fetched, gives credit back as records are consumed, and
  * takes itself up again on a new connection where it was. Called by topic.ts and client.ts.
+ * Long because iterating, committing and taking up again share one state.
  */
 import type { Timer } from '../src/common/clock.js'
-import { AbortedError, ClosedError, type LeveretError, TopicNotFoundError } from '../src/common/errors.js'
+import {
+  AbortedError,
+  ClosedError,
+  LeaseLostError,
+  type LeveretError,
+  TopicNotFoundError,
+  UnsupportedError,
+} from '../src/common/errors.js'
 import type { Turn } from '../src/common/turn.js'
 import type { Start } from '../src/model/topic.js'
-import type { ServerFrame, TopicDescription } from '../src/protocol/frames.js'
+import type { Outcome, ServerFrame, TopicDescription } from '../src/protocol/frames.js'
 import { callUser } from './call-user.js'
 import type { Codec } from './codec.js'
+import { upTo, verdictOn } from './commit-frames.js'
 import { CommitLedger } from './commit-ledger.js'
+import { GroupAcks } from './group-acks.js'
 import type { Link } from './link.js'
 import { type ClientSettings, requireWithin } from './options.js'
 import { nothing, quiet } from './quiet.js'
@@ -18,6 +28,7 @@ import { DONE, type QueueOwner, RecordQueue, type RecordResult } from './record-
 import { errorOf, type Requests } from './requests.js'
 import { ResumePoint } from './resume-point.js'
 import {
+  GROUP_WINDOW_DEFAULT,
   type LostRange,
   type SubscribeOptions,
   type Subscription,
@@ -57,6 +68,8 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
   readonly #commitEvery: number
   readonly #resume: ResumePoint
   readonly #ledger = new CommitLedger()
+  /** Instead of the ledger, for a member of a shared group; else null. */
+  readonly #acks: GroupAcks | null
   readonly #queue: RecordQueue<T>
   #epoch = 0
   #isReady = false
@@ -80,7 +93,9 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
     this.codec = codec
     this.#start = startOf(options.from)
     if (options.until !== undefined) wholeNumber('until', options.until)
-    this.#window = options.window ?? WINDOW_DEFAULT
+    this.#acks = options.mode === 'shared' ? new GroupAcks() : null
+    this.#window = options.window ?? (this.#acks === null ? WINDOW_DEFAULT : GROUP_WINDOW_DEFAULT)
+    if (options.ackWaitMs !== undefined) requireWithin('ackWaitMs', options.ackWaitMs, 1, Number.MAX_SAFE_INTEGER)
     requireWithin('window', this.#window, 1, WINDOW_MAX)
     this.#commitEvery = Math.ceil(this.#window / 2)
     this.#resume = new ResumePoint(this.#start, context.settings.clock.monotonic())
@@ -161,18 +176,39 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
 
   commitUpTo(delivered: DeliveredRun<T>, offset: number): void {
     if (delivered.epoch !== this.#epoch || this.isOver) return
-    this.#ledger.consumed(delivered.partition, offset, 1)
+    if (this.#acks === null) this.#ledger.consumed(delivered.partition, offset, 1)
+    else this.#acks.consumed(delivered.partition, offset, offset + 1)
+    this.#settled(delivered.partition, offset)
+    this.#commitSoon()
+  }
+
+  /** Asking for the next record says nothing more of it. */
+  #settled(partition: number, offset: number): void {
+    if (this.#options.manualCommit !== true) this.#acks?.settled(partition, offset)
+  }
+
+  #commitSoon(): void {
     if (this.#isCommitScheduled) return
     this.#isCommitScheduled = true
     this.#context.turn.afterwards(this)
   }
 
+  async settle(delivered: DeliveredRun<T>, offset: number, outcome: Outcome, delayMs: number): Promise<void> {
+    if (this.#acks === null) throw new UnsupportedError(`a cursor knows no outcome "${outcome}", only acks`)
+    if (this.isOver) throw new ClosedError('the subscription is over')
+    if (delivered.epoch !== this.#epoch) throw new LeaseLostError('the connection was lost: the record comes again')
+    const { partition } = delivered
+    if (outcome !== 'extend') this.#settled(partition, offset)
+    await this.#context.requests.ask('done', (id) => verdictOn(id, this.#number, partition, [offset], outcome, delayMs))
+  }
+
   async acknowledge(delivered: DeliveredRun<T>, offset: number): Promise<void> {
+    if (this.#acks !== null) return await this.settle(delivered, offset, 'ack', 0)
     // A lost connection has given all its credit back: its records are in flight no more.
     if (delivered.epoch !== this.#epoch) return
     if (this.isOver) throw new ClosedError('the subscription is over')
     const { partition } = delivered
-    await this.#context.requests.ask('done', (id) => this.#commitFrame(id, partition, offset))
+    await this.#context.requests.ask('done', (id) => upTo(id, this.#number, partition, offset))
   }
 
   runTurn(): void {
@@ -182,17 +218,20 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
 
   onConsumed(run: DeliveredRun<T>, records: number): void {
     if (run.epoch !== this.#epoch || this.#options.manualCommit === true) return
+    if (this.#acks !== null) {
+      // One record at a time is handed out, or the rest of a delivery with it.
+      this.#acks.consumed(run.partition, run.nextOffset - records, run.nextOffset)
+      this.#commitSoon()
+      return
+    }
     this.#ledger.consumed(run.partition, run.nextOffset - 1, records)
     if (this.#ledger.records >= this.#commitEvery) this.#commit()
   }
 
   #commit(): void {
-    this.#ledger.take((partition, offset) => this.#context.link.send(this.#commitFrame(0, partition, offset)))
-  }
-
-  #commitFrame(id: number, partition: number, offset: number) {
-    const subscription = this.#number
-    return { kind: 'commit', id, subscription, partition, offset, offsets: [], outcome: 'ack', delayMs: 0 } as const
+    const { link } = this.#context
+    this.#ledger.take((partition, offset) => link.send(upTo(0, this.#number, partition, offset)))
+    this.#acks?.take((partition, offsets) => link.send(verdictOn(0, this.#number, partition, offsets, 'ack', 0)))
   }
 
   // ---- what the client hands in ----
@@ -213,6 +252,9 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
   onDown(): void {
     this.#epoch++
     this.#ledger.clear()
+    // What was fetched is given to other members, or comes again.
+    if (this.#acks !== null) this.#queue.clear()
+    this.#acks?.clear()
     this.#retryTimer?.cancel()
   }
 
@@ -221,6 +263,10 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
     switch (frame.kind) {
       case 'delivery': {
         const run = new DeliveredRun<T>(this, this.#epoch, frame)
+        if (this.#acks !== null) {
+          this.#queue.push(run)
+          return
+        }
         const next = run.nextOffset + run.remaining
         this.#skipKnown(run)
         if (run.remaining === 0) return
@@ -276,6 +322,10 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
       this.#backlog = topic
       return
     }
+    if (this.#acks !== null) {
+      this.#subscribe(this.#start)
+      return
+    }
     for (const { partition, expected } of this.#resume.reset(topic, isOther)) this.#begunAgain(partition, expected)
     this.#subscribe(this.#resume.start(topic, this.#context.settings.clock.monotonic()))
   }
@@ -293,7 +343,7 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
       mode,
       group,
       window: this.#window,
-      ackWaitMs: null,
+      ackWaitMs: this.#options.ackWaitMs ?? null,
       member: '',
     })
   }
@@ -314,7 +364,7 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
   // ---- catching up ----
 
   onDry(): void {
-    if (this.#hasCaughtUp || !this.#isReady) return
+    if (this.#hasCaughtUp || !this.#isReady || this.#acks !== null) return
     const places = this.#resume
     for (const { partition, logStart, end } of this.#backlog?.partitions ?? []) {
       if (Math.max(places.placeOf(partition), logStart) < end && this.#wants(end)) return
@@ -340,7 +390,8 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
   /** `tellServer`: it still thinks that there is a subscription. */
   #finish(error: LeveretError | null, tellServer = true): void {
     if (this.isOver) return
-    this.#queue.consumeHanded()
+    // The loop may have been left because a record could not be dealt with: it goes to another member.
+    if (this.#acks === null) this.#queue.consumeHanded()
     const { link } = this.#context
     if (tellServer && link.isUp && this.#epoch > 0) {
       this.#commit()
