@@ -93,9 +93,9 @@ export class GroupLog {
     if (source.hasNews) this.commit(source).catch((error: unknown) => debug('facts were not written: %O', error))
   }
 
-  /** Let what was said be everything there is to know of the source: what the log says of it is not right. */
-  correct(source: FactSource): void {
-    this.#untold.add(source)
+  /** Facts that no source will tell; resolves when they are written. */
+  async write(facts: readonly GroupFacts[]): Promise<void> {
+    await this.#append(encodeFacts(facts))
   }
 
   /** Resolves when nothing is being written. */

@@ -251,13 +251,18 @@ export class LocalEngine implements Engine {
     if (topic === undefined) throw new TopicNotFoundError(name)
     if (topic.creating !== null) await topic.creating
     if (!this.#isCurrent(topic)) throw new TopicNotFoundError(name)
+    return await this.#groupsOf(topic).share(group, how, member)
+  }
+
+  #groupsOf(topic: LocalTopic): LocalGroups {
+    const { name } = topic
     topic.groups ??= new LocalGroups(topic, {
       clock: this.#options.clock,
       durability: this.#store.durabilityMax,
       groupLog: () => this.#store.groupLog(name),
       partition: (index) => this.#partition(name, index),
     })
-    return await topic.groups.share(group, how, member)
+    return topic.groups
   }
 
   join(): Promise<never> {
@@ -275,6 +280,11 @@ export class LocalEngine implements Engine {
     }
     if (topic.creating !== null) await topic.creating
     const log = await this.#store.partition(name, index)
+    // With less than the disk promised, records may be lost that a group has acked.
+    const { durability, retention } = topic.settings
+    if (durability !== 'disk' && retention !== 'none' && topic.partitions?.[index] === undefined) {
+      await this.#groupsOf(topic).opened(index, log.end)
+    }
     const produced = topic.partitions?.[index] === undefined ? await log.produced() : []
     // What was not there when the engine was closed, or the topic dropped, is closed by nobody.
     if (this.#closed) throw engineClosed()

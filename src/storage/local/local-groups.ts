@@ -5,12 +5,13 @@
 import type { Clock } from '../../common/clock.js'
 import { InvalidArgumentError, UnsupportedError } from '../../common/errors.js'
 import type { Change } from '../../groups/shared/changes.js'
+import type { SharedSettings } from '../../groups/shared/settings.js'
 import { SharedPartition } from '../../groups/shared/shared-partition.js'
-import { FIRST_OFFSET } from '../../model/offset.js'
+import { FIRST_OFFSET, type Offset } from '../../model/offset.js'
 import type { Durability } from '../../model/topic.js'
 import type { Share, ShareHow, ShareMember } from '../engine.js'
 import type { PartitionLog } from '../store.js'
-import { clampedTo } from './group-facts.js'
+import { clampedTo, type GroupFacts } from './group-facts.js'
 import { GroupLog } from './group-log.js'
 import type { LocalPartition, PartitionTopic } from './local-partition.js'
 import { SharedGroup, sharedSettings } from './shared-group.js'
@@ -28,11 +29,24 @@ export interface GroupPorts {
   partition(index: number): Promise<LocalPartition>
 }
 
+/** The log as it was read; the facts go when the machines have them. */
+interface Loaded {
+  readonly log: GroupLog
+  /** By group, and partition. */
+  readonly facts: Map<string, Change[][]>
+}
+
+/** Until somebody takes part, and says how. */
+const FORGETFUL: SharedSettings = { ackWaitMs: 1, inFlightMax: 1, spanMax: 1, maxDeliveries: null }
+
 export class LocalGroups {
   readonly #topic: PartitionTopic
   readonly #ports: GroupPorts
   readonly #groups = new Map<string, SharedGroup>()
   #log: GroupLog | null = null
+  #loading: Promise<Loaded> | null = null
+  /** By partition: it is known where it ended. */
+  readonly #opened = new Map<number, Promise<void>>()
   /** What is done to the list of groups is done one after the other: few come, and they come once. */
   #last: Promise<unknown> = Promise.resolve()
   #closed: Error | null = null
@@ -113,11 +127,45 @@ export class LocalGroups {
     }
   }
 
-  /** The groups as the log tells of them. Nobody has anything: what was in flight is due. */
-  async #restore(): Promise<GroupLog> {
+  /**
+   * A partition was opened, and ends there. Records that were beyond are lost with their offsets: what is remembered of them
+   * is forgotten, for good, before others stand in their places. To be called before anything is appended.
+   */
+  opened(index: number, end: Offset): Promise<void> {
+    const known = this.#opened.get(index)
+    if (known !== undefined) return known
+    const opening = this.#forgetBeyond(index, end)
+    this.#opened.set(index, opening)
+    opening.catch(() => this.#opened.delete(index))
+    return opening
+  }
+
+  async #forgetBeyond(index: number, end: Offset): Promise<void> {
+    const { log, facts } = await this.#load()
+    const lines: GroupFacts[] = []
+    for (const [group, partitions] of facts) {
+      const told = partitions[index] ?? []
+      const kept = told.map((change) => clampedTo(change, end)).filter((change) => change !== null)
+      if (kept.length === told.length && kept.every((change, place) => change === told[place])) continue
+      const changes = SharedPartition.restore(kept, FORGETFUL).snapshot()
+      partitions[index] = changes
+      lines.push({ group, partition: index, changes })
+    }
+    if (lines.length > 0) await log.write(lines)
+  }
+
+  #load(): Promise<Loaded> {
+    this.#loading ??= this.#read().catch((error: unknown) => {
+      this.#loading = null
+      throw error
+    })
+    return this.#loading
+  }
+
+  async #read(): Promise<Loaded> {
     const seams = { clock: this.#ports.clock, durability: this.#ports.durability }
     const log = new GroupLog(await this.#ports.groupLog(), seams, () => this.#lanes())
-    const facts = new Map<string, Change[][]>()
+    const facts: Loaded['facts'] = new Map()
     for (const { group, partition, changes } of await log.read()) {
       const partitions = facts.get(group) ?? []
       facts.set(group, partitions)
@@ -125,10 +173,17 @@ export class LocalGroups {
       // What stands before a seek says nothing any more.
       partitions[partition] = changes[0]?.kind === 'seek' ? [...changes] : [...known, ...changes]
     }
-    const groups = new Map<string, SharedGroup>()
-    for (const [name, partitions] of facts) groups.set(name, await this.#restoreGroup(name, partitions, log))
+    return { log, facts }
+  }
+
+  /** The groups as the log tells of them. Nobody has anything: what was in flight is due. */
+  async #restore(): Promise<GroupLog> {
+    const { log, facts } = await this.#load()
+    const groups: SharedGroup[] = []
+    for (const [name, partitions] of facts) groups.push(await this.#restoreGroup(name, partitions, log))
     this.#refuseClosed()
-    for (const [name, group] of groups) this.#groups.set(name, group)
+    for (const group of groups) this.#groups.set(group.name, group)
+    facts.clear()
     this.#log = log
     return log
   }
@@ -137,19 +192,12 @@ export class LocalGroups {
     const group = new SharedGroup(name, this.#ports.clock)
     for (let index = 0; index < Math.min(partitions.length, this.#topic.settings.partitions); index++) {
       const records = await this.#ports.partition(index)
+      await this.opened(index, records.openedEnd)
       const told = partitions[index] ?? []
       // What it began with may be damaged.
       const begin: Change = { kind: 'seek', offset: records.log.logStart }
-      const changes = told[0]?.kind === 'seek' ? told : [begin, ...told]
-      // Records that were lost with their offsets: others will stand there, and nobody has acked those.
-      const kept = changes.map((change) => clampedTo(change, records.openedEnd)).filter((change) => change !== null)
-      const machine = SharedPartition.restore(
-        kept,
-        sharedSettings({ ...this.#topic.settings, maxDeliveries: null }, null),
-      )
-      const lane = new SharedLane(group, index, machine, records, log)
-      if (kept.some((change, place) => change !== changes[place]) || kept.length < changes.length) log.correct(lane)
-      group.add(lane)
+      const machine = SharedPartition.restore(told[0]?.kind === 'seek' ? told : [begin, ...told], FORGETFUL)
+      group.add(new SharedLane(group, index, machine, records, log))
     }
     return group
   }

@@ -18,8 +18,8 @@ interface Seat {
 }
 
 /** The settings of the machines, from those of the topic and of the one who came last. */
-export function sharedSettings({ maxDeliveries }: TopicSettings, how: ShareHow | null): SharedSettings {
-  const { ackWaitMs, inFlightMax, spanMax } = how ?? { ackWaitMs: 1, inFlightMax: 1, spanMax: 1 }
+export function sharedSettings({ maxDeliveries }: TopicSettings, how: ShareHow): SharedSettings {
+  const { ackWaitMs, inFlightMax, spanMax } = how
   return { ackWaitMs, inFlightMax, spanMax, maxDeliveries }
 }
 
