@@ -172,6 +172,8 @@ def main(data):
         if number not in directories:
             continue
         for partition in sorted(os.listdir(f"{data}/topics/{directories[number]}"), key=int):
+            if partition == "4294967295":  # what groups remember is no record
+                continue
             place = hashlib.sha256(f"{lines[0]['data']}/{number}/{partition}".encode()).digest()[:8]
             known = {"topic": topic, "partition": int(partition)}
             read_partition(

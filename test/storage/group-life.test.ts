@@ -1,0 +1,154 @@
+/**
+ * A shared group of the local engine through random lives: members that come and go, verdicts, time, restarts. Every record
+ * is done with in the end, none comes again after its ack was said to be safe, and nobody has what another one has.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { SteadyTime } from '../../src/common/steady-time.js'
+import type { Verdict } from '../../src/groups/shared/settings.js'
+import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER } from '../../src/model/topic.js'
+import type { PublishHow } from '../../src/storage/engine.js'
+import { LocalEngine } from '../../src/storage/local/local-engine.js'
+import { batchAt } from '../helpers/batches.js'
+import { GroupSeat } from '../helpers/group-seat.js'
+import { LogPlace } from '../helpers/log-place.js'
+import { VirtualClock } from '../helpers/virtual-clock.js'
+
+const PLAIN: PublishHow = { durability: null, expectedOffset: null, producer: '', sequence: null }
+const RETRY: Verdict = { kind: 'retry', delayMs: 500 }
+
+const arbStep = fc.oneof(
+  fc.record({ kind: fc.constant('publish' as const), records: fc.integer({ min: 1, max: 9 }) }),
+  fc.record({ kind: fc.constant('join' as const), records: fc.integer({ min: 1, max: 7 }) }),
+  fc.record({ kind: fc.constant('leave' as const), seat: fc.nat() }),
+  fc.record({ kind: fc.constantFrom('ack' as const, 'retry' as const), seat: fc.nat(), place: fc.nat() }),
+  fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 1_500 }) }),
+  fc.record({ kind: fc.constant('restart' as const) }),
+)
+type Step = typeof arbStep extends fc.Arbitrary<infer One> ? One : never
+
+class Life {
+  readonly #place: LogPlace
+  readonly #clock = new VirtualClock()
+  #engine: LocalEngine
+  #seats: GroupSeat[] = []
+  #end = 0
+  /** Offsets whose ack is safe. */
+  readonly #acked = new Set<number>()
+
+  private constructor(place: LogPlace) {
+    this.#place = place
+    this.#engine = this.#make()
+  }
+
+  static async begin(): Promise<Life> {
+    const life = new Life(await LogPlace.temporary({ segmentBytes: 2_048 }))
+    await life.#engine.open()
+    await life.#engine.ensureTopic('topic', { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER })
+    return life
+  }
+
+  async step(step: Step): Promise<void> {
+    switch (step.kind) {
+      case 'publish':
+        await this.#engine.publish('topic', 0, batchAt(this.#end, step.records), PLAIN)
+        this.#end += step.records
+        break
+      case 'join':
+        this.#seats.push((await GroupSeat.take(this.#engine, 'g')).ask(step.records))
+        break
+      case 'leave':
+        for (const seat of this.#seats.splice(step.seat % (this.#seats.length + 1), 1)) seat.leave()
+        break
+      case 'ack':
+      case 'retry':
+        await this.#say(step.kind, this.#seats[step.seat % (this.#seats.length + 1)], step.place)
+        break
+      case 'pass':
+        this.#clock.advance(step.ms)
+        break
+      case 'restart':
+        await this.#engine.close()
+        this.#seats = []
+        this.#engine = this.#make()
+        await this.#engine.open()
+    }
+    await this.#rest()
+  }
+
+  /** One diligent member gets all that is left. */
+  async finish(): Promise<void> {
+    for (const seat of this.#seats.splice(0)) seat.leave()
+    const seat = await GroupSeat.take(this.#engine, 'g')
+    this.#seats.push(seat)
+    for (let done = 0, vain = 0; this.#acked.size < this.#end; ) {
+      seat.ask(1)
+      await this.#rest()
+      if (seat.got.length > done) await this.#say('ack', seat, done++)
+      else this.#clock.advance(500)
+      vain = seat.got.length > done ? 0 : vain + 1
+      assert.ok(vain < 500, `${this.#acked.size} of ${this.#end} records are done with, and no more come`)
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#engine.close()
+    this.#place.remove()
+  }
+
+  async #say(what: 'ack' | 'retry', seat: GroupSeat | undefined, place: number): Promise<void> {
+    const record = seat?.got[place % Math.max(1, seat.got.length)]
+    if (seat === undefined || record === undefined) return
+    const { offset } = record
+    const stale = await seat.settle(offset, offset + 1, what === 'ack' ? { kind: 'ack' } : RETRY)
+    if (what === 'ack' && stale.length === 0) {
+      assert.ok(!this.#acked.has(offset), `offset ${offset} was acked twice`)
+      this.#acked.add(offset)
+      seat.ask(1)
+    }
+  }
+
+  /** Reads of the disk come to rest; then nothing has come that was acked. */
+  async #rest(): Promise<void> {
+    const counts = () => this.#seats.map(({ got }) => got.length).join()
+    for (let quiet = 0, before = counts(); quiet < 5; quiet++) {
+      await new Promise(setImmediate)
+      const now = counts()
+      if (now !== before) quiet = 0
+      before = now
+    }
+    for (const seat of this.#seats) this.#noteNew(seat)
+  }
+
+  readonly #seen = new WeakMap<GroupSeat, number>()
+
+  #noteNew(seat: GroupSeat): void {
+    for (const { offset } of seat.got.slice(this.#seen.get(seat) ?? 0)) {
+      assert.ok(!this.#ackedBefore.has(offset), `offset ${offset} came again after its ack`)
+    }
+    this.#seen.set(seat, seat.got.length)
+    for (const offset of this.#acked) this.#ackedBefore.add(offset)
+  }
+
+  readonly #ackedBefore = new Set<number>()
+
+  #make(): LocalEngine {
+    return new LocalEngine(this.#place.store(), { clock: new SteadyTime(this.#clock), producersMax: 4 })
+  }
+}
+
+test('every record is done with once, through restarts and members that vanish', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(arbStep, { minLength: 10, maxLength: 60 }), async (steps) => {
+      const life = await Life.begin()
+      try {
+        for (const step of steps) await life.step(step)
+        await life.finish()
+      } finally {
+        await life.end()
+      }
+    }),
+    { numRuns: 25 },
+  )
+})
