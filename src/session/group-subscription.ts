@@ -11,6 +11,8 @@ import type { CommitFrame, EndedReason } from '../protocol/frames.js'
 export interface GroupSubscriptionOwner {
   /** Nothing more can be sent until `goOn`. */
   readonly isHeldBack: boolean
+  /** Let it go on when what the peer said in this turn is read: many Commits give one delivery, not as many. */
+  goOnSoon(subscription: GroupSubscription): void
   sendGroupRecords(subscription: GroupSubscription, delivery: GroupDelivery): void
   sendGroupLoss(subscription: GroupSubscription, partition: number, loss: Loss): void
   endGroup(subscription: GroupSubscription, reason: EndedReason): void
@@ -76,7 +78,7 @@ export class GroupSubscription implements GroupListener {
     const member = this.#member
     const settling = ranges.map((range) => member?.settle(partition, range, outcome, delayMs) ?? [range])
     if (outcome !== 'extend') this.#forget(partition, named)
-    this.goOn()
+    this.#owner.goOnSoon(this)
     const stale = (await Promise.all(settling)).flat()
     if (stale.length === 0) return
     const count = stale.reduce((sum, { from, to }) => sum + to - from, 0)

@@ -52,6 +52,10 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
   readonly #peers: SubscriptionPeers
   readonly #subscriptions = new Map<number, Subscription>()
   readonly #groups = new Map<number, GroupSubscription>()
+  /** Members that have credit again. */
+  readonly #going = new Set<GroupSubscription>()
+  /** Where the last run of a group ended: the next one mostly begins there. */
+  #cut: { body: Buffer; offset: number; position: number } | null = null
   /** Subscriptions to look at, in turn. */
   #queue: Subscription[] = []
   #isScheduled = false
@@ -131,6 +135,8 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
   runTurn(): void {
     this.#isScheduled = false
     if (this.#isClosed) return
+    for (const group of this.#going) group.goOn()
+    this.#going.clear()
     const { connection, limits, clock } = this.#peers
     const queue = this.#queue
     const nowMs = clock.monotonic()
@@ -155,7 +161,14 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     for (const group of this.#groups.values()) group.close()
     this.#subscriptions.clear()
     this.#groups.clear()
+    this.#going.clear()
+    this.#cut = null
     this.#queue = []
+  }
+
+  goOnSoon(subscription: GroupSubscription): void {
+    this.#going.add(subscription)
+    this.#schedule()
   }
 
   get isHeldBack(): boolean {
@@ -167,7 +180,8 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
   sendGroupRecords({ id }: GroupSubscription, { partition, batch, from, to, deliveryCount }: GroupDelivery): void {
     const { body, timestampMs, baseOffset } = batch
     const { connection, limits } = this.#peers
-    let start = skipRecords(body, 0, from - baseOffset)
+    const cut = this.#cut !== null && this.#cut.body === body && this.#cut.offset <= from ? this.#cut : null
+    let start = skipRecords(body, cut?.position ?? 0, from - (cut?.offset ?? baseOffset))
     for (let first: number = from; first < to; ) {
       let end = skipRecords(body, start, 1)
       let next = first + 1
@@ -181,6 +195,7 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
       start = end
       first = next
     }
+    this.#cut = { body, offset: to, position: start }
     connection.flushSoon()
   }
 
