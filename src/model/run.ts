@@ -65,23 +65,11 @@ export function recordKey(body: Buffer, start: number, end: number): Buffer | nu
     const tag = body[position] as number
     const next = body[position + 1] as number
     if (tag === PAYLOAD_TAG && key !== null && next < 0x80 && position + 2 + next === end) return key
-    position = skipVarint(body, position)
-    switch (tag & 7) {
-      case 0:
-        position = skipVarint(body, position)
-        break
-      case 1:
-        position += 8
-        break
-      case 5:
-        position += 4
-        break
-      default: {
-        const bounds = recordBounds(body, position - 1)
-        if (tag === KEY_TAG) key = body.subarray(bounds.start, bounds.end)
-        position = bounds.end
-      }
-    }
+    if (tag === KEY_TAG) {
+      const bounds = recordBounds(body, position)
+      key = body.subarray(bounds.start, bounds.end)
+      position = bounds.end
+    } else position = skipField(body, position)
   }
   return key
 }
@@ -89,28 +77,27 @@ export function recordKey(body: Buffer, start: number, end: number): Buffer | nu
 /** Whether the record whose content is `body[start, end)` has no payload, or an empty one. The last one counts. */
 export function isEmptyPayload(body: Buffer, start: number, end: number): boolean {
   let isEmpty = true
-  let position = start
-  while (position < end) {
-    const tag = body[position] as number
-    position = skipVarint(body, position)
-    switch (tag & 7) {
-      case 0:
-        position = skipVarint(body, position)
-        break
-      case 1:
-        position += 8
-        break
-      case 5:
-        position += 4
-        break
-      default: {
-        const bounds = recordBounds(body, position - 1)
-        if (tag === PAYLOAD_TAG) isEmpty = bounds.start === bounds.end
-        position = bounds.end
-      }
-    }
+  for (let position = start; position < end; position = skipField(body, position)) {
+    if (body[position] !== PAYLOAD_TAG) continue
+    const bounds = recordBounds(body, position)
+    isEmpty = bounds.start === bounds.end
   }
   return isEmpty
+}
+
+/** The position behind the field whose tag begins at `start`. */
+function skipField(body: Buffer, start: number): number {
+  const position = skipVarint(body, start)
+  switch ((body[start] as number) & 7) {
+    case 0:
+      return skipVarint(body, position)
+    case 1:
+      return position + 8
+    case 5:
+      return position + 4
+    default:
+      return recordBounds(body, position - 1).end
+  }
 }
 
 function skipVarint(body: Buffer, start: number): number {
