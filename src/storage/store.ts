@@ -73,6 +73,9 @@ export interface PartitionLog {
   producedNow: (() => readonly ProducedBatch[]) | null
 }
 
+/** Sequences remembered of each producer, below its newest; a client keeps fewer publishes in flight. */
+export const SEQUENCES_KEPT = 64
+
 export interface Store {
   readonly name: string
   /** The strongest level that an append here can reach. */

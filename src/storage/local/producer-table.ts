@@ -5,10 +5,10 @@
  */
 import { SequenceTooOldError } from '../../common/errors.js'
 import type { Receipt } from '../engine.js'
-import type { ProducedBatch } from '../store.js'
+import { type ProducedBatch, SEQUENCES_KEPT } from '../store.js'
 
-/** Sequences remembered for each producer; a client keeps fewer publishes in flight. */
-export const SEQUENCES_REMEMBERED = 64
+/** Sequences remembered for each producer: what a store brings back of them after a restart. */
+export const SEQUENCES_REMEMBERED = SEQUENCES_KEPT
 
 interface Taken {
   readonly appending: Promise<Receipt>

@@ -2,10 +2,7 @@
  * The producer sequences that the opening of a partition finds: of each producer the last ones, however many batches it
  * wrote since the checkpoint. An engine remembers no more of them.
  */
-import type { ProducedBatch } from '../store.js'
-
-/** Sequences this far below the newest of their producer are not asked for any more. */
-export const SEQUENCES_KEPT = 64
+import { type ProducedBatch, SEQUENCES_KEPT } from '../store.js'
 
 interface Producer {
   readonly batches: Map<number, ProducedBatch>
