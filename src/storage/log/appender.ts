@@ -210,13 +210,12 @@ export class Appender {
 
   #rested(): void {
     this.#running = null
-    if (
-      this.readOnly === null &&
-      this.#retry === null &&
-      (this.#queue.length > 0 || this.#wantsSync || this.#unsynced.length > 0)
-    ) {
-      this.#kick()
-    }
+    if (this.readOnly === null && this.#retry === null && (this.#queue.length > 0 || this.#needsSync)) this.#kick()
+  }
+
+  /** Something is written that waits for a sync, or a sync was asked for. */
+  get #needsSync(): boolean {
+    return this.#wantsSync || this.#unsynced.length > 0
   }
 
   /** Whether to write now, sync or no sync. */
@@ -230,7 +229,7 @@ export class Appender {
       if (this.#queue.length > 0 && this.#isWorthWriting) {
         if (!(await this.#writeGroup(this.#takeGroup()))) break
       } else if (this.#syncing !== null) await this.#syncedOrMore()
-      else if (this.#wantsSync || this.#unsynced.length > 0) this.#beginSync()
+      else if (this.#needsSync) this.#beginSync()
       else return
     }
     await this.#syncing
@@ -249,7 +248,7 @@ export class Appender {
     }
     if (this.readOnly === null) this.#groupWritten(group)
     else this.#inDoubt(group, this.readOnly.cause)
-    if (this.#syncing === null && (this.#wantsSync || this.#unsynced.length > 0)) this.#beginSync()
+    if (this.#syncing === null && this.#needsSync) this.#beginSync()
     return this.readOnly === null
   }
 
