@@ -35,6 +35,13 @@ export class EngineDisk {
     return LogPlace.over(this.fs.process(), this.#config, { clock: this.clock }).store()
   }
 
+  /** The same, open. */
+  async openStore(): Promise<LogStore> {
+    const store = this.store()
+    await store.open()
+    return store
+  }
+
   async open(store = this.store()): Promise<LocalEngine> {
     const engine = new LocalEngine(store, { clock: new SteadyTime(this.clock), producersMax: 16 })
     await engine.open()

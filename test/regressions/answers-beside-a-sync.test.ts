@@ -11,8 +11,7 @@ const LOG = /orders.*\.log$/
 
 test('on a full disk, what is written is synced and answered, though something waits for room', async () => {
   const disk = new EngineDisk({ besideBytes: 1 })
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store, { durability: 'memory' })
   await append(log, 'disk').promise
   const release = holdSyncs(disk.fs, LOG)
@@ -31,8 +30,7 @@ test('on a full disk, what is written is synced and answered, though something w
 
 test('when the cut behind a failed write fails too, what was written beside a sync is answered', async () => {
   const disk = new EngineDisk({ besideBytes: 1 })
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store)
   await append(log, 'disk').promise
   const release = holdSyncs(disk.fs, LOG)
@@ -52,8 +50,7 @@ test('when the cut behind a failed write fails too, what was written beside a sy
 
 test('what is written is synced in its time while something waits for room', async () => {
   const disk = new EngineDisk()
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store, { durability: 'memory' })
   await append(log, 'os').promise
   disk.fill()
@@ -70,8 +67,7 @@ test('what is written is synced in its time while something waits for room', asy
 
 test('a close tries once more what waits for room', async () => {
   const disk = new EngineDisk()
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store, { durability: 'memory' })
   await append(log, 'disk').promise
   disk.fill()
@@ -79,7 +75,6 @@ test('a close tries once more what waits for room', async () => {
   await turns()
   disk.free()
   assert.equal(await new Watched(store.close()).outcome(), 'done')
-  const again = disk.store()
-  await again.open()
+  const again = await disk.openStore()
   assert.deepEqual(await readAll(await again.partition('orders', 0)), ['0', '1', '2', '3'])
 })

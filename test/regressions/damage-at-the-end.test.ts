@@ -11,8 +11,7 @@ import { append, logOf, readAll, turns } from '../helpers/partition-work.js'
 /** A killed store that had been at rest for as long as it takes to note how far it was synced, and its newest segment. */
 async function rested(): Promise<{ disk: EngineDisk; newest: string }> {
   const disk = new EngineDisk({ segmentBytes: 1_000 })
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store)
   for (let batch = 0; batch < 10; batch++) await append(log, 'disk').promise
   await turns()
@@ -23,8 +22,7 @@ async function rested(): Promise<{ disk: EngineDisk; newest: string }> {
 }
 
 async function opened(disk: EngineDisk): Promise<PartitionLog> {
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   return await store.partition('orders', 0)
 }
 
@@ -59,8 +57,7 @@ test('the newest segment is missed, though the checkpoint went with it', async (
 
 test('files of another partition are refused, and left as they are', async () => {
   const { disk, newest } = await rested()
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   await store.saveTopic('other', { ...(await store.topics()).get('orders') } as never)
   await append(await store.partition('other', 0), 'disk').promise
   await store.close()

@@ -21,16 +21,14 @@ const namesIn = async (store: LogStore) => [...(await store.topics()).keys()]
 
 /** The data opens, and holds what the last life said. */
 async function assertOpens(disk: EngineDisk, topics: readonly string[]): Promise<void> {
-  const again = disk.store()
-  await again.open()
+  const again = await disk.openStore()
   assert.deepEqual(await namesIn(again), topics)
   await again.close()
 }
 
 test('a drop and a creation in one turn on a full disk are told as they went', async () => {
   const disk = new EngineDisk({ spareBytes: 4_000 })
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   await append(await logOf(store), 'disk').promise
   disk.fill()
   const [drop, create] = [new Watched(store.dropTopic('orders')), new Watched(store.saveTopic('orders', KEPT))]
@@ -45,8 +43,7 @@ test('a drop and a creation in one turn on a full disk are told as they went', a
 
 test('a creation that comes while a drop is being written fails with the drop', async () => {
   const disk = new EngineDisk()
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   await append(await logOf(store), 'disk').promise
   const release = holdSyncs(disk.fs, /catalog\.a/)
   const drop = new Watched(store.dropTopic('orders'))

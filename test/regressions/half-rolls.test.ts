@@ -17,8 +17,7 @@ for (const ending of ['a clean close', 'a kill'] as const) {
   ] as const) {
     test(`${fault.op} fails in a roll: what is acknowledged afterwards is there after ${ending}`, async () => {
       const disk = new EngineDisk({ segmentBytes: 1_000, openFilesMax: fault.op === 'open' ? 1 : 16 })
-      const store = disk.store()
-      await store.open()
+      const store = await disk.openStore()
       const log = await logOf(store)
       for (let batch = 0; batch < 4; batch++) await append(log, 'disk').promise
       disk.fs.plan(fault)
@@ -30,8 +29,7 @@ for (const ending of ['a clean close', 'a kill'] as const) {
       const before = await readAll(log)
       if (ending === 'a clean close') await store.close()
       else disk.kill()
-      const again = disk.store()
-      await again.open()
+      const again = await disk.openStore()
       const found = await again.partition('orders', 0)
       assert.deepEqual([found.end, await readAll(found), again.problems()], [end, before, []])
       await append(found, 'disk', { padding: 400 }).promise
@@ -43,8 +41,7 @@ for (const ending of ['a clean close', 'a kill'] as const) {
 test('a file of a failed roll that a loss of power brings back hides nothing', async () => {
   for (let seed = 1; seed <= 60; seed++) {
     const disk = new EngineDisk({ segmentBytes: 1_000 }, { seed })
-    const store = disk.store()
-    await store.open()
+    const store = await disk.openStore()
     const log = await logOf(store)
     for (let batch = 0; batch < 4; batch++) await append(log, 'disk').promise
     disk.fs.plan({ op: 'sync-directory', code: 'EIO', path: /orders/ })
@@ -52,8 +49,7 @@ test('a file of a failed roll that a loss of power brings back hides nothing', a
     for (let batch = 0; batch < 1 + (seed % 8); batch++) await append(log, 'disk').promise
     const before = await readAll(log)
     disk.powerLoss()
-    const again = disk.store()
-    await again.open()
+    const again = await disk.openStore()
     const found = await again.partition('orders', 0)
     const lost = again.problems().filter(({ kind }) => kind === 'corrupt')
     assert.deepEqual([await readAll(found), lost], [before, []], `seed ${seed}`)
@@ -62,8 +58,7 @@ test('a file of a failed roll that a loss of power brings back hides nothing', a
 
 test('a purge of everything that fails half way loses nothing of what comes after it', async () => {
   const disk = new EngineDisk()
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store)
   for (let batch = 0; batch < 4; batch++) await append(log, 'disk').promise
   disk.fs.plan({ op: 'size', code: 'EIO', path: FIRST })
@@ -71,7 +66,6 @@ test('a purge of everything that fails half way loses nothing of what comes afte
   disk.fs.forgetPlans()
   for (let batch = 0; batch < 5; batch++) await append(log, 'disk').promise
   disk.kill()
-  const again = disk.store()
-  await again.open()
+  const again = await disk.openStore()
   assert.equal((await again.partition('orders', 0)).end, 18)
 })

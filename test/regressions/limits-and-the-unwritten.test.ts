@@ -96,8 +96,7 @@ test('a reader that waits for a write is told that the log was closed', async ()
 
 test('partitions that keep nothing any more are not among those to be synced', async () => {
   const disk = new EngineDisk()
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store, { durability: 'memory' })
   await append(log, 'memory').promise
   await turns()

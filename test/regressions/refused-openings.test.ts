@@ -9,8 +9,7 @@ import { append, logOf, readAll, turns, Watched } from '../helpers/partition-wor
 
 test('a start that fails has ended its recovery before it gives the directory back', async () => {
   const disk = new EngineDisk()
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store)
   for (let batch = 0; batch < 3; batch++) await append(log, 'disk').promise
   disk.kill()
@@ -35,8 +34,7 @@ test('a start that fails has ended its recovery before it gives the directory ba
   assert.equal(await refused.outcome(), 'LVT_READ_ONLY')
   disk.fs.forgetPlans()
   disk.fs.beforeSync(null)
-  const again = disk.store()
-  await again.open()
+  const again = await disk.openStore()
   const found = await again.partition('orders', 0)
   await append(found, 'disk').promise
   assert.deepEqual(await readAll(found), ['0', '1', '2', '3', '4', '5', '6', '7'])

@@ -13,8 +13,7 @@ for (const isClosed of [true, false]) {
   test(`an empty segment that a loss of power brings back ${isClosed ? 'after a close ' : ''}does not count`, async () => {
     for (let seed = 1; seed <= 60; seed++) {
       const disk = new EngineDisk({}, { seed })
-      const store = disk.store()
-      await store.open()
+      const store = await disk.openStore()
       const log = await logOf(store)
       await append(log, 'disk', { count: 100 }).promise
       await log.trimTo(log.end)
@@ -26,8 +25,7 @@ for (const isClosed of [true, false]) {
       if (isClosed) await store.close()
       const { end } = log
       disk.powerLoss()
-      const again = disk.store()
-      await again.open()
+      const again = await disk.openStore()
       assert.ok((await again.partition('orders', 0)).end >= end, `seed ${seed}`)
     }
   })
@@ -35,8 +33,7 @@ for (const isClosed of [true, false]) {
 
 test('what could not be written of it is written later', async () => {
   const disk = new EngineDisk()
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store)
   await append(log, 'disk', { count: 10 }).promise
   await store.saveTopic('orders', NONE)
@@ -47,8 +44,7 @@ test('what could not be written of it is written later', async () => {
   }
   const { end } = log
   disk.kill()
-  const again = disk.store()
-  await again.open()
+  const again = await disk.openStore()
   const found = await again.partition('orders', 0)
   assert.ok(found.end >= end, `${end} were given, the next one is ${found.end}`)
   assert.deepEqual(await readAll(found), [])
@@ -56,8 +52,7 @@ test('what could not be written of it is written later', async () => {
 
 test('a close that cannot write it is not clean', async () => {
   const disk = new EngineDisk()
-  const store = disk.store()
-  await store.open()
+  const store = await disk.openStore()
   const log = await logOf(store)
   await append(log, 'disk', { count: 10 }).promise
   await store.saveTopic('orders', NONE)
