@@ -201,7 +201,11 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   async #describe(topic: string, after: string, options: RequestOptions) {
-    return this.#requests.ask('description', (id) => ({ kind: 'describe', id, topic, group: '', after }), options)
+    return this.#requests.ask(
+      'description',
+      (id) => ({ kind: 'describe', id, topic, group: '', after, groups: false }),
+      options,
+    )
   }
 
   #requireOpen(): void {

@@ -5,8 +5,11 @@ import type { CommitFrame, Outcome } from '../src/protocol/frames.js'
 
 /** Everything up to `offset` is consumed, itself included. */
 export function upTo(id: number, subscription: number, partition: number, offset: number): CommitFrame {
-  return { kind: 'commit', id, subscription, partition, offset, offsets: [], outcome: 'ack', delayMs: 0 }
+  const plain = { offsets: [], outcome: 'ack', delayMs: 0, generation: 0, reason: '' } as const
+  return { kind: 'commit', id, subscription, partition, offset, ...plain }
 }
+
+const SAID = { generation: 0, reason: '' } as const
 
 /** What a member of a group says of single records. */
 export function verdictOn(
@@ -17,5 +20,5 @@ export function verdictOn(
   outcome: Outcome,
   delayMs: number,
 ): CommitFrame {
-  return { kind: 'commit', id, subscription, partition, offset: null, offsets, outcome, delayMs }
+  return { kind: 'commit', id, subscription, partition, offset: null, offsets, outcome, delayMs, ...SAID }
 }

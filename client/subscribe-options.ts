@@ -2,9 +2,9 @@
  * What `subscribe` can be told, what it gives, and what the start is on the wire.
  */
 import { InvalidArgumentError } from '../src/common/errors.js'
+import type { Mode } from '../src/model/group.js'
 import type { LossCause } from '../src/model/record.js'
 import { EARLIEST, type Start } from '../src/model/topic.js'
-import type { Mode } from '../src/protocol/frames.js'
 import { requireWithin } from './options.js'
 import type { ReceivedRecord } from './received-record.js'
 

@@ -245,7 +245,7 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
       if (epoch === this.#epoch) this.#onDescribed(frame.kind === 'description' ? (frame.topics[0] ?? null) : null)
     }
     const id = link.nextId({ onAnswer: described })
-    link.send({ kind: 'describe', id, topic: this.topicName, group: '', after: '' })
+    link.send({ kind: 'describe', id, topic: this.topicName, group: '', after: '', groups: false })
     if (!this.#isReady) this.#subscribe(this.#start)
   }
 
@@ -345,6 +345,7 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
       window: this.#window,
       ackWaitMs: this.#options.ackWaitMs ?? null,
       member: '',
+      takeOver: false,
     })
   }
 

@@ -15,6 +15,8 @@ export const GROUP_IN_FLIGHT_MAX = 65_536
 export const GROUP_SPAN_MAX = 4 * GROUP_IN_FLIGHT_MAX
 
 export interface JoinHow {
+  /** For operators. */
+  readonly member: string
   /** Where the group begins, if it is new. */
   readonly start: Start
   readonly ackWaitMs: number

@@ -28,6 +28,10 @@ export const ERROR_CATALOG = {
   LVT_SUBSCRIPTION_EXISTS: answer('the connection already has a subscription with this number'),
   LVT_SUBSCRIPTION_NOT_FOUND: answer('the connection has no subscription with this number'),
   LVT_SUBSCRIPTION_LIMIT: answer('the connection holds as many subscriptions as it may'),
+  LVT_GROUP_NOT_FOUND: answer('the topic has no group of this name'),
+  LVT_GROUP_CONFLICT: answer('the name belongs to a group of another mode'),
+  LVT_GROUP_IN_USE: answer('another member has the place', true),
+  LVT_FENCED: answer('the partition was given to another member, or read anew, since'),
   LVT_LEASE_LOST: answer('the member has the record no more: it is done with, or will be delivered again'),
   LVT_WRONG_OFFSET: answer('the expected offset is not the next offset of the partition'),
   LVT_SEQUENCE_TOO_OLD: answer('the producer sequence is older than the receipts kept for its producer'),
@@ -152,6 +156,30 @@ export class SubscriptionLimitError extends LeveretError {
   }
 }
 
+export class GroupNotFoundError extends LeveretError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super('LVT_GROUP_NOT_FOUND', message, details)
+  }
+}
+
+export class GroupConflictError extends LeveretError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super('LVT_GROUP_CONFLICT', message, details)
+  }
+}
+
+export class GroupInUseError extends LeveretError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super('LVT_GROUP_IN_USE', message, details)
+  }
+}
+
+export class FencedError extends LeveretError {
+  constructor(message: string, details: ErrorDetails = {}) {
+    super('LVT_FENCED', message, details)
+  }
+}
+
 export class LeaseLostError extends LeveretError {
   constructor(message: string, details: ErrorDetails = {}) {
     super('LVT_LEASE_LOST', message, details)
@@ -250,6 +278,10 @@ const CLASS_BY_CODE: Partial<Record<ErrorCode, new (message: string, details?: E
   LVT_SUBSCRIPTION_NOT_FOUND: SubscriptionNotFoundError,
   LVT_SUBSCRIPTION_LIMIT: SubscriptionLimitError,
   LVT_WRONG_OFFSET: WrongOffsetError,
+  LVT_GROUP_NOT_FOUND: GroupNotFoundError,
+  LVT_GROUP_CONFLICT: GroupConflictError,
+  LVT_GROUP_IN_USE: GroupInUseError,
+  LVT_FENCED: FencedError,
   LVT_LEASE_LOST: LeaseLostError,
   LVT_SEQUENCE_TOO_OLD: SequenceTooOldError,
   LVT_RECORD_TOO_LARGE: RecordTooLargeError,

@@ -3,11 +3,12 @@
  * is wrong; `failedId` then tells which request to fail.
  */
 import { ProtocolError } from '../common/errors.js'
+import { GROUP_ACTIONS, MODES } from '../model/group.js'
 import type { RecordRun } from '../model/record.js'
 import { RECORD_TAG } from '../model/run.js'
 import type { Durability } from '../model/topic.js'
 import { DEFAULT_TOPIC_SETTINGS, EARLIEST, TOPIC_NAME_BYTES_MAX } from '../model/topic.js'
-import { type ClientFrame, MODES, OUTCOMES, type PublishFrame, RECORDS_FIELD } from './frames.js'
+import { type ClientFrame, OUTCOMES, type PublishFrame, RECORDS_FIELD } from './frames.js'
 import { countRecords } from './records.js'
 import { decodeSettings, decodeStart, durabilityFromWire } from './topic-settings.js'
 import { WIRE_LEN, WIRE_VARINT, WireReader } from './wire.js'
@@ -60,7 +61,7 @@ export class ClientFrameDecoder {
       if (field === 1) {
         reader.expect(wireType, WIRE_VARINT)
         this.failedId = reader.uint32()
-      } else if (field >= 2 && field <= 10) {
+      } else if (field >= 2 && field <= 11) {
         reader.expect(wireType, WIRE_LEN)
         const outer = reader.enter()
         body = this.#body(field, reader)
@@ -95,8 +96,10 @@ export class ClientFrameDecoder {
         return { kind: 'close', id: skipAll(reader, id) }
       case 9:
         return { kind: 'ping', id: skipAll(reader, id) }
-      default:
+      case 10:
         return decodeDescribe(reader, id)
+      default:
+        return decodeManageGroup(reader, id)
     }
   }
 
@@ -235,6 +238,7 @@ function decodeCreateTopic(reader: WireReader, id: number): ClientFrame {
 function decodeSubscribe(reader: WireReader, id: number): ClientFrame {
   let start = EARLIEST
   let untilOffset: number | null = null
+  let takeOver = false
   const numbers = { subscription: 0, mode: 0, window: 0, ackWaitMs: 0 }
   const texts = { topic: '', group: '', member: '' }
   while (!reader.done) {
@@ -255,6 +259,9 @@ function decodeSubscribe(reader: WireReader, id: number): ClientFrame {
       reader.expect(tag & 7, WIRE_VARINT)
       const name = field === 1 ? 'subscription' : field === 5 ? 'mode' : field === 7 ? 'window' : 'ackWaitMs'
       numbers[name] = reader.uint32()
+    } else if (field === 10) {
+      reader.expect(tag & 7, WIRE_VARINT)
+      takeOver = reader.bool()
     } else reader.skip(tag & 7)
   }
   const mode = MODES[numbers.mode]
@@ -271,6 +278,7 @@ function decodeSubscribe(reader: WireReader, id: number): ClientFrame {
     window: numbers.window || 1,
     ackWaitMs: numbers.ackWaitMs || null,
     member: texts.member,
+    takeOver,
   }
 }
 
@@ -300,6 +308,8 @@ function decodeCommit(reader: WireReader, id: number): ClientFrame {
   const offsets: number[] = []
   let outcomeNumber = 0
   let delayMs = 0
+  let generation = 0
+  let reason = ''
   while (!reader.done) {
     const tag = reader.tag()
     switch (tag) {
@@ -322,27 +332,71 @@ function decodeCommit(reader: WireReader, id: number): ClientFrame {
       case 0x30:
         delayMs = reader.uint()
         break
+      case 0x38:
+        generation = reader.uint32()
+        break
+      case 0x42:
+        reason = reader.string()
+        break
       default:
-        skipUnknown(reader, tag, 6)
+        skipUnknown(reader, tag, 8)
     }
   }
   const outcome = OUTCOMES[outcomeNumber]
   if (outcome === undefined) throw new ProtocolError(`outcome ${outcomeNumber} is not known`)
-  return { kind: 'commit', id, subscription, partition, offset, offsets, outcome, delayMs }
+  return { kind: 'commit', id, subscription, partition, offset, offsets, outcome, delayMs, generation, reason }
 }
 
 function decodeDescribe(reader: WireReader, id: number): ClientFrame {
   const texts = ['', '', '']
+  let groups = false
   while (!reader.done) {
     const tag = reader.tag()
     const field = Math.floor(tag / 8)
     if (field >= 1 && field <= 3) {
       reader.expect(tag & 7, WIRE_LEN)
       texts[field - 1] = reader.string()
+    } else if (field === 4) {
+      reader.expect(tag & 7, WIRE_VARINT)
+      groups = reader.bool()
     } else reader.skip(tag & 7)
   }
   const [topic = '', group = '', after = ''] = texts
-  return { kind: 'describe', id, topic, group, after }
+  return { kind: 'describe', id, topic, group, after, groups }
+}
+
+function decodeManageGroup(reader: WireReader, id: number): ClientFrame {
+  const texts = ['', '']
+  let actionNumber = 0
+  let start = EARLIEST
+  let partition: number | null = null
+  while (!reader.done) {
+    const tag = reader.tag()
+    switch (tag) {
+      case 0x0a:
+      case 0x12:
+        texts[tag === 0x0a ? 0 : 1] = reader.string()
+        break
+      case 0x18:
+        actionNumber = reader.uint32()
+        break
+      case 0x22: {
+        const outer = reader.enter()
+        start = decodeStart(reader)
+        reader.leave(outer)
+        break
+      }
+      case 0x28:
+        partition = reader.uint32()
+        break
+      default:
+        skipUnknown(reader, tag, 5)
+    }
+  }
+  const action = GROUP_ACTIONS[actionNumber]
+  if (action === undefined) throw new ProtocolError(`action ${actionNumber} on a group is not known`)
+  const [topic = '', group = ''] = texts
+  return { kind: 'manage-group', id, topic, group, action, start, partition }
 }
 
 /** Skip a field beyond those this message has; one of its own numbers here has the wrong wire type. */

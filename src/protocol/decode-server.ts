@@ -3,6 +3,8 @@
  * is wrong. The run of a delivery is checked and counted here, so that its records can be read lazily later.
  */
 import { ProtocolError } from '../common/errors.js'
+import { type GroupMemberState, type GroupPartition, MODES } from '../model/group.js'
+import { toOffset } from '../model/offset.js'
 import { RECORD_TAG } from '../model/run.js'
 import type { TopicSettings } from '../model/topic.js'
 import {
@@ -231,6 +233,7 @@ function decodeLostRange(reader: WireReader, id: number): ServerFrame {
 
 function decodeAssigned(reader: WireReader, id: number): ServerFrame {
   const partitions: number[] = []
+  const started: number[] = []
   const numbers = [0, 0, 0, 0]
   while (!reader.done) {
     const tag = reader.tag()
@@ -238,10 +241,10 @@ function decodeAssigned(reader: WireReader, id: number): ServerFrame {
     if (field === 1 || field === 3) {
       reader.expect(tag & 7, WIRE_VARINT)
       numbers[field] = reader.uint32()
-    } else if (field === 2) reader.uints(tag & 7, partitions)
-    else skipUnknown(reader, tag, 3)
+    } else if (field === 2 || field === 4) reader.uints(tag & 7, field === 2 ? partitions : started)
+    else skipUnknown(reader, tag, 4)
   }
-  return { kind: 'assigned', id, subscription: numbers[1] ?? 0, partitions, generation: numbers[3] ?? 0 }
+  return { kind: 'assigned', id, subscription: numbers[1] ?? 0, partitions, generation: numbers[3] ?? 0, started }
 }
 
 function decodeDescription(reader: WireReader, id: number): ServerFrame {
@@ -300,8 +303,51 @@ function decodePartition(reader: WireReader): PartitionDescription {
 }
 
 function decodeGroup(reader: WireReader): GroupDescription {
-  const { numbers, texts } = readPlain(reader, 4)
-  return { name: texts[1] ?? '', members: numbers[2] ?? 0, lag: numbers[3] ?? 0, inFlight: numbers[4] ?? 0 }
+  const partitions: GroupPartition[] = []
+  const members: GroupMemberState[] = []
+  const numbers = new Array<number>(13).fill(0)
+  let name = ''
+  let oldestMs: number | null = null
+  while (!reader.done) {
+    const tag = reader.tag()
+    const field = Math.floor(tag / 8)
+    if (tag === 0x0a) name = reader.string()
+    else if (tag === 0x30) oldestMs = reader.uint()
+    else if (tag === 0x6a) partitions.push(nested(reader, decodeGroupPartition))
+    else if (tag === 0x72) members.push(nested(reader, decodeGroupMember))
+    else if (field >= 2 && field <= 12) {
+      reader.expect(tag & 7, WIRE_VARINT)
+      numbers[field] = reader.uint()
+    } else skipUnknown(reader, tag, 14)
+  }
+  const [, , modeNumber = 0, lag = 0, inFlight = 0, paused, , generation = 0, redeliveries = 0, expired = 0] = numbers
+  const [deadLetters = 0, rebalances = 0, fenced = 0] = numbers.slice(10)
+  const mode = MODES[modeNumber]
+  if (mode === undefined) throw new ProtocolError(`mode ${modeNumber} of a group is not known`)
+  const counts = { redeliveries, expired, deadLetters, rebalances, fenced }
+  return { name, mode, lag, inFlight, isPaused: paused !== 0, oldestMs, generation, ...counts, partitions, members }
+}
+
+function decodeGroupPartition(reader: WireReader): GroupPartition {
+  const { numbers, texts } = readPlain(reader, 6)
+  const [, partition = 0, position = 0, end = 0, lag = 0, inFlight = 0] = numbers
+  return { partition, position: toOffset(position), end: toOffset(end), lag, inFlight, member: texts[6] ?? '' }
+}
+
+function decodeGroupMember(reader: WireReader): GroupMemberState {
+  const partitions: number[] = []
+  const numbers = [0, 0, 0, 0, 0]
+  let name = ''
+  let silentMs: number | null = null
+  while (!reader.done) {
+    const tag = reader.tag()
+    if (tag === 0x0a) name = reader.string()
+    else if (tag === 0x10 || tag === 0x12) reader.uints(tag & 7, partitions)
+    else if (tag === 0x18 || tag === 0x20) numbers[tag >> 3] = reader.uint()
+    else if (tag === 0x28) silentMs = reader.uint()
+    else skipUnknown(reader, tag, 5)
+  }
+  return { name, partitions, held: numbers[3] ?? 0, expired: numbers[4] ?? 0, silentMs }
 }
 
 function nested<T>(reader: WireReader, decode: (reader: WireReader) => T): T {

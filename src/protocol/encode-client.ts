@@ -3,8 +3,9 @@
  * a run that already stands in the caller's buffer, so that records are copied once, when they are encoded.
  */
 import { unreachable } from '../common/assert.js'
+import { GROUP_ACTIONS, MODES } from '../model/group.js'
 import type { Durability } from '../model/topic.js'
-import { type ClientFrame, MODES, OUTCOMES, type PublishFrame, type SubscribeFrame } from './frames.js'
+import { type ClientFrame, OUTCOMES, type PublishFrame, type SubscribeFrame } from './frames.js'
 import { durabilityToWire, encodeSettings, encodeStart } from './topic-settings.js'
 import { putVarint, varintBytes, WireWriter } from './wire.js'
 
@@ -125,6 +126,8 @@ function writeBody(writer: WireWriter, frame: ClientFrame): void {
         body.packed(4, frame.offsets)
         body.uint(5, OUTCOMES.indexOf(frame.outcome))
         body.uint(6, frame.delayMs)
+        body.uint(7, frame.generation)
+        body.string(8, frame.reason)
       })
       return
     case 'close':
@@ -138,6 +141,16 @@ function writeBody(writer: WireWriter, frame: ClientFrame): void {
         body.string(1, frame.topic)
         body.string(2, frame.group)
         body.string(3, frame.after)
+        body.bool(4, frame.groups)
+      })
+      return
+    case 'manage-group':
+      writer.message(11, (body) => {
+        body.string(1, frame.topic)
+        body.string(2, frame.group)
+        body.uint(3, GROUP_ACTIONS.indexOf(frame.action))
+        body.message(4, (nested) => encodeStart(nested, frame.start))
+        body.optionalUint(5, frame.partition)
       })
       return
     case 'unknown':
@@ -157,6 +170,7 @@ function writeSubscribe(body: WireWriter, frame: SubscribeFrame): void {
   body.uint(7, frame.window)
   body.uint(8, frame.ackWaitMs ?? 0)
   body.string(9, frame.member)
+  body.bool(10, frame.takeOver)
 }
 
 function writePublish(body: WireWriter, frame: PublishFrame): void {

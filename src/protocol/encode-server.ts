@@ -3,6 +3,7 @@
  * allocation; the rest go through a WireWriter. All with their length prefix.
  */
 import { unreachable } from '../common/assert.js'
+import { type GroupState, MODES } from '../model/group.js'
 import type { PublishReceipt } from '../model/receipt.js'
 import {
   type DeliveryFrame,
@@ -159,12 +160,7 @@ function writeBody(writer: WireWriter, frame: ServerFrame): void {
       writer.message(10, (body) => {
         for (const topic of frame.topics) body.message(1, (nested) => writeTopic(nested, topic))
         for (const group of frame.groups) {
-          body.message(2, (nested) => {
-            nested.string(1, group.name)
-            nested.uint(2, group.members)
-            nested.uint(3, group.lag)
-            nested.uint(4, group.inFlight)
-          })
+          body.message(2, (nested) => writeGroup(nested, group))
         }
         body.bool(3, frame.more)
       })
@@ -174,6 +170,7 @@ function writeBody(writer: WireWriter, frame: ServerFrame): void {
         body.uint(1, frame.subscription)
         body.packed(2, frame.partitions)
         body.uint(3, frame.generation)
+        body.packed(4, frame.started)
       })
       return
     case 'closing':
@@ -231,4 +228,38 @@ function writeTopic(writer: WireWriter, topic: TopicDescription): void {
     })
   }
   writer.uint(4, topic.subscribers)
+}
+
+function writeGroup(writer: WireWriter, group: GroupState): void {
+  writer.string(1, group.name)
+  writer.uint(2, MODES.indexOf(group.mode))
+  writer.uint(3, group.lag)
+  writer.uint(4, group.inFlight)
+  writer.bool(5, group.isPaused)
+  writer.optionalUint(6, group.oldestMs)
+  writer.uint(7, group.generation)
+  writer.uint(8, group.redeliveries)
+  writer.uint(9, group.expired)
+  writer.uint(10, group.deadLetters)
+  writer.uint(11, group.rebalances)
+  writer.uint(12, group.fenced)
+  for (const { partition, position, end, lag, inFlight, member } of group.partitions) {
+    writer.message(13, (nested) => {
+      nested.uint(1, partition)
+      nested.uint(2, position)
+      nested.uint(3, end)
+      nested.uint(4, lag)
+      nested.uint(5, inFlight)
+      nested.string(6, member)
+    })
+  }
+  for (const { name, partitions, held, expired, silentMs } of group.members) {
+    writer.message(14, (nested) => {
+      nested.string(1, name)
+      nested.packed(2, partitions)
+      nested.uint(3, held)
+      nested.uint(4, expired)
+      nested.optionalUint(5, silentMs)
+    })
+  }
 }

@@ -2,6 +2,7 @@
  * The frames of the native protocol as types: what a codec decodes to and encodes from. proto/leveret.proto is the
  * published contract; zero never means "default" here, absent is null.
  */
+import type { GroupAction, GroupState, Mode } from '../model/group.js'
 import type { LossCause, RecordRun } from '../model/record.js'
 import type { Durability, Start, TopicSettings } from '../model/topic.js'
 
@@ -20,9 +21,6 @@ export const DELIVERY_OVERHEAD_BYTES = 64
 export function runBytesMax(frameBytesMax: number): number {
   return frameBytesMax - DELIVERY_OVERHEAD_BYTES
 }
-
-export const MODES = ['cursor', 'shared', 'partitioned'] as const
-export type Mode = (typeof MODES)[number]
 
 export const OUTCOMES = ['ack', 'retry', 'reject', 'extend'] as const
 export type Outcome = (typeof OUTCOMES)[number]
@@ -59,7 +57,10 @@ export interface SubscribeFrame {
   readonly group: string
   readonly window: number
   readonly ackWaitMs: number | null
+  /** Who takes part; the same one again takes its own place over. */
   readonly member: string
+  /** Of a named cursor: whoever reads under this name has to go. */
+  readonly takeOver: boolean
 }
 
 export interface UnsubscribeFrame {
@@ -91,6 +92,10 @@ export interface CommitFrame {
   readonly offsets: readonly number[]
   readonly outcome: Outcome
   readonly delayMs: number
+  /** Of a partitioned group: of the assignment that this is said under; 0: the newest one. Without offsets: it is taken note of. */
+  readonly generation: number
+  /** Why it is rejected. */
+  readonly reason: string
 }
 
 export interface CloseFrame {
@@ -109,6 +114,19 @@ export interface DescribeFrame {
   readonly topic: string
   readonly group: string
   readonly after: string
+  /** The groups of the topic instead of the topic itself. */
+  readonly groups: boolean
+}
+
+/** What an operator wants of a group; `start` and `partition` (null: all) count for a seek. */
+export interface ManageGroupFrame {
+  readonly kind: 'manage-group'
+  readonly id: number
+  readonly topic: string
+  readonly group: string
+  readonly action: GroupAction
+  readonly start: Start
+  readonly partition: number | null
 }
 
 /** A frame with a body that this version does not know; `field` is 0 when the frame has no body at all. */
@@ -128,6 +146,7 @@ export type ClientFrame =
   | CloseFrame
   | PingFrame
   | DescribeFrame
+  | ManageGroupFrame
   | UnknownFrame
 
 export interface WelcomeFrame {
@@ -199,7 +218,7 @@ export interface LostRangeFrame {
 }
 
 /** What this version says; a client takes any text. */
-export type EndedReason = 'until-reached' | 'topic-deleted' | 'failed'
+export type EndedReason = 'until-reached' | 'topic-deleted' | 'group-deleted' | 'taken-over' | 'failed'
 
 export interface EndedFrame {
   readonly kind: 'ended'
@@ -228,12 +247,7 @@ export interface TopicDescription {
   readonly subscribers: number
 }
 
-export interface GroupDescription {
-  readonly name: string
-  readonly members: number
-  readonly lag: number
-  readonly inFlight: number
-}
+export type GroupDescription = GroupState
 
 export interface DescriptionFrame {
   readonly kind: 'description'
@@ -249,6 +263,8 @@ export interface AssignedFrame {
   readonly subscription: number
   readonly partitions: readonly number[]
   readonly generation: number
+  /** Of `partitions`: those that are read from their positions from now on; the others go on where they are. */
+  readonly started: readonly number[]
 }
 
 export interface ClosingFrame {

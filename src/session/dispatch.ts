@@ -73,6 +73,8 @@ export function dispatch(target: DispatchTarget, frame: ClientFrame): Promise<vo
       return null
     case 'describe':
       return describe(target, frame)
+    case 'manage-group':
+      throw new UnsupportedError('groups are not managed by this version')
     case 'close':
       target.closeRequested()
       return null

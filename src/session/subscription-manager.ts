@@ -212,13 +212,26 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     this.#peers.connection.flushSoon()
   }
 
-  async #join({ subscription: id, topic, group, start, window, ackWaitMs }: SubscribeFrame): Promise<() => void> {
+  async #join({
+    subscription: id,
+    topic,
+    group,
+    member: name,
+    start,
+    window,
+    ackWaitMs,
+  }: SubscribeFrame): Promise<() => void> {
     const { broker, limits } = this.#peers
     const subscription = new GroupSubscription(id, topic, window, this)
     this.#groups.set(id, subscription)
     try {
       if (this.size > limits.subscriptionsMax) throw tooMany(limits)
-      const how = { start, ackWaitMs: ackWaitMs ?? ACK_WAIT_MS, deliveryBytesMax: limits.deliveryBytesMax }
+      const how = {
+        member: name,
+        start,
+        ackWaitMs: ackWaitMs ?? ACK_WAIT_MS,
+        deliveryBytesMax: limits.deliveryBytesMax,
+      }
       const member = await broker.join(topic, group, how, subscription)
       if (this.#isClosed) member.leave()
       else subscription.open(member)

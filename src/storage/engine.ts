@@ -3,10 +3,11 @@
  * Implementers are bound by the comments here; test/contract holds every engine to them.
  *
  * Engines fail with these codes: LVT_UNSUPPORTED, LVT_TOPIC_NOT_FOUND, LVT_TOPIC_CONFLICT, LVT_WRONG_OFFSET,
- * LVT_SEQUENCE_TOO_OLD, LVT_UNAVAILABLE (it did not happen), LVT_IN_DOUBT (nobody can say), LVT_READ_ONLY, LVT_CLOSED.
+ * LVT_SEQUENCE_TOO_OLD, LVT_GROUP_NOT_FOUND, LVT_GROUP_CONFLICT, LVT_GROUP_IN_USE, LVT_FENCED, LVT_UNAVAILABLE (it did not happen), LVT_IN_DOUBT (nobody can say), LVT_READ_ONLY, LVT_CLOSED.
  */
 import type { StopOptions } from '../common/service.js'
 import type { Range, Verdict } from '../groups/shared/settings.js'
+import type { GroupState } from '../model/group.js'
 import type { Offset } from '../model/offset.js'
 import type { Batch, Loss, StoredBatch } from '../model/record.js'
 import type { Durability, Start, TopicSettings } from '../model/topic.js'
@@ -83,6 +84,8 @@ export interface Cursor {
 
 /** How a member takes part in a shared group. What concerns the group as a whole is as the last one who came says. */
 export interface ShareHow {
+  /** For operators. */
+  readonly member: string
   /** Where the group begins, if it is new. */
   readonly start: Start
   /** A record of which its member says nothing for so long goes to another one. */
@@ -148,6 +151,56 @@ export interface Share {
   leave(): void
 }
 
+/** How a member takes part in a group that assigns partitions. */
+export interface JoinHow {
+  /** A `cursor` has one member at a time, which has all partitions at once. */
+  readonly mode: 'cursor' | 'partitioned'
+  /** Names a member within its group: who joins under the same one takes the place over, with what belongs to it. */
+  readonly member: string
+  /** Of a cursor: whoever else reads it has to go. */
+  readonly takeOver: boolean
+  /** Where the group begins, if it is new. */
+  readonly start: Start
+}
+
+/** What a member has from now on, instead of all that it had before. */
+export interface Assignment {
+  readonly generation: number
+  readonly partitions: readonly AssignedPartition[]
+}
+
+export interface AssignedPartition {
+  readonly partition: number
+  /** To be read from here, also if it was read before; null: it goes on where it is. */
+  readonly from: Offset | null
+}
+
+/** Whoever takes part. Never called within `join`, nor after `leave`. */
+export interface PartitionMember {
+  /**
+   * Partitions that it had and that are not named any more are to be let go of: what is finished is committed, then
+   * `confirm` is called, and only then, or when the time for that is over, another member gets them.
+   */
+  assigned(assignment: Assignment): void
+  /** Nothing more comes: another took its place (LVT_FENCED), the group or topic is gone, or the engine. As if it had left. */
+  ended(reason: Error): void
+}
+
+/** A place in a group that assigns partitions. */
+export interface Seat {
+  /** It has let go of what the assignment of this generation took from it. */
+  confirm(generation: number): void
+  /**
+   * Everything before `position` is done with. Said under any generation since the partition was got; 0 is the newest.
+   * Resolves when that is safe, rejects with LVT_FENCED when the partition is not this member's, and then nothing has
+   * changed. What is not beyond what was committed before changes nothing.
+   */
+  commit(partition: number, position: Offset, generation: number): Promise<void>
+  /** Say that it is alive, where it may be taken for gone otherwise. */
+  heartbeat(): void
+  leave(): void
+}
+
 export interface Engine {
   readonly name: string
   readonly can: ReadonlySet<Capability>
@@ -182,5 +235,23 @@ export interface Engine {
    * not, and skips none.
    */
   share(topic: string, group: string, how: ShareHow, member: ShareMember): Promise<Share>
-  join(topic: string, group: string): Promise<never>
+  /**
+   * A seat in a partitioned group, or the only one of a named cursor; made if it is missing. With capability `groups`, and of
+   * topics that keep records. The seat has nothing before its listener is told; what is committed is as safe as what
+   * is acked in a shared group. Rejects with LVT_GROUP_IN_USE when another member reads a named cursor.
+   */
+  join(topic: string, group: string, how: JoinHow, member: PartitionMember): Promise<Seat>
+  /** Groups of all modes whose names come after `after`, in order, `limit` at most. */
+  groups(topic: string, after: string, limit: number): Promise<{ groups: readonly GroupState[]; more: boolean }>
+  /** Rejects with LVT_GROUP_NOT_FOUND, as the following do. */
+  group(topic: string, group: string): Promise<GroupState>
+  /**
+   * Go on elsewhere, in one partition or in all. What is in flight is not this group's any more: verdicts and commits on it
+   * are refused. Resolves when it is safe.
+   */
+  seekGroup(topic: string, group: string, start: Start, partition: number | null): Promise<void>
+  /** A paused group gives nothing out, also after a restart; verdicts count. LVT_UNSUPPORTED unless it is shared. */
+  pauseGroup(topic: string, group: string, isPaused: boolean): Promise<void>
+  /** Forget it for good; its members are ended with LVT_GROUP_NOT_FOUND. */
+  dropGroup(topic: string, group: string): Promise<void>
 }

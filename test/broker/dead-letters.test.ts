@@ -32,7 +32,12 @@ test('a dead letter is stored once, and others at its place of a topic made anew
   await broker.start()
   await broker.createTopic('jobs', { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER, deadLetterTopic: 'failed' })
   const listener = { delivered: () => {}, lost: () => {}, ended: () => {} }
-  await broker.join('jobs', 'g', { start: { kind: 'earliest' }, ackWaitMs: 1, deliveryBytesMax: 1 }, listener)
+  await broker.join(
+    'jobs',
+    'g',
+    { member: '', start: { kind: 'earliest' }, ackWaitMs: 1, deliveryBytesMax: 1 },
+    listener,
+  )
   const bury = async (offset: number, timestampMs: number) => {
     const { body } = batchAt(offset, 1)
     const dead: DeadLetter = { partition: 0, offset: toOffset(offset), reason: 'r', deliveries: 1, timestampMs, body }

@@ -223,7 +223,7 @@ const CASES: Cases<EngineSubject> = {
 
   'offers groups, or says that it does not': async ({ engine }) => {
     await withTopic(engine)
-    if (!engine.can.has('groups')) await assert.rejects(engine.join('topic', 'g'), { code: 'LVT_UNSUPPORTED' })
+    if (!engine.can.has('groups')) await assert.rejects(engine.groups('topic', '', 1), { code: 'LVT_UNSUPPORTED' })
   },
 
   'is closed for good': async ({ engine }) => {

@@ -3,12 +3,13 @@
  * of Unicode drawn often. Run counts are bounded; fast-check prints the seed of a failure.
  */
 import fc from 'fast-check'
+import { GROUP_ACTIONS, type GroupPartition, type GroupState, MODES } from '../../src/model/group.js'
+import { toOffset } from '../../src/model/offset.js'
 import type { Header, NewRecord, RecordRun } from '../../src/model/record.js'
 import { DURABILITIES, SLOW_CONSUMER_POLICIES, type Start, type TopicSettings } from '../../src/model/topic.js'
 import {
   type ClientFrame,
   LOSS_CAUSES,
-  MODES,
   OUTCOMES,
   type PublishedPart,
   type ServerFrame,
@@ -116,6 +117,7 @@ export const arbClientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
     window: atLeastOne(arbUint32),
     ackWaitMs: fc.option(atLeastOne(arbUint32)),
     member: arbText,
+    takeOver: fc.boolean(),
   }),
   fc.record({
     kind: fc.constant('unsubscribe' as const),
@@ -143,10 +145,28 @@ export const arbClientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
     offsets: fc.array(arbUint53, { maxLength: 40 }),
     outcome: fc.constantFrom(...OUTCOMES),
     delayMs: arbUint53,
+    generation: arbUint32,
+    reason: arbText,
   }),
   fc.record({ kind: fc.constant('close' as const), id: arbUint32 }),
   fc.record({ kind: fc.constant('ping' as const), id: arbUint32 }),
-  fc.record({ kind: fc.constant('describe' as const), id: arbUint32, topic: arbText, group: arbText, after: arbText }),
+  fc.record({
+    kind: fc.constant('describe' as const),
+    id: arbUint32,
+    topic: arbText,
+    group: arbText,
+    after: arbText,
+    groups: fc.boolean(),
+  }),
+  fc.record({
+    kind: fc.constant('manage-group' as const),
+    id: arbUint32,
+    topic: arbText,
+    group: arbText,
+    action: fc.constantFrom(...GROUP_ACTIONS),
+    start: arbStart,
+    partition: fc.option(arbUint32),
+  }),
 )
 
 const arbIndexes = fc.array(arbUint32, { maxLength: 20 })
@@ -168,6 +188,41 @@ const arbTopic: fc.Arbitrary<TopicDescription> = fc.record({
     maxLength: 3,
   }),
   subscribers: arbUint32,
+})
+
+const arbGroupPartition: fc.Arbitrary<GroupPartition> = fc.record({
+  partition: arbUint32,
+  position: arbUint53.map(toOffset),
+  end: arbUint53.map(toOffset),
+  lag: arbUint53,
+  inFlight: arbUint53,
+  member: arbText,
+})
+
+const arbGroup: fc.Arbitrary<GroupState> = fc.record({
+  name: arbText,
+  mode: fc.constantFrom(...MODES),
+  isPaused: fc.boolean(),
+  generation: arbUint53,
+  lag: arbUint53,
+  inFlight: arbUint53,
+  oldestMs: fc.option(arbUint53),
+  redeliveries: arbUint53,
+  expired: arbUint53,
+  deadLetters: arbUint53,
+  rebalances: arbUint53,
+  fenced: arbUint53,
+  partitions: fc.array(arbGroupPartition, { maxLength: 3 }),
+  members: fc.array(
+    fc.record({
+      name: arbText,
+      partitions: arbIndexes,
+      held: arbUint53,
+      expired: arbUint53,
+      silentMs: fc.option(arbUint53),
+    }),
+    { maxLength: 3 },
+  ),
 })
 
 /** Every kind that a server sends. */
@@ -227,9 +282,7 @@ export const arbServerFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
     kind: fc.constant('description' as const),
     id: arbUint32,
     topics: fc.array(arbTopic, { maxLength: 3 }),
-    groups: fc.array(fc.record({ name: arbText, members: arbUint32, lag: arbUint53, inFlight: arbUint53 }), {
-      maxLength: 3,
-    }),
+    groups: fc.array(arbGroup, { maxLength: 3 }),
     more: fc.boolean(),
   }),
   fc.record({
@@ -238,6 +291,7 @@ export const arbServerFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
     subscription: arbUint32,
     partitions: arbIndexes,
     generation: arbUint32,
+    started: arbIndexes,
   }),
   fc.record({ kind: fc.constant('closing' as const), id: arbUint32, code: arbText, message: arbText }),
 )

@@ -25,6 +25,7 @@ export class GroupSeat implements ShareMember {
   static async take(engine: Engine, group: string, more: Partial<ShareHow> = {}, topic = 'topic'): Promise<GroupSeat> {
     const seat = new GroupSeat()
     const how: ShareHow = {
+      member: '',
       start: { kind: 'earliest' },
       ackWaitMs: 1_000,
       inFlightMax: 1_000,

@@ -30,6 +30,12 @@ const SLOW_CONSUMER = {
 }
 const MODE = { cursor: 'MODE_CURSOR', shared: 'MODE_SHARED', partitioned: 'MODE_PARTITIONED' }
 const OUTCOME = { ack: 'OUTCOME_ACK', retry: 'OUTCOME_RETRY', reject: 'OUTCOME_REJECT', extend: 'OUTCOME_EXTEND' }
+const ACTION = {
+  seek: 'GROUP_ACTION_SEEK',
+  pause: 'GROUP_ACTION_PAUSE',
+  resume: 'GROUP_ACTION_RESUME',
+  delete: 'GROUP_ACTION_DELETE',
+}
 const LOSS = { lagged: 'LOSS_LAGGED', expired: 'LOSS_EXPIRED', trimmed: 'LOSS_TRIMMED', corrupt: 'LOSS_CORRUPT' }
 
 export function stockClientFrame(frame: ClientFrame): StockMessage {
@@ -42,13 +48,13 @@ export function stockClientFrame(frame: ClientFrame): StockMessage {
     case 'create-topic':
       return { id, createTopic: { topic: frame.topic, settings: stockSettings(frame.settings) } }
     case 'subscribe': {
-      const { subscription, topic, untilOffset, group, window, ackWaitMs, member } = frame
+      const { subscription, topic, untilOffset, group, window, ackWaitMs, member, takeOver } = frame
       const start = stockStart(frame.start)
       const mode = MODE[frame.mode]
       return {
         id,
         subscribe: {
-          ...{ subscription, topic, start, untilOffset, mode, group, window, member },
+          ...{ subscription, topic, start, untilOffset, mode, group, window, member, takeOver },
           ackWaitMs: ackWaitMs ?? 0,
         },
       }
@@ -62,15 +68,21 @@ export function stockClientFrame(frame: ClientFrame): StockMessage {
       return { id, publish: { topic, partition, durability, expectedOffset, producer, sequence, records } }
     }
     case 'commit': {
-      const { subscription, partition, offset, offsets, outcome, delayMs } = frame
-      return { id, commit: { subscription, partition, offset, offsets, outcome: OUTCOME[outcome], delayMs } }
+      const { subscription, partition, offset, offsets, delayMs, generation, reason } = frame
+      const outcome = OUTCOME[frame.outcome]
+      return { id, commit: { subscription, partition, offset, offsets, outcome, delayMs, generation, reason } }
     }
     case 'close':
       return { id, close: {} }
     case 'ping':
       return { id, ping: {} }
     case 'describe':
-      return { id, describe: { topic: frame.topic, group: frame.group, after: frame.after } }
+      return { id, describe: { topic: frame.topic, group: frame.group, after: frame.after, groups: frame.groups } }
+    case 'manage-group': {
+      const { topic, group, partition } = frame
+      const action = ACTION[frame.action]
+      return { id, manageGroup: { topic, group, action, start: stockStart(frame.start), partition } }
+    }
     case 'unknown':
       return { id }
   }
@@ -113,12 +125,12 @@ export function stockServerFrame(frame: ServerFrame): StockMessage {
       return { id, pong: {} }
     case 'description': {
       const topics = frame.topics.map(stockTopic)
-      const groups = frame.groups.map(({ ...group }: GroupDescription) => group)
+      const groups = frame.groups.map(stockGroup)
       return { id, description: { topics, groups, more: frame.more } }
     }
     case 'assigned': {
-      const { subscription, partitions, generation } = frame
-      return { id, assigned: { subscription, partitions, generation } }
+      const { subscription, partitions, generation, started } = frame
+      return { id, assigned: { subscription, partitions, generation, started } }
     }
     case 'closing':
       return { id, closing: { code: frame.code, message: frame.message } }
@@ -129,6 +141,16 @@ export function stockServerFrame(frame: ServerFrame): StockMessage {
 
 function stockDurability(durability: Durability | null): string {
   return durability === null ? 'DURABILITY_DEFAULT' : DURABILITY[durability]
+}
+
+function stockGroup({ mode, isPaused, partitions, members, ...group }: GroupDescription): StockMessage {
+  return {
+    ...group,
+    mode: MODE[mode],
+    paused: isPaused,
+    partitions: partitions.map(({ ...partition }) => partition),
+    members: members.map(({ ...member }) => member),
+  }
 }
 
 /** A run is what the library itself makes of it: field 15 of a Publish that has nothing else. */

@@ -61,6 +61,13 @@ const DEFAULT_SETTINGS = { partitions: 1, durability: 'DURABILITY_DISK', ringByt
 const FOREVER = { ...DEFAULT_SETTINGS, retainForever: true }
 
 const START = { earliest: { earliest: true }, latest: { latest: true }, last: { last: true }, zero: { offset: '0' } }
+const MANAGED = { topic: 'orders', group: 'billing', start: { earliest: true } }
+const GROUP = {
+  ...{ name: 'billing', mode: 'MODE_PARTITIONED', lag: '5', inFlight: '1', paused: true, oldestMs: '0' },
+  ...{ generation: '3', redeliveries: '4', expired: '6', deadLetters: '7', rebalances: '8', fenced: '9' },
+  partitions: [{ partition: 1, position: '15', end: '20', lag: '5', inFlight: '1', member: 'worker-1' }, {}],
+  members: [{ name: 'worker-1', partitions: [1, 300], held: '1', expired: '2', silentMs: '0' }, {}],
+}
 const SUBSCRIBE = { subscription: 1, topic: 'orders', start: START.earliest, window: 1 }
 
 const CLIENT: Samples = {
@@ -85,7 +92,7 @@ const CLIENT: Samples = {
     id: UINT32_MAX,
     subscribe: {
       ...{ subscription: UINT32_MAX, topic: 'orders', start: START.earliest, untilOffset: '1000', mode: 'MODE_SHARED' },
-      ...{ group: 'billing', window: 256, ackWaitMs: 30_000, member: 'worker-1' },
+      ...{ group: 'billing', window: 256, ackWaitMs: 30_000, member: 'worker-1', takeOver: true },
     },
   },
   'subscribe as a member': { id: 6, subscribe: { ...SUBSCRIBE, mode: 'MODE_PARTITIONED', group: 'g' } },
@@ -108,11 +115,29 @@ const CLIENT: Samples = {
     commit: { subscription: 1, offset: '9', outcome: 'OUTCOME_RETRY', delayMs: '5000' },
   },
   'commit with a rejection': { id: 13, commit: { subscription: 1, offset: '9', outcome: 'OUTCOME_REJECT' } },
+  'commit with a rejection and a reason': {
+    id: 13,
+    commit: { subscription: 1, offsets: ['9'], outcome: 'OUTCOME_REJECT', reason: 'no such order' },
+  },
+  'commit under a generation': { id: 13, commit: { subscription: 1, partition: 2, offset: '9', generation: 7 } },
+  'an assignment is taken note of': { commit: { subscription: 1, generation: 300 } },
   'commit with an extension': { id: 13, commit: { subscription: 1, offset: '9', outcome: 'OUTCOME_EXTEND' } },
   close: { id: 14, close: {} },
   ping: { id: 15, ping: {} },
   'describe all': { id: 16, describe: {} },
-  'describe, every field': { id: 17, describe: { topic: 'orders', group: 'billing', after: 'a' } },
+  'describe, every field': { id: 17, describe: { topic: 'orders', group: 'billing', after: 'a', groups: true } },
+  'seek a group': {
+    id: 18,
+    manageGroup: { ...MANAGED, start: { offset: '0' }, partition: 0 },
+  },
+  'seek a group to the newest record': { id: 18, manageGroup: { ...MANAGED, start: { last: true } } },
+  'seek a group to the end': { id: 18, manageGroup: { ...MANAGED, start: { latest: true } } },
+  'seek a group in time': { id: 18, manageGroup: { ...MANAGED, start: { timeMs: '1700000000000' } } },
+  'seek a group to an age': { id: 18, manageGroup: { ...MANAGED, start: { ageMs: '60000' } } },
+  'seek a group to the last records': { id: 18, manageGroup: { ...MANAGED, start: { lastN: '10' } } },
+  'pause a group': { id: 18, manageGroup: { ...MANAGED, action: 'GROUP_ACTION_PAUSE' } },
+  'resume a group': { id: 18, manageGroup: { ...MANAGED, action: 'GROUP_ACTION_RESUME' } },
+  'delete a group': { id: 18, manageGroup: { ...MANAGED, action: 'GROUP_ACTION_DELETE' } },
 }
 
 /** Frames that leave out a default, by the frame that writes it out. */
@@ -189,10 +214,10 @@ const SERVER: Samples = {
         },
         { name: 'log', settings: FOREVER },
       ],
-      groups: [{ name: 'billing', members: 2, lag: '5', inFlight: '1' }],
+      groups: [GROUP, { name: 'one' }],
     },
   },
-  assigned: { assigned: { subscription: 1, partitions: [0, 1, 300], generation: 4 } },
+  assigned: { assigned: { subscription: 1, partitions: [0, 1, 300], generation: 4, started: [300] } },
   closing: { closing: { code: 'LVT_SHUTTING_DOWN', message: 'the server is stopping' } },
 }
 
@@ -214,7 +239,7 @@ const REFUSED: readonly RefusedVector[] = [
       ['a record with a group', '0807 32047a021b1c'],
     ] as const
   ).map(([name, hex]) => ({ name, hex: framed(hex.replaceAll(' ', '')), code: 'LVT_PROTOCOL', closes: false })),
-  { name: 'a body of a newer version', hex: framed('08075a020801'), code: 'LVT_UNSUPPORTED', closes: false },
+  { name: 'a body of a newer version', hex: framed('0807f201020801'), code: 'LVT_UNSUPPORTED', closes: false },
   { name: 'a padded length', hex: '8000', code: 'LVT_FRAME_LENGTH_INVALID', closes: true },
   { name: 'a length of five bytes', hex: '8080808001', code: 'LVT_FRAME_LENGTH_INVALID', closes: true },
   { name: 'a length of 2^31 - 1', hex: 'ffffffff07', code: 'LVT_FRAME_LENGTH_INVALID', closes: true },

@@ -59,12 +59,21 @@ export function publishFrame(
 }
 
 export function subscribeFrame(topic: string, more: Partial<SubscribeFrame> = {}): SubscribeFrame {
-  const plain = { start: EARLIEST, untilOffset: null, mode: 'cursor', group: '', ackWaitMs: null, member: '' } as const
-  return { kind: 'subscribe', id: 0, subscription: 1, topic, window: 1, ...plain, ...more }
+  const plain = { start: EARLIEST, untilOffset: null, mode: 'cursor', group: '', ackWaitMs: null } as const
+  const place = { member: '', takeOver: false }
+  return { kind: 'subscribe', id: 0, subscription: 1, topic, window: 1, ...plain, ...place, ...more }
 }
 
 export function commitFrame(more: Partial<CommitFrame> = {}): CommitFrame {
-  const plain = { partition: 0, offset: null, offsets: [], outcome: 'ack', delayMs: 0 } as const
+  const plain = {
+    partition: 0,
+    offset: null,
+    offsets: [],
+    outcome: 'ack',
+    delayMs: 0,
+    generation: 0,
+    reason: '',
+  } as const
   return { kind: 'commit', id: 0, subscription: 1, ...plain, ...more }
 }
 

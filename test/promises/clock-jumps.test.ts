@@ -130,6 +130,7 @@ for (const [name, [bootMs = TODAY, ...jumps]] of Object.entries(COURSES)) {
         topic: 'topic',
         group: '',
         after: '',
+        groups: false,
       })
       assert.equal(topics[0]?.partitions[0]?.bytes, 0, 'what nobody can read takes no room')
     })

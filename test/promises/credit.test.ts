@@ -173,7 +173,7 @@ test('what this version does not offer is told as unsupported, and costs nothing
   const topic = `topic-${topics++}`
   assert.equal(await client.fails(subscribeFrame(topic, { mode: 'partitioned', group: 'g' })), 'LVT_UNSUPPORTED')
   assert.equal(await client.fails(subscribeFrame(topic, { group: 'durable' })), 'LVT_UNSUPPORTED')
-  const describe = { kind: 'describe', id: 0, topic, group: '', after: '' } as const
+  const describe = { kind: 'describe', id: 0, topic, group: '', after: '', groups: false } as const
   assert.equal(await client.fails(describe), 'LVT_TOPIC_NOT_FOUND')
   assert.equal(await client.fails({ ...describe, group: 'g' }), 'LVT_UNSUPPORTED')
   await client.subscribe(topic)

@@ -271,7 +271,7 @@ test('a spread publish that is sent again with its sequence stores nothing twice
   const first = await client.publish(topic, records, { producer: 'p', sequence: 1 })
   const again = await client.publish(topic, records, { producer: 'p', sequence: 1 })
   assert.deepEqual(again.parts, first.parts)
-  const frame = { kind: 'describe', id: 0, topic, group: '', after: '' } as const
+  const frame = { kind: 'describe', id: 0, topic, group: '', after: '', groups: false } as const
   const { topics: described } = await client.askFor('description', frame)
   const total = described[0]?.partitions.reduce((sum, { end }) => sum + end, 0)
   assert.equal(total, records.length)

@@ -48,7 +48,7 @@ test('what retention drops is gone from memory, without a publish that would dro
   await client.create('topic', { ...KEPT, retention: { ...HOUR, ageMs: 10_000 } })
   await client.publish('topic', ['x'.repeat(1_000)])
   const bytes = async () => {
-    const frame = { kind: 'describe', id: 0, topic: 'topic', group: '', after: '' } as const
+    const frame = { kind: 'describe', id: 0, topic: 'topic', group: '', after: '', groups: false } as const
     return (await client.askFor('description', frame)).topics[0]?.partitions[0]?.bytes
   }
   assert.ok(((await bytes()) ?? 0) > 1_000)

@@ -219,5 +219,5 @@ test('brokers in one process share nothing', async () => {
 })
 
 function describeFrame(topic: string, after = '') {
-  return { kind: 'describe', id: 0, topic, group: '', after } as const
+  return { kind: 'describe', id: 0, topic, group: '', after, groups: false } as const
 }

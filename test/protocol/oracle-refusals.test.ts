@@ -17,7 +17,11 @@ const protocol = loadStock()
 const clientFrames = protocol.type('ClientFrame')
 const serverFrames = protocol.type('ServerFrame')
 
-const BODY_NAMES: Readonly<Record<string, string>> = { 'create-topic': 'createTopic', 'lost-range': 'lostRange' }
+const BODY_NAMES: Readonly<Record<string, string>> = {
+  'create-topic': 'createTopic',
+  'manage-group': 'manageGroup',
+  'lost-range': 'lostRange',
+}
 
 interface Decoder {
   decode(buffer: Buffer, start: number, end: number): ClientFrame | ServerFrame

@@ -266,7 +266,27 @@ export class LocalEngine implements Engine {
   }
 
   join(): Promise<never> {
-    return Promise.reject(new UnsupportedError('partitioned groups are not offered by this engine'))
+    return refuseGroups()
+  }
+
+  groups(): Promise<never> {
+    return refuseGroups()
+  }
+
+  group(): Promise<never> {
+    return refuseGroups()
+  }
+
+  seekGroup(): Promise<never> {
+    return refuseGroups()
+  }
+
+  pauseGroup(): Promise<never> {
+    return refuseGroups()
+  }
+
+  dropGroup(): Promise<never> {
+    return refuseGroups()
   }
 
   async #partition(name: string, index: number): Promise<LocalPartition> {
@@ -330,6 +350,10 @@ export class LocalEngine implements Engine {
     this.#aging.delete(topic)
     this.#unvisited.delete(topic)
   }
+}
+
+function refuseGroups(): Promise<never> {
+  return Promise.reject(new UnsupportedError('groups are not managed by this engine'))
 }
 
 function newTopic(name: string, settings: TopicSettings): LocalTopic {
