@@ -13,16 +13,17 @@ import {
   validateTopicSettings,
 } from '../src/model/topic.js'
 import { publishHeadBytesMax } from '../src/protocol/encode-client.js'
-import type { ServerFrame, TopicDescription, WelcomeFrame } from '../src/protocol/frames.js'
+import type { GroupDescription, ServerFrame, TopicDescription, WelcomeFrame } from '../src/protocol/frames.js'
 import { BatchBuffers } from './batch-buffers.js'
 import { callUser } from './call-user.js'
 import { bytes, type Codec } from './codec.js'
+import { describeGroup, listGroups, manageGroup, type SeekOptions } from './group-requests.js'
 import { Link } from './link.js'
 import { type ConnectOptions, settingsOf } from './options.js'
 import { type PublishContext, Publisher } from './publisher.js'
 import { nothing, quiet } from './quiet.js'
 import { type RequestOptions, Requests } from './requests.js'
-import type { SubscribeOptions, Subscription } from './subscribe-options.js'
+import type { From, SubscribeOptions, Subscription } from './subscribe-options.js'
 import { LiveSubscription, type SubscribeContext } from './subscription.js'
 import { Topic } from './topic.js'
 
@@ -165,6 +166,35 @@ export class Client extends EventEmitter<ClientEvents> {
     const topic = topics[0]
     if (topic === undefined) throw new TopicNotFoundError(name)
     return topic
+  }
+
+  /** The groups of a topic, of all modes, in the order of their names. Throws TopicNotFoundError. */
+  groups(topic: string, options: RequestOptions = {}): Promise<GroupDescription[]> {
+    return quiet(listGroups(this.#requests, topic, options))
+  }
+
+  /** Throws GroupNotFoundError, as the following do. */
+  describeGroup(topic: string, group: string, options: RequestOptions = {}): Promise<GroupDescription> {
+    return quiet(describeGroup(this.#requests, topic, group, options))
+  }
+
+  /** Go on elsewhere, in one partition or in all: what members have of it now counts no more. Resolves when it is safe. */
+  seekGroup(topic: string, group: string, from: From, options: SeekOptions = {}): Promise<void> {
+    return quiet(manageGroup(this.#requests, topic, group, { action: 'seek', from }, options))
+  }
+
+  /** A paused group gives nothing out, also after a restart. LVT_UNSUPPORTED unless it is shared. */
+  pauseGroup(topic: string, group: string, options: RequestOptions = {}): Promise<void> {
+    return quiet(manageGroup(this.#requests, topic, group, { action: 'pause' }, options))
+  }
+
+  resumeGroup(topic: string, group: string, options: RequestOptions = {}): Promise<void> {
+    return quiet(manageGroup(this.#requests, topic, group, { action: 'resume' }, options))
+  }
+
+  /** Forget it for good. Its members are ended with GroupNotFoundError. */
+  deleteGroup(topic: string, group: string, options: RequestOptions = {}): Promise<void> {
+    return quiet(manageGroup(this.#requests, topic, group, { action: 'delete' }, options))
   }
 
   /** There and back. */

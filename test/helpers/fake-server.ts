@@ -11,6 +11,7 @@ import { FrameSplitter } from '../../src/protocol/frame-splitter.js'
 import type {
   ClientFrame,
   DeliveryFrame,
+  DescribeFrame,
   PublishedFrame,
   PublishFrame,
   ServerFrame,
@@ -47,6 +48,8 @@ export class FakeServer {
   #greets = true
   /** What it answers to Describe; null is "not found". */
   topic: TopicDescription | null = null
+  /** Answers Describe instead of `topic`. */
+  describing: ((frame: DescribeFrame) => ServerFrame) | null = null
   #waiting: { isDone: () => boolean; resolve: () => void }[] = []
 
   constructor(script: Script) {
@@ -114,7 +117,7 @@ export class FakeServer {
         if (frame.kind === 'hello' && this.#greets) peer.send(welcome(frame.id))
         else if (frame.kind === 'close') socket.end()
         else if (frame.kind === 'ping' && this.#greets) peer.send({ kind: 'pong', id: frame.id })
-        else if (frame.kind === 'describe') peer.send(this.#describe(frame.id))
+        else if (frame.kind === 'describe') peer.send(this.#describe(frame))
         else this.#script(frame, peer)
       }
       this.#look()
@@ -122,7 +125,9 @@ export class FakeServer {
     this.#look()
   }
 
-  #describe(id: number): ServerFrame {
+  #describe(frame: DescribeFrame): ServerFrame {
+    if (this.describing !== null) return this.describing(frame)
+    const { id } = frame
     if (this.topic === null) return failure(id, 'LVT_TOPIC_NOT_FOUND')
     return { kind: 'description', id, topics: [this.topic], groups: [], more: false }
   }
