@@ -181,8 +181,12 @@ export class FencedError extends LeveretError {
 }
 
 export class LeaseLostError extends LeveretError {
-  constructor(message: string, details: ErrorDetails = {}) {
+  /** Of which records of those that were named it is true; empty where nobody says. */
+  readonly offsets: readonly number[]
+
+  constructor(message: string, details: ErrorDetails & { readonly offsets?: readonly number[] } = {}) {
     super('LVT_LEASE_LOST', message, details)
+    this.offsets = details.offsets ?? []
   }
 }
 

@@ -218,9 +218,23 @@ function decodeWelcome(reader: WireReader, id: number): ServerFrame {
 }
 
 function decodeFailure(reader: WireReader, id: number): ServerFrame {
-  const { numbers, texts } = readPlain(reader, 4)
-  const retryable = (numbers[3] ?? 0) !== 0
-  return { kind: 'failure', id, code: texts[1] ?? '', message: texts[2] ?? '', retryable, topic: texts[4] ?? '' }
+  const texts = ['', '', '', '', '']
+  const offsets: number[] = []
+  let retryable = false
+  while (!reader.done) {
+    const tag = reader.tag()
+    const field = Math.floor(tag / 8)
+    if (field === 1 || field === 2 || field === 4) {
+      reader.expect(tag & 7, WIRE_LEN)
+      texts[field] = reader.string()
+    } else if (field === 3) {
+      reader.expect(tag & 7, WIRE_VARINT)
+      retryable = reader.bool()
+    } else if (field === 5) reader.uints(tag & 7, offsets)
+    else skipUnknown(reader, tag, 5)
+  }
+  const [, code = '', message = '', , topic = ''] = texts
+  return { kind: 'failure', id, code, message, retryable, topic, offsets }
 }
 
 function decodeLostRange(reader: WireReader, id: number): ServerFrame {

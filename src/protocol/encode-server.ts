@@ -133,6 +133,7 @@ function writeBody(writer: WireWriter, frame: ServerFrame): void {
         body.string(2, frame.message)
         body.bool(3, frame.retryable)
         body.string(4, frame.topic)
+        body.packed(5, frame.offsets)
       })
       return
     case 'delivery':

@@ -194,6 +194,8 @@ export interface FailureFrame {
   readonly message: string
   readonly retryable: boolean
   readonly topic: string
+  /** Of LVT_LEASE_LOST: the records of the Commit for which it did not count; empty where it does not say. */
+  readonly offsets: readonly number[]
 }
 
 export interface DeliveryFrame {

@@ -81,9 +81,9 @@ export class GroupSubscription implements GroupListener {
     this.#owner.goOnSoon(this)
     const stale = (await Promise.all(settling)).flat()
     if (stale.length === 0) return
-    const count = stale.reduce((sum, { from, to }) => sum + to - from, 0)
-    const message = `${count} of these records are not this member's any more, the first of them ${stale[0]?.from}`
-    throw new LeaseLostError(message, { topic: this.#topic })
+    const lost = stale.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, index) => from + index))
+    const message = `${lost.length} of these records are not this member's any more, the first of them ${lost[0]}`
+    throw new LeaseLostError(message, { topic: this.#topic, offsets: lost })
   }
 
   close(): void {

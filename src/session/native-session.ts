@@ -5,7 +5,7 @@
 import type { Broker } from '../broker/broker.js'
 import type { TopicFacts } from '../broker/topic-facts.js'
 import type { Clock } from '../common/clock.js'
-import { asLeveretError, type ErrorCode, type LeveretError } from '../common/errors.js'
+import { asLeveretError, type ErrorCode, LeaseLostError, type LeveretError } from '../common/errors.js'
 import { brief, createLog } from '../common/log.js'
 import type { PublishReceipt } from '../model/receipt.js'
 import { ClientFrameDecoder } from '../protocol/decode-client.js'
@@ -295,7 +295,8 @@ export class NativeSession implements Accepted, DispatchTarget {
     this.#context.counters.failures.value++
     if (error.code === 'LVT_INTERNAL') log('%d: defect: %O', this.#connection.id, error.cause ?? error)
     const { code, message, retryable } = error
-    this.reply({ kind: 'failure', id, code, message, retryable, topic: error.topic ?? topic })
+    const offsets = error instanceof LeaseLostError ? error.offsets : []
+    this.reply({ kind: 'failure', id, code, message, retryable, topic: error.topic ?? topic, offsets })
   }
 
   #timeOut(code: ErrorCode, message: string): void {

@@ -256,6 +256,7 @@ export const arbServerFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
     message: arbText,
     retryable: fc.boolean(),
     topic: arbText,
+    offsets: arbOffsets,
   }),
   fc.record({
     kind: fc.constant('delivery' as const),

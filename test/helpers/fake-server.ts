@@ -156,7 +156,7 @@ export function done(id: number): ServerFrame {
 }
 
 export function failure(id: number, code: string, retryable = false): ServerFrame {
-  return { kind: 'failure', id, code, message: `says ${code}`, retryable, topic: '' }
+  return { kind: 'failure', id, code, message: `says ${code}`, retryable, topic: '', offsets: [] }
 }
 
 export function published(frame: PublishFrame, baseOffset: number, more: Partial<PublishedFrame> = {}): ServerFrame {

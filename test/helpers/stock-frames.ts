@@ -107,8 +107,8 @@ export function stockServerFrame(frame: ServerFrame): StockMessage {
       }
     }
     case 'failure': {
-      const { code, message, retryable, topic } = frame
-      return { id, failure: { code, message, retryable, topic } }
+      const { code, message, retryable, topic, offsets } = frame
+      return { id, failure: { code, message, retryable, topic, offsets } }
     }
     case 'delivery': {
       const { subscription, partition, baseOffset, timestampMs, deliveryCount } = frame

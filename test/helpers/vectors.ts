@@ -188,6 +188,7 @@ const SERVER: Samples = {
     id: 6,
     failure: { code: 'LVT_OVERLOADED', message: 'too much is waiting', retryable: true, topic: 'orders' },
   },
+  'failure for some of the records': { id: 8, failure: { code: 'LVT_LEASE_LOST', offsets: ['3', OFFSET_MAX] } },
   'failure of nothing in particular': { failure: { code: 'LVT_PROTOCOL' } },
   delivery: { delivery: { subscription: 1, records: [{ payload: 'eA==' }], timestampMs: '1735689600000' } },
   'delivery, every field': {
