@@ -143,8 +143,7 @@ export interface Share {
   /**
    * What the member says of records that it got. Resolves, when that is as safe as the engine can make it, with the
    * ranges it does not count for: they are done with, or another's by now. Rejects with what `publish` rejects with;
-   * then it counts until the engine is closed. A rejected record comes
-   * again after a crash before it was buried.
+   * then it counts until the engine is closed.
    */
   settle(partition: number, from: Offset, to: Offset, verdict: Verdict): Promise<readonly Range[]>
   /** What the member has not settled is due again at once, to others. */

@@ -17,6 +17,8 @@ interface Durable {
   readonly floor: number
   readonly done: readonly boolean[]
   readonly counts: readonly number[]
+  /** Of what is rejected and not done with; else null. */
+  readonly reasons: readonly (string | null)[]
   readonly paused: boolean
 }
 
@@ -28,7 +30,7 @@ export class NaiveGroup {
   readonly #members = new Set<number>()
   /** Acked, a dead letter, purged or sought over, at least once. */
   readonly finished = new Set<number>()
-  #durable: Durable = { floor: 0, done: [], counts: [], paused: false }
+  #durable: Durable = { floor: 0, done: [], counts: [], reasons: [], paused: false }
 
   constructor(settings: SharedSettings) {
     this.settings = settings
@@ -192,12 +194,17 @@ export class NaiveGroup {
   /** What has happened so far survives a crash. */
   keep(): void {
     const done = this.records.map(({ status }, offset) => offset < this.start || status === 'done')
-    this.#durable = { floor: this.floor, done, counts: this.records.map(({ count }) => count), paused: this.paused }
+    const counts = this.records.map(({ count }) => count)
+    const reasons = this.records.map(({ status, reason }) =>
+      status === 'dead' || status === 'handed-over' ? reason : null,
+    )
+    this.#durable = { floor: this.floor, done, counts, reasons, paused: this.paused }
   }
 
   crash(settings: SharedSettings): void {
-    const { floor, done, counts, paused } = this.#durable
-    const isKnown = (offset: number): boolean => done[offset] === true || (counts[offset] ?? 0) > 0
+    const { floor, done, counts, reasons, paused } = this.#durable
+    const isKnown = (offset: number): boolean =>
+      done[offset] === true || (counts[offset] ?? 0) > 0 || (reasons[offset] ?? null) !== null
     const next = this.records.reduce((highest, _, offset) => (isKnown(offset) ? offset + 1 : highest), floor)
     this.start = floor
     this.paused = paused
@@ -208,6 +215,9 @@ export class NaiveGroup {
       return { ...fresh(), status, count: counts[offset] ?? 0 }
     })
     this.configure(settings)
+    for (const [offset, reason] of reasons.entries()) {
+      if (reason !== null && this.at(offset).status !== 'done') this.#bury(offset, reason)
+    }
   }
 
   #finish(offset: number): void {

@@ -364,14 +364,17 @@ test('after a restore nothing is held: what was in flight is due, with the count
   ])
 })
 
-test('after a restore a record that was dead by its count is dead, and one that was rejected is given out again', () => {
+test('after a restore what was dead by its count, or rejected, is dead', () => {
   const shared = group({ maxDeliveries: 1 })
   take(shared, ANN, 2)
   settle(shared, ANN, [0, 1], { kind: 'reject', reason: 'bad' })
   settle(shared, ANN, [1, 2], AGAIN)
   const back = restored(shared, { maxDeliveries: 1 })
-  assert.deepEqual(back.takeDead(10), [{ offset: 1, reason: 'max-deliveries', deliveries: 1 }])
-  assert.deepEqual(take(back, ANN, 1), [[0, 1, 0]])
+  assert.deepEqual(back.takeDead(10), [
+    { offset: 1, reason: 'max-deliveries', deliveries: 1 },
+    { offset: 0, reason: 'bad', deliveries: 1 },
+  ])
+  assert.deepEqual(take(back, ANN, 1), [[2, 3, 0]])
 })
 
 test('changes are told once, as few facts as say them', () => {

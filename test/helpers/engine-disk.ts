@@ -42,8 +42,13 @@ export class EngineDisk {
     return store
   }
 
+  /** Of the life that begins now; not open yet. */
+  engine(store = this.store()): LocalEngine {
+    return new LocalEngine(store, { clock: new SteadyTime(this.clock), producersMax: 16 })
+  }
+
   async open(store = this.store()): Promise<LocalEngine> {
-    const engine = new LocalEngine(store, { clock: new SteadyTime(this.clock), producersMax: 16 })
+    const engine = this.engine(store)
     await engine.open()
     return engine
   }

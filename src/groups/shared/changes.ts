@@ -1,6 +1,6 @@
 /**
  * What a shared group remembers for ever, as plain facts: the ack floor, what is acked above it, how often what is not
- * acked was delivered, and whether it is paused. Who holds what until when is not among them, so after a crash whatever
+ * acked was delivered, what was rejected, and whether it is paused. Who holds what until when is not among them, so after a crash whatever
  * was in flight is given out again.
  *
  * A snapshot is a list of the same facts, told to a machine that knows nothing: one format for a log and its beginning.
@@ -18,6 +18,8 @@ export type Change =
   | { readonly kind: 'acked'; readonly from: Offset; readonly to: Offset }
   /** Given back or expired: the next delivery of these records says `count`. */
   | { readonly kind: 'redelivered'; readonly from: Offset; readonly to: Offset; readonly count: number }
+  /** No member gets it any more: a dead letter is to be made of it. */
+  | { readonly kind: 'rejected'; readonly offset: Offset; readonly reason: string }
   | { readonly kind: 'paused'; readonly paused: boolean }
 
 /** Add what happened to slots since the last call, and forget that it was news. */
@@ -66,7 +68,7 @@ export function applyCounts(window: SlotWindow, change: Change & { kind: 'redeli
 
 type OnCounted = (offset: number) => void
 
-function includeUpTo(window: SlotWindow, to: number): void {
+export function includeUpTo(window: SlotWindow, to: number): void {
   assert(to - window.floor <= SPAN_LIMIT, `facts of a shared group span ${to - window.floor} records`)
   if (to > window.next) window.append(to - window.next, READY, NOBODY, 0, Number.NaN)
 }

@@ -2,7 +2,8 @@
  * Records that no member gets any more: delivered too often, or rejected. They wait here for the caller, who writes the
  * dead letter and the ack in one step; until it says so they are in flight.
  */
-import { toOffset } from '../../model/offset.js'
+import { type Offset, toOffset } from '../../model/offset.js'
+import type { Change } from './changes.js'
 import type { DeadRecord } from './settings.js'
 import { ACKED, DEAD, HANDED_OVER, NOBODY, type SlotWindow } from './slot-window.js'
 
@@ -15,6 +16,8 @@ export class DeadLetters {
   #queue: number[] | null = null
   /** Of what was rejected and is not done with. */
   #reasons: Map<number, string> | null = null
+  /** Rejected since the log was last told. */
+  #news: number[] = []
 
   constructor(window: SlotWindow) {
     this.#window = window
@@ -28,6 +31,38 @@ export class DeadLetters {
     if (reason === null) return
     this.#reasons ??= new Map()
     this.#reasons.set(offset, reason)
+    this.#news.push(offset)
+  }
+
+  get hasNews(): boolean {
+    return this.#news.length > 0
+  }
+
+  /** Add what was rejected since the last call. */
+  drain(changes: Change[]): void {
+    for (const offset of this.#news) this.#describe(offset, changes)
+    this.#news = []
+  }
+
+  /** Add all that is rejected and not done with. */
+  describe(changes: Change[]): void {
+    for (const offset of this.#reasons?.keys() ?? []) this.#describe(offset, changes)
+  }
+
+  /** Replay: of an offset in the window. */
+  apply(offset: Offset, reason: string): void {
+    const state = this.#window.stateOf(offset)
+    if (state === null || state === ACKED) return
+    if (state === DEAD) this.#reasons = (this.#reasons ?? new Map()).set(offset, reason)
+    else this.bury(offset, reason)
+    this.#news = []
+  }
+
+  #describe(offset: number, changes: Change[]): void {
+    const state = this.#window.stateOf(offset)
+    const reason = this.#reasons?.get(offset)
+    if (reason === undefined || (state !== DEAD && state !== HANDED_OVER)) return
+    changes.push({ kind: 'rejected', offset: toOffset(offset), reason })
   }
 
   take(max: number): DeadRecord[] {
@@ -68,6 +103,7 @@ export class DeadLetters {
   forgetAll(): void {
     this.#queue = null
     this.#reasons = null
+    this.#news = []
   }
 
   #handOver(offset: number): DeadRecord {

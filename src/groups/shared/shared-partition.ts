@@ -12,7 +12,7 @@
  * This file puts the parts together and keeps what is durable; the rules of giving out and taking back are in leases.ts.
  */
 import { type Offset, toOffset } from '../../model/offset.js'
-import { applyAcked, applyCounts, type Change, describeSlots, drainSlots } from './changes.js'
+import { applyAcked, applyCounts, type Change, describeSlots, drainSlots, includeUpTo } from './changes.js'
 import { DeadLetters } from './dead-letters.js'
 import { Leases } from './leases.js'
 import type {
@@ -119,8 +119,8 @@ export class SharedPartition {
   }
 
   /**
-   * Up to `max` records for the dead-letter topic. The caller writes the dead letter and the ack in one step and says
-   * `deadDone`, or `deadFailed`. A reject is not among the changes: a crash before that step redelivers the record.
+   * Up to `max` records for the dead-letter topic. The caller sees to it that the log has the changes before it writes the
+   * dead letter: then a crash does not give the record to a member again. It says `deadDone`, or `deadFailed`.
    */
   takeDead(max: number): DeadRecord[] {
     return this.#dead.take(max)
@@ -203,7 +203,7 @@ export class SharedPartition {
 
   get hasChanges(): boolean {
     const { floor, next } = this.#window
-    if (this.#isSought || this.#isPauseNews || floor !== this.#toldFloor) return true
+    if (this.#isSought || this.#isPauseNews || this.#dead.hasNews || floor !== this.#toldFloor) return true
     return this.#window.nextMarked(floor) < next
   }
 
@@ -220,6 +220,7 @@ export class SharedPartition {
       changes.push({ kind: 'acked', from: toOffset(this.#toldFloor), to: toOffset(window.floor) })
     }
     drainSlots(window, changes)
+    this.#dead.drain(changes)
     if (this.#isPauseNews) changes.push({ kind: 'paused', paused: this.#paused })
     this.#told()
     return changes
@@ -229,6 +230,7 @@ export class SharedPartition {
   snapshot(): Change[] {
     const changes: Change[] = [{ kind: 'seek', offset: this.floor }]
     describeSlots(this.#window, changes)
+    this.#dead.describe(changes)
     if (this.#paused) changes.push({ kind: 'paused', paused: true })
     return changes
   }
@@ -239,6 +241,7 @@ export class SharedPartition {
     else if (change.kind === 'purged') this.purge(change.logStart)
     else if (change.kind === 'acked') applyAcked(this.#window, change.from, change.to)
     else if (change.kind === 'paused') this.#paused = change.paused
+    else if (change.kind === 'rejected') this.#applyRejected(change.offset, change.reason)
     else applyCounts(this.#window, change, (offset) => this.#leases.buryIfSpent(offset))
     this.#told()
   }
@@ -261,6 +264,11 @@ export class SharedPartition {
       oldest: isIdle ? null : { offset: this.floor, sinceMs: Number.isNaN(sinceMs) ? null : sinceMs },
       members: this.#leases.members(),
     }
+  }
+
+  #applyRejected(offset: Offset, reason: string): void {
+    includeUpTo(this.#window, offset + 1)
+    this.#dead.apply(offset, reason)
   }
 
   #setPaused(paused: boolean): void {

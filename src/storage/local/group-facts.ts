@@ -48,6 +48,8 @@ export function clampedTo(change: Change, end: Offset): Change | null {
     case 'redelivered':
       if (change.to <= end) return change
       return change.from >= end ? null : { ...change, to: end }
+    case 'rejected':
+      return change.offset < end ? change : null
     case 'paused':
       return change
   }
@@ -65,6 +67,8 @@ function wordsOf(change: Change): Words {
       return ['acked', change.from, change.to]
     case 'redelivered':
       return ['redelivered', change.from, change.to, change.count]
+    case 'rejected':
+      return ['rejected', change.offset, change.reason]
     case 'paused':
       return ['paused', change.paused]
   }
@@ -90,6 +94,8 @@ function changeOf(words: unknown): Change {
       return { kind, from: offsetOf(first), to: offsetOf(second) }
     case 'redelivered':
       return { kind, from: offsetOf(first), to: offsetOf(second), count: numberOf(third) }
+    case 'rejected':
+      return { kind, offset: offsetOf(first), reason: String(second) }
     case 'paused':
       return { kind, paused: first === true }
     default:

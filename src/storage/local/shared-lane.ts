@@ -238,6 +238,8 @@ export class SharedLane implements FactSource, Waiter {
   async #buryOne({ offset, reason, deliveries }: DeadRecord): Promise<boolean> {
     const { how } = this.#owner
     try {
+      // It is dead for good before there is a dead letter of it: no member gets it after a crash.
+      await this.#log.commit(this)
       const record = await this.#recordAt(offset)
       if (this.#isClosed || how === null) throw new ClosedError('the group is closed')
       if (record !== null) await how.bury({ partition: this.partition, offset, reason, deliveries, ...record })
