@@ -46,7 +46,10 @@ export interface GroupState {
   /** Sum over its partitions. */
   readonly lag: number
   readonly inFlight: number
-  /** Since the oldest record that is not done with was first given out; null if there is none. */
+  /**
+   * Since the oldest record that is not done with was first given out; in a group that assigns partitions, since it arrived.
+   * Null if there is none.
+   */
   readonly oldestMs: number | null
   /** Counted since the engine was opened. */
   readonly redeliveries: number

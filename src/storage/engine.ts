@@ -154,7 +154,7 @@ export interface Share {
 export interface JoinHow {
   /** A `cursor` has one member at a time, which has all partitions at once. */
   readonly mode: 'cursor' | 'partitioned'
-  /** Names a member within its group: who joins under the same one takes the place over, with what belongs to it. */
+  /** Names a member within its group, 1 to 255 characters: who joins under the same one takes the place over, with what belongs to it. */
   readonly member: string
   /** Of a cursor: whoever else reads it has to go. */
   readonly takeOver: boolean
@@ -200,6 +200,21 @@ export interface Seat {
   leave(): void
 }
 
+/** All groups that were used since the engine was opened, those that are gone by now included where something is counted. */
+export interface GroupCounts {
+  /** That there are now. */
+  readonly groups: number
+  /** Sum over their partitions, now. */
+  readonly lag: number
+  /** Members that have had something to speak of for as long as was asked, and say nothing; now. */
+  readonly silentMembers: number
+  readonly redeliveries: number
+  readonly expired: number
+  readonly deadLetters: number
+  readonly rebalances: number
+  readonly fenced: number
+}
+
 export interface Engine {
   readonly name: string
   readonly can: ReadonlySet<Capability>
@@ -237,7 +252,8 @@ export interface Engine {
   /**
    * A seat in a partitioned group, or the only one of a named cursor; made if it is missing. With capability `groups`, and of
    * topics that keep records. The seat has nothing before its listener is told; what is committed is as safe as what
-   * is acked in a shared group. Rejects with LVT_GROUP_IN_USE when another member reads a named cursor.
+   * is acked in a shared group. Rejects with LVT_GROUP_IN_USE when another member reads a named cursor, or the group has as
+   * many members as it may.
    */
   join(topic: string, group: string, how: JoinHow, member: PartitionMember): Promise<Seat>
   /** Groups of all modes whose names come after `after`, in order, `limit` at most. */
@@ -253,4 +269,6 @@ export interface Engine {
   pauseGroup(topic: string, group: string, isPaused: boolean): Promise<void>
   /** Forget it for good; its members are ended with LVT_GROUP_NOT_FOUND. */
   dropGroup(topic: string, group: string): Promise<void>
+  /** For gauges: cheap enough to be asked every few seconds, and never waits. */
+  groupCounts(silentMs: number): GroupCounts
 }

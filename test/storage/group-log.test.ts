@@ -6,6 +6,7 @@ import { ACK } from '../../src/groups/shared/settings.js'
 import { SharedPartition } from '../../src/groups/shared/shared-partition.js'
 import { toOffset } from '../../src/model/offset.js'
 import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER } from '../../src/model/topic.js'
+import { isChange } from '../../src/storage/local/group-facts.js'
 import { type FactSource, GroupLog } from '../../src/storage/local/group-log.js'
 import { LocalEngine } from '../../src/storage/local/local-engine.js'
 import { checkData } from '../../src/storage/log/check.js'
@@ -62,10 +63,7 @@ class FailingLog extends MemoryPartitionLog {
 
 async function restored(log: MemoryPartitionLog, group: string): Promise<SharedPartition> {
   const facts = (await new GroupLog(log, SEAMS, () => []).read()).filter((line) => line.group === group)
-  return SharedPartition.restore(
-    facts.flatMap(({ changes }) => changes),
-    SETTINGS,
-  )
+  return SharedPartition.restore(facts.flatMap(({ changes }) => changes).filter(isChange), SETTINGS)
 }
 
 test('the news of many groups in one step are one append', async () => {

@@ -2,18 +2,34 @@
  * What groups remember, as the batches of a group log: one line of JSON for each partition of a group,
  *
  *   ["group",0,["seek",0],["acked",0,17],["redelivered",20,21,1]]
+ *   ["cursor",0,["seek",17],["mode","cursor"],["generation",3]]
  *
- * Each fact may be told twice. A line that begins with a seek needs nothing that stands before it.
+ * Each fact may be told twice. A line that begins with a seek needs nothing that stands before it. The group of a line that
+ * says `dropped` is gone, with all its partitions.
  */
 import { LeveretError } from '../../common/errors.js'
 import type { Change } from '../../groups/shared/changes.js'
+import { MODES, type Mode } from '../../model/group.js'
 import { type Offset, toOffset } from '../../model/offset.js'
+
+/** What is said of one partition of a group; of a shared one, just what its machine says. */
+export type GroupFact =
+  | Change
+  /** Of the group as a whole. It is shared if nothing else is said. */
+  | { readonly kind: 'mode'; readonly mode: Mode }
+  /** Of the group as a whole: the highest one counts. */
+  | { readonly kind: 'generation'; readonly generation: number }
+  | { readonly kind: 'dropped' }
 
 /** What happened to one partition of a group. */
 export interface GroupFacts {
   readonly group: string
   readonly partition: number
-  readonly changes: readonly Change[]
+  readonly changes: readonly GroupFact[]
+}
+
+export function isChange(fact: GroupFact): fact is Change {
+  return fact.kind !== 'mode' && fact.kind !== 'generation' && fact.kind !== 'dropped'
 }
 
 export function encodeFacts(lines: readonly GroupFacts[]): Buffer {
@@ -38,7 +54,7 @@ function damaged(cause: unknown): LeveretError {
 }
 
 /** What is left of a fact when only the records below `end` are there; null: nothing. */
-export function clampedTo(change: Change, end: Offset): Change | null {
+export function clampedTo(change: GroupFact, end: Offset): GroupFact | null {
   switch (change.kind) {
     case 'seek':
       return change.offset <= end ? change : { kind: 'seek', offset: end }
@@ -51,13 +67,16 @@ export function clampedTo(change: Change, end: Offset): Change | null {
     case 'rejected':
       return change.offset < end ? change : null
     case 'paused':
+    case 'mode':
+    case 'generation':
+    case 'dropped':
       return change
   }
 }
 
 type Words = readonly (string | number | boolean)[]
 
-function wordsOf(change: Change): Words {
+function wordsOf(change: GroupFact): Words {
   switch (change.kind) {
     case 'seek':
       return ['seek', change.offset]
@@ -71,6 +90,12 @@ function wordsOf(change: Change): Words {
       return ['rejected', change.offset, change.reason]
     case 'paused':
       return ['paused', change.paused]
+    case 'mode':
+      return ['mode', change.mode]
+    case 'generation':
+      return ['generation', change.generation]
+    case 'dropped':
+      return ['dropped']
   }
 }
 
@@ -82,7 +107,7 @@ function lineOf(text: string): GroupFacts {
   return { group, partition: numberOf(partition), changes: changes.map(changeOf) }
 }
 
-function changeOf(words: unknown): Change {
+function changeOf(words: unknown): GroupFact {
   if (!Array.isArray(words)) throw new TypeError('a fact is a list')
   const [kind, first, second, third] = words as unknown[]
   switch (kind) {
@@ -98,9 +123,21 @@ function changeOf(words: unknown): Change {
       return { kind, offset: offsetOf(first), reason: String(second) }
     case 'paused':
       return { kind, paused: first === true }
+    case 'mode':
+      return { kind, mode: modeOf(first) }
+    case 'generation':
+      return { kind, generation: numberOf(first) }
+    case 'dropped':
+      return { kind }
     default:
       throw new TypeError(`no fact is called ${String(kind)}`)
   }
+}
+
+function modeOf(value: unknown): Mode {
+  const mode = MODES.find((known) => known === value)
+  if (mode === undefined) throw new TypeError(`no mode is called ${String(value)}`)
+  return mode
 }
 
 function offsetOf(value: unknown): Offset {

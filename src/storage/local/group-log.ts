@@ -5,10 +5,9 @@
  */
 import type { Clock } from '../../common/clock.js'
 import { createLog } from '../../common/log.js'
-import type { Change } from '../../groups/shared/changes.js'
 import type { Durability } from '../../model/topic.js'
 import type { PartitionLog } from '../store.js'
-import { decodeFacts, encodeFacts, type GroupFacts } from './group-facts.js'
+import { decodeFacts, encodeFacts, type GroupFact, type GroupFacts } from './group-facts.js'
 
 const debug = createLog('storage:groups')
 
@@ -25,9 +24,15 @@ export interface FactSource {
   readonly partition: number
   readonly hasNews: boolean
   /** What is new since the last call. */
-  news(): Change[]
+  news(): GroupFact[]
   /** Everything, beginning with a seek. */
-  everything(): Change[]
+  everything(): GroupFact[]
+}
+
+/** What is being written, and who waits for it. */
+interface Writing {
+  readonly sources: ReadonlySet<FactSource>
+  readonly waiters: Waiter[]
 }
 
 interface Waiter {
@@ -49,6 +54,9 @@ export class GroupLog {
   readonly #dirty = new Set<FactSource>()
   /** What they told last may not have been written: they tell everything. */
   readonly #untold = new Set<FactSource>()
+  /** Of groups that are gone, or were never made: nothing more is said of them. */
+  readonly #gone = new WeakSet<FactSource>()
+  #writing: Writing | null = null
   #waiters: Waiter[] = []
   #flushing: Promise<void> | null = null
   /** Since it was begun anew. */
@@ -80,12 +88,20 @@ export class GroupLog {
 
   /** Resolves when the news of the source are written; rejects when nobody can say so. */
   commit(source: FactSource): Promise<void> {
-    if (!source.hasNews && !this.#untold.has(source)) return Promise.resolve()
+    if (this.#gone.has(source)) return Promise.resolve()
+    if (!source.hasNews && !this.#untold.has(source)) return this.#written(source)
     this.#dirty.add(source)
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
       this.#flushing ??= this.#flush()
     })
+  }
+
+  /** Say nothing more of it; who waits for its news is told when what others said is written. */
+  forget(source: FactSource): void {
+    this.#gone.add(source)
+    this.#dirty.delete(source)
+    this.#untold.delete(source)
   }
 
   /** Write its news some time; nobody waits for them. */
@@ -95,12 +111,21 @@ export class GroupLog {
 
   /** Facts that no source will tell; resolves when they are written. */
   async write(facts: readonly GroupFacts[]): Promise<void> {
-    await this.#append(encodeFacts(facts))
+    const body = encodeFacts(facts)
+    await this.#append(body)
+    this.#grownBytes += body.length
   }
 
   /** Resolves when nothing is being written. */
   async idle(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing
+  }
+
+  /** Its last news may be on their way. */
+  #written(source: FactSource): Promise<void> {
+    const { sources, waiters } = this.#writing ?? {}
+    if (sources === undefined || waiters === undefined || !sources.has(source)) return Promise.resolve()
+    return new Promise((resolve, reject) => waiters.push({ resolve, reject }))
   }
 
   async #flush(): Promise<void> {
@@ -117,14 +142,18 @@ export class GroupLog {
     const sources = new Set(isGrown ? this.#sources() : [])
     for (const source of [...this.#dirty, ...this.#untold]) sources.add(source)
     this.#dirty.clear()
+    this.#writing = { sources, waiters }
     const body = encodeFacts(Array.from(sources, (source) => this.#told(source, isGrown)))
     try {
-      const begin = await this.#append(body)
+      // All of them may have been forgotten.
+      const begin = sources.size === 0 ? this.#log.end : await this.#append(body)
       this.#grownBytes += body.length
+      this.#writing = null
       for (const { resolve } of waiters) resolve()
       if (isGrown) await this.#begunAnew(begin, body.length)
     } catch (error) {
-      for (const source of sources) this.#untold.add(source)
+      this.#writing = null
+      for (const source of sources) if (!this.#gone.has(source)) this.#untold.add(source)
       for (const { reject } of waiters) reject(error)
     }
   }

@@ -6,6 +6,9 @@
 import { ClosedError, PartitionNotFoundError, TopicNotFoundError, UnsupportedError } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'
 import type { SteadyTime } from '../../common/steady-time.js'
+import { Turn } from '../../common/turn.js'
+import type { PartitionedGroupOptions } from '../../groups/partitioned/partitioned-facts.js'
+import type { GroupState } from '../../model/group.js'
 import type { Offset } from '../../model/offset.js'
 import type { Batch } from '../../model/record.js'
 import type { Start, TopicSettings } from '../../model/topic.js'
@@ -14,17 +17,23 @@ import type {
   Cursor,
   Engine,
   EngineProblem,
+  GroupCounts,
+  JoinHow,
   PartitionInfo,
+  PartitionMember,
   PublishHow,
   Receipt,
+  Seat,
   Share,
   ShareHow,
   ShareMember,
   TopicInfo,
 } from '../engine.js'
 import type { Store } from '../store.js'
+import { addCounts, bygone, NO_COUNTS } from './local-group.js'
 import { LocalGroups } from './local-groups.js'
 import { LocalPartition } from './local-partition.js'
+import { PARTITIONED } from './positioned-group.js'
 
 const debug = createLog('storage:local')
 
@@ -35,6 +44,8 @@ export interface LocalEngineOptions {
   /** The same that readers tell ages by. */
   readonly clock: SteadyTime
   readonly producersMax: number
+  /** Of groups that assign partitions; what is missing is as PARTITIONED says. */
+  readonly partitioned?: Partial<PartitionedGroupOptions>
 }
 
 interface LocalTopic {
@@ -60,14 +71,20 @@ export class LocalEngine implements Engine {
   readonly #unvisited = new Set<LocalTopic>()
   /** By name, until the store has dropped them or refused to; nobody finds them meanwhile. */
   readonly #dropping = new Map<string, Promise<void>>()
+  readonly #partitioned: PartitionedGroupOptions
+  readonly #turn = new Turn()
+  /** Those of topics that have any, and what is counted of topics that are gone. */
+  readonly #grouped = new Set<LocalGroups>()
+  #pastCounts = NO_COUNTS
   #closed = false
 
   constructor(store: Store, options: LocalEngineOptions) {
     this.name = store.name
-    const can: Capability[] = ['dense', 'dedup', 'expect', 'max-records', 'purge', 'share']
+    const can: Capability[] = ['dense', 'dedup', 'expect', 'max-records', 'purge', 'share', 'share-seek', 'groups']
     this.can = new Set(store.keepsLatest ? [...can, 'compact'] : can)
     this.#store = store
     this.#options = options
+    this.#partitioned = { ...PARTITIONED, ...options.partitioned }
   }
 
   async open(): Promise<void> {
@@ -153,6 +170,9 @@ export class LocalEngine implements Engine {
       throw error
     }
     closePartitions(topic, new TopicNotFoundError(name))
+    if (topic.groups === null) return
+    this.#pastCounts = addCounts(this.#pastCounts, bygone(topic.groups.counts(0)))
+    this.#grouped.delete(topic.groups)
   }
 
   async #isStored(name: string): Promise<boolean> {
@@ -246,47 +266,60 @@ export class LocalEngine implements Engine {
   }
 
   async share(name: string, group: string, how: ShareHow, member: ShareMember): Promise<Share> {
+    return await (await this.#groupsIn(name)).share(group, how, member)
+  }
+
+  async join(name: string, group: string, how: JoinHow, member: PartitionMember): Promise<Seat> {
+    return await (await this.#groupsIn(name)).join(group, how, member)
+  }
+
+  async groups(name: string, after: string, limit: number): ReturnType<Engine['groups']> {
+    return await (await this.#groupsIn(name)).list(after, limit)
+  }
+
+  async group(name: string, group: string): Promise<GroupState> {
+    return await (await this.#groupsIn(name)).group(group)
+  }
+
+  async seekGroup(name: string, group: string, start: Start, partition: number | null): Promise<void> {
+    await (await this.#groupsIn(name)).seek(group, start, partition)
+  }
+
+  async pauseGroup(name: string, group: string, isPaused: boolean): Promise<void> {
+    await (await this.#groupsIn(name)).pause(group, isPaused)
+  }
+
+  async dropGroup(name: string, group: string): Promise<void> {
+    await (await this.#groupsIn(name)).drop(group)
+  }
+
+  groupCounts(silentMs: number): GroupCounts {
+    const counts = Array.from(this.#grouped, (groups) => groups.counts(silentMs))
+    const groups = counts.reduce((sum, one) => sum + one.groups, 0)
+    return { ...counts.reduce(addCounts, this.#pastCounts), groups }
+  }
+
+  async #groupsIn(name: string): Promise<LocalGroups> {
     if (this.#closed) throw engineClosed()
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new TopicNotFoundError(name)
     if (topic.creating !== null) await topic.creating
     if (!this.#isCurrent(topic)) throw new TopicNotFoundError(name)
-    return await this.#groupsOf(topic).share(group, how, member)
+    return this.#groupsOf(topic)
   }
 
   #groupsOf(topic: LocalTopic): LocalGroups {
     const { name } = topic
     topic.groups ??= new LocalGroups(topic, {
       clock: this.#options.clock,
+      turn: this.#turn,
       durability: this.#store.durabilityMax,
+      partitioned: this.#partitioned,
       groupLog: () => this.#store.groupLog(name),
       partition: (index) => this.#partition(name, index),
     })
+    this.#grouped.add(topic.groups)
     return topic.groups
-  }
-
-  join(): Promise<never> {
-    return refuseGroups()
-  }
-
-  groups(): Promise<never> {
-    return refuseGroups()
-  }
-
-  group(): Promise<never> {
-    return refuseGroups()
-  }
-
-  seekGroup(): Promise<never> {
-    return refuseGroups()
-  }
-
-  pauseGroup(): Promise<never> {
-    return refuseGroups()
-  }
-
-  dropGroup(): Promise<never> {
-    return refuseGroups()
   }
 
   async #partition(name: string, index: number): Promise<LocalPartition> {
@@ -350,10 +383,6 @@ export class LocalEngine implements Engine {
     this.#aging.delete(topic)
     this.#unvisited.delete(topic)
   }
-}
-
-function refuseGroups(): Promise<never> {
-  return Promise.reject(new UnsupportedError('groups are not managed by this engine'))
 }
 
 function newTopic(name: string, settings: TopicSettings): LocalTopic {

@@ -1,87 +1,169 @@
 /**
- * The shared groups of one topic in the local engine: read from the group log when the first of them is used, made when
- * somebody takes part, and closed with the topic.
+ * The groups of one topic in the local engine, all modes under one set of names: read from the group log when the first of
+ * them is used, made when somebody takes part, and closed with the topic.
  */
-import type { Clock } from '../../common/clock.js'
-import { InvalidArgumentError, UnsupportedError } from '../../common/errors.js'
-import type { Change } from '../../groups/shared/changes.js'
-import type { SharedSettings } from '../../groups/shared/settings.js'
-import { SharedPartition } from '../../groups/shared/shared-partition.js'
-import { FIRST_OFFSET, type Offset } from '../../model/offset.js'
-import type { Durability } from '../../model/topic.js'
-import type { Share, ShareHow, ShareMember } from '../engine.js'
-import type { PartitionLog } from '../store.js'
-import { clampedTo, type GroupFacts } from './group-facts.js'
-import { GroupLog } from './group-log.js'
+import {
+  GroupConflictError,
+  GroupNotFoundError,
+  InvalidArgumentError,
+  PartitionNotFoundError,
+  UnsupportedError,
+} from '../../common/errors.js'
+import { createLog } from '../../common/log.js'
+import type { Turn } from '../../common/turn.js'
+import type { PartitionedGroupOptions } from '../../groups/partitioned/partitioned-facts.js'
+import type { GroupState, Mode } from '../../model/group.js'
+import type { Start } from '../../model/topic.js'
+import type { JoinHow, PartitionMember, Seat, Share, ShareHow, ShareMember } from '../engine.js'
+import { type GroupFact, isChange } from './group-facts.js'
+import type { FactSource, GroupLog } from './group-log.js'
+import { GroupMemory, isPositioned, type MemoryPorts } from './group-memory.js'
+import {
+  addCounts,
+  bygone,
+  type NewPartition,
+  NO_COUNTS,
+  type OneGroupCounts,
+  type SoughtPartition,
+} from './local-group.js'
 import type { LocalPartition, PartitionTopic } from './local-partition.js'
-import { SharedGroup, sharedSettings } from './shared-group.js'
-import { SharedLane } from './shared-lane.js'
+import { cursorOptions, PositionedGroup } from './positioned-group.js'
+import { SharedGroup } from './shared-group.js'
+
+const debug = createLog('storage:groups')
 
 const NAME_LENGTH_MAX = 255
 /** Groups of one topic. Each costs about a kilobyte and a line in the log. */
 const GROUPS_MAX = 100_000
 
-export interface GroupPorts {
-  readonly clock: Clock
-  /** The best there is. */
-  readonly durability: Durability
-  groupLog(): Promise<PartitionLog>
+export interface GroupPorts extends MemoryPorts {
+  readonly turn: Turn
+  readonly partitioned: PartitionedGroupOptions
   partition(index: number): Promise<LocalPartition>
 }
 
-/** The log as it was read; the facts go when the machines have them. */
-interface Loaded {
-  readonly log: GroupLog
-  /** By group, and partition. */
-  readonly facts: Map<string, Change[][]>
-}
-
-/** Until somebody takes part, and says how. */
-const FORGETFUL: SharedSettings = { ackWaitMs: 1, inFlightMax: 1, spanMax: 1, maxDeliveries: null }
+type AnyGroup = SharedGroup | PositionedGroup
 
 export class LocalGroups {
   readonly #topic: PartitionTopic
   readonly #ports: GroupPorts
-  readonly #groups = new Map<string, SharedGroup>()
-  #log: GroupLog | null = null
-  #loading: Promise<Loaded> | null = null
-  /** By partition: it is known where it ended. */
-  readonly #opened = new Map<number, Promise<void>>()
-  /** What is done to the list of groups is done one after the other: few come, and they come once. */
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #memory: GroupMemory
+  readonly #groups = new Map<string, AnyGroup>()
+  /** Not to be found yet; what they say counts already. */
+  readonly #making = new Set<AnyGroup>()
+  /** Gone, but the log could not be told: it is, before anything else is done under the name. */
+  readonly #undropped = new Set<string>()
+  /** In order; null when it is to be made anew. */
+  #names: readonly string[] | null = null
+  #restoring: Promise<GroupLog> | null = null
+  /** What is done under one name is done one after the other. */
+  readonly #last = new Map<string, Promise<void>>()
+  /** Of groups that were dropped. */
+  #past = NO_COUNTS
   #closed: Error | null = null
 
   constructor(topic: PartitionTopic, ports: GroupPorts) {
     this.#topic = topic
     this.#ports = ports
+    this.#memory = new GroupMemory(ports, () => this.#sources())
+  }
+
+  /** See GroupMemory. */
+  opened(...[index, end]: Parameters<GroupMemory['opened']>): Promise<void> {
+    return this.#memory.opened(index, end)
   }
 
   async share(name: string, how: ShareHow, member: ShareMember): Promise<Share> {
-    if (name === '' || name.length > NAME_LENGTH_MAX) {
-      throw new InvalidArgumentError(`the name of a group has 1 to ${NAME_LENGTH_MAX} characters`)
-    }
-    if (this.#topic.settings.retention === 'none') {
-      const message = `topic "${this.#topic.name}" keeps nothing: a shared group needs records that can come again`
-      throw new UnsupportedError(message, { topic: this.#topic.name })
-    }
-    const opening = this.#last.then(() => this.#open(name, how))
-    this.#last = opening.catch(() => undefined)
-    const group = await opening
-    this.#refuseClosed()
-    group.configure(this.#topic.settings, how)
-    return group.join(member, how.deliveryBytesMax)
+    this.#refuseNames(name)
+    return await this.#inTurn(name, async (log) => {
+      const known = this.#groups.get(name)
+      if (known !== undefined && known.mode !== 'shared') throw this.#conflict(known)
+      const group = known ?? (await this.#make(new SharedGroup(name, this.#ports.clock, log), how.start, log))
+      await this.#grow(group)
+      group.configure(this.#topic.settings, how)
+      return group.join(how, member)
+    })
+  }
+
+  async join(name: string, how: JoinHow, member: PartitionMember): Promise<Seat> {
+    this.#refuseNames(name, how.member)
+    return await this.#inTurn(name, async (log) => {
+      const known = this.#groups.get(name)
+      if (known !== undefined && (known.mode === 'shared' || known.mode !== how.mode)) throw this.#conflict(known)
+      const group = known ?? (await this.#make(this.#positioned(name, how.mode, log), how.start, log))
+      await this.#grow(group)
+      return await group.join(how, member)
+    })
+  }
+
+  async list(after: string, limit: number): Promise<{ groups: readonly GroupState[]; more: boolean }> {
+    await this.#restored()
+    this.#names ??= [...this.#groups.keys()].sort()
+    const first = firstBeyond(this.#names, after)
+    const names = this.#names.slice(first, first + limit)
+    const more = first + limit < this.#names.length
+    const groups = await Promise.all(names.map((name) => this.group(name).catch(unlessGone)))
+    return { groups: groups.filter((group) => group !== null), more }
+  }
+
+  async group(name: string): Promise<GroupState> {
+    return await this.#inTurn(name, async () => {
+      const group = this.#found(name)
+      await this.#grow(group)
+      return await group.state()
+    })
+  }
+
+  async seek(name: string, start: Start, partition: number | null): Promise<void> {
+    await this.#inTurn(name, async () => {
+      const group = this.#found(name)
+      await this.#grow(group)
+      if (partition !== null && partition >= group.partitions) {
+        throw new PartitionNotFoundError(`group "${name}" has no partition ${partition}`)
+      }
+      const partitions = partition === null ? [...Array(group.partitions).keys()] : [partition]
+      await group.seek(await Promise.all(partitions.map((index) => this.#sought(index, start))))
+    })
+  }
+
+  async pause(name: string, isPaused: boolean): Promise<void> {
+    await this.#inTurn(name, async () => {
+      const group = this.#found(name)
+      if (group.mode !== 'shared') {
+        throw new UnsupportedError(`group "${name}" is no shared group: only those can be paused`)
+      }
+      await group.pause(isPaused)
+    })
+  }
+
+  async drop(name: string): Promise<void> {
+    await this.#inTurn(name, async (log) => {
+      const group = this.#found(name)
+      this.#past = addCounts(this.#past, bygone(group.counts(0)))
+      for (const source of group.sources) log.forget(source)
+      this.#groups.delete(name)
+      this.#names = null
+      this.#undropped.add(name)
+      group.close(this.#notFound(name))
+      await this.#writeDrop(name, log)
+    })
+  }
+
+  /** Of those that are known by now. */
+  counts(silentMs: number): OneGroupCounts & { readonly groups: number } {
+    let counts = this.#past
+    for (const group of this.#groups.values()) counts = addCounts(counts, group.counts(silentMs))
+    return { ...counts, groups: this.#groups.size }
   }
 
   /** The topic has other settings. */
   configure(): void {
-    this.#last = this.#last.then(async () => {
-      for (const group of this.#groups.values()) {
-        if (group.how === null) continue
-        await this.#grow(group, group.how).catch(() => undefined)
-        group.configure(this.#topic.settings)
-        group.stirred()
-      }
-    })
+    for (const group of this.#groups.values()) {
+      this.#inTurn(group.name, async () => {
+        await this.#grow(group)
+        if (group.mode === 'shared') group.configure(this.#topic.settings)
+      }).catch((error: unknown) => debug('group %j has not the settings of its topic: %O', group.name, error))
+    }
   }
 
   close(reason: Error): void {
@@ -91,122 +173,195 @@ export class LocalGroups {
 
   /** Resolves when everything that was said is written, or has failed. */
   async idle(): Promise<void> {
-    await this.#last.catch(() => undefined)
-    await this.#log?.idle()
+    await Promise.all(this.#last.values())
+    await this.#memory.idle()
   }
 
-  async #open(name: string, how: ShareHow): Promise<SharedGroup> {
-    const log = this.#log ?? (await this.#restore())
-    const known = this.#groups.get(name)
-    const group = known ?? new SharedGroup(name, this.#ports.clock)
-    if (known === undefined && this.#groups.size >= GROUPS_MAX) {
+  async #inTurn<T>(name: string, act: (log: GroupLog) => Promise<T>): Promise<T> {
+    const before = this.#last.get(name)
+    const acting = (async () => {
+      await before
+      const log = await this.#restored()
+      this.#refuseClosed()
+      if (this.#undropped.has(name)) await this.#writeDrop(name, log)
+      return await act(log)
+    })()
+    const over: Promise<void> = acting.then(
+      () => this.#passOn(name, over),
+      () => this.#passOn(name, over),
+    )
+    this.#last.set(name, over)
+    return await acting
+  }
+
+  #passOn(name: string, over: Promise<void>): void {
+    if (this.#last.get(name) === over) this.#last.delete(name)
+  }
+
+  /** A group that nobody has used before. */
+  async #make<G extends AnyGroup>(group: G, start: Start, log: GroupLog): Promise<G> {
+    const { name } = group
+    if (this.#topic.settings.retention === 'none') {
+      const message = `topic "${this.#topic.name}" keeps nothing: a group needs records that can come again`
+      throw new UnsupportedError(message, { topic: this.#topic.name })
+    }
+    if (this.#groups.size + this.#making.size >= GROUPS_MAX) {
       throw new InvalidArgumentError(`a topic has at most ${GROUPS_MAX} groups`, { topic: this.#topic.name })
     }
-    await this.#grow(group, how, known === undefined ? how.start : null, log)
-    this.#refuseClosed()
+    this.#making.add(group)
+    try {
+      await this.#grow(group, start)
+      this.#refuseClosed()
+    } catch (error) {
+      for (const source of group.sources) log.forget(source)
+      throw error
+    } finally {
+      this.#making.delete(group)
+    }
     this.#groups.set(name, group)
+    this.#names = null
     return group
   }
 
   /** Give the group what partitions it lacks. In a group that is there a new one begins with its first record. */
-  async #grow(
-    group: SharedGroup,
-    how: ShareHow,
-    start: ShareHow['start'] | null = null,
-    log: GroupLog | null = this.#log,
-  ): Promise<void> {
-    for (let index = group.lanes.length; index < this.#topic.settings.partitions; index++) {
+  async #grow(group: AnyGroup, start: Start = { kind: 'earliest' }): Promise<void> {
+    const { partitions } = this.#topic.settings
+    if (group.partitions >= partitions) return
+    const lacking: NewPartition[] = []
+    for (let index = group.partitions; index < partitions; index++) {
       const records = await this.#ports.partition(index)
-      const offset = start === null ? records.log.logStart : await records.resolve(start)
-      if (log === null) return
-      const machine = new SharedPartition(FIRST_OFFSET, sharedSettings(this.#topic.settings, how))
-      const lane = new SharedLane(group, index, machine, records, log)
-      await lane.begin(offset)
-      this.#refuseClosed()
-      group.add(lane)
+      lacking.push({ records, start: await records.resolve(start) })
     }
+    this.#refuseClosed()
+    await group.grow(lacking)
+    this.#refuseClosed()
   }
 
-  /**
-   * A partition was opened, and ends there. Records that were beyond are lost with their offsets: what is remembered of them
-   * is forgotten, for good, before others stand in their places. To be called before anything is appended.
-   */
-  opened(index: number, end: Offset): Promise<void> {
-    const known = this.#opened.get(index)
-    if (known !== undefined) return known
-    const opening = this.#forgetBeyond(index, end)
-    this.#opened.set(index, opening)
-    opening.catch(() => this.#opened.delete(index))
-    return opening
+  async #sought(partition: number, start: Start): Promise<SoughtPartition> {
+    return { partition, offset: await (await this.#ports.partition(partition)).resolve(start) }
   }
 
-  async #forgetBeyond(index: number, end: Offset): Promise<void> {
-    const { log, facts } = await this.#load()
-    const lines: GroupFacts[] = []
-    for (const [group, partitions] of facts) {
-      const told = partitions[index] ?? []
-      const kept = told.map((change) => clampedTo(change, end)).filter((change) => change !== null)
-      if (kept.length === told.length && kept.every((change, place) => change === told[place])) continue
-      const changes = SharedPartition.restore(kept, FORGETFUL).snapshot()
-      partitions[index] = changes
-      lines.push({ group, partition: index, changes })
-    }
-    if (lines.length > 0) await log.write(lines)
+  async #writeDrop(name: string, log: GroupLog): Promise<void> {
+    await log.write([{ group: name, partition: 0, changes: [{ kind: 'dropped' }] }])
+    this.#undropped.delete(name)
   }
 
-  #load(): Promise<Loaded> {
-    this.#loading ??= this.#read().catch((error: unknown) => {
-      this.#loading = null
+  #restored(): Promise<GroupLog> {
+    this.#restoring ??= this.#restore().catch((error: unknown) => {
+      this.#restoring = null
       throw error
     })
-    return this.#loading
-  }
-
-  async #read(): Promise<Loaded> {
-    const seams = { clock: this.#ports.clock, durability: this.#ports.durability }
-    const log = new GroupLog(await this.#ports.groupLog(), seams, () => this.#lanes())
-    const facts: Loaded['facts'] = new Map()
-    for (const { group, partition, changes } of await log.read()) {
-      const partitions = facts.get(group) ?? []
-      facts.set(group, partitions)
-      const known = partitions[partition] ?? []
-      // What stands before a seek says nothing any more.
-      partitions[partition] = changes[0]?.kind === 'seek' ? [...changes] : [...known, ...changes]
-    }
-    return { log, facts }
+    return this.#restoring
   }
 
   /** The groups as the log tells of them. Nobody has anything: what was in flight is due. */
   async #restore(): Promise<GroupLog> {
-    const { log, facts } = await this.#load()
-    const groups: SharedGroup[] = []
+    const { log, facts } = await this.#memory.read()
+    const groups: AnyGroup[] = []
     for (const [name, partitions] of facts) groups.push(await this.#restoreGroup(name, partitions, log))
     this.#refuseClosed()
     for (const group of groups) this.#groups.set(group.name, group)
     facts.clear()
-    this.#log = log
     return log
   }
 
-  async #restoreGroup(name: string, partitions: readonly Change[][], log: GroupLog): Promise<SharedGroup> {
-    const group = new SharedGroup(name, this.#ports.clock)
-    for (let index = 0; index < Math.min(partitions.length, this.#topic.settings.partitions); index++) {
-      const records = await this.#ports.partition(index)
-      await this.opened(index, records.openedEnd)
-      const told = partitions[index] ?? []
+  async #restoreGroup(name: string, told: readonly (GroupFact[] | undefined)[], log: GroupLog): Promise<AnyGroup> {
+    const count = Math.min(told.length, this.#topic.settings.partitions)
+    const records: LocalPartition[] = []
+    for (let index = 0; index < count; index++) {
+      const partition = await this.#ports.partition(index)
+      await this.#memory.opened(index, partition.openedEnd)
+      records.push(partition)
+    }
+    if (isPositioned(told)) return this.#restorePositioned(name, told, records, log)
+    const group = new SharedGroup(name, this.#ports.clock, log)
+    for (const [index, partition] of records.entries()) {
+      const changes = (told[index] ?? []).filter(isChange)
       // What it began with may be damaged.
-      const begin: Change = { kind: 'seek', offset: records.log.logStart }
-      const machine = SharedPartition.restore(told[0]?.kind === 'seek' ? told : [begin, ...told], FORGETFUL)
-      group.add(new SharedLane(group, index, machine, records, log))
+      const begin = { kind: 'seek', offset: partition.log.logStart } as const
+      group.restore(partition, changes[0]?.kind === 'seek' ? changes : [begin, ...changes])
     }
     return group
   }
 
-  *#lanes(): Generator<SharedLane> {
-    for (const group of this.#groups.values()) yield* group.lanes
+  #restorePositioned(
+    name: string,
+    told: readonly (GroupFact[] | undefined)[],
+    records: readonly LocalPartition[],
+    log: GroupLog,
+  ): PositionedGroup {
+    let mode: JoinHow['mode'] = 'partitioned'
+    let generation = 0
+    for (const fact of told.flatMap((facts) => facts ?? [])) {
+      if (fact.kind === 'mode' && fact.mode === 'cursor') mode = fact.mode
+      else if (fact.kind === 'generation') generation = Math.max(generation, fact.generation)
+    }
+    const group = this.#positioned(name, mode, log, Math.max(1, records.length), generation)
+    for (const [index, partition] of records.entries()) {
+      const begin = told[index]?.find((fact) => fact.kind === 'seek')
+      group.restore({ records: partition, start: begin?.offset ?? partition.log.logStart })
+    }
+    return group
+  }
+
+  #positioned(
+    name: string,
+    mode: JoinHow['mode'],
+    log: GroupLog,
+    partitions = this.#topic.settings.partitions,
+    generation = 0,
+  ): PositionedGroup {
+    const { clock, turn, partitioned } = this.#ports
+    const options = mode === 'cursor' ? cursorOptions(partitioned) : partitioned
+    return new PositionedGroup(name, mode, partitions, generation, { clock, turn, log, options })
+  }
+
+  *#sources(): Generator<FactSource> {
+    for (const group of this.#groups.values()) yield* group.sources
+    for (const group of this.#making) yield* group.sources
+  }
+
+  #found(name: string): AnyGroup {
+    const group = this.#groups.get(name)
+    if (group === undefined) throw this.#notFound(name)
+    return group
+  }
+
+  #notFound(name: string): GroupNotFoundError {
+    return new GroupNotFoundError(`topic "${this.#topic.name}" has no group "${name}"`, { topic: this.#topic.name })
+  }
+
+  #conflict({ name, mode }: { name: string; mode: Mode }): GroupConflictError {
+    return new GroupConflictError(`group "${name}" is ${mode === 'cursor' ? 'a cursor' : mode}`, {
+      topic: this.#topic.name,
+    })
+  }
+
+  #refuseNames(group: string, member = '-'): void {
+    const isName = (name: string) => name !== '' && name.length <= NAME_LENGTH_MAX
+    if (!isName(group)) throw new InvalidArgumentError(`the name of a group has 1 to ${NAME_LENGTH_MAX} characters`)
+    if (!isName(member)) throw new InvalidArgumentError(`the name of a member has 1 to ${NAME_LENGTH_MAX} characters`)
   }
 
   #refuseClosed(): void {
     if (this.#closed !== null) throw this.#closed
   }
+}
+
+/** Where the names begin that come after. */
+function firstBeyond(names: readonly string[], after: string): number {
+  let low = 0
+  let high = names.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((names[middle] as string) <= after) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** A group that is dropped while it is listed is in no list. */
+function unlessGone(error: unknown): null {
+  if (error instanceof GroupNotFoundError) return null
+  throw error
 }

@@ -4,29 +4,41 @@
  */
 import type { Clock, Timer } from '../../common/clock.js'
 import { ClosedError, PartitionNotFoundError } from '../../common/errors.js'
+import type { Change } from '../../groups/shared/changes.js'
 import { FairTurn } from '../../groups/shared/fair-turn.js'
 import type { Range, SharedSettings, Verdict } from '../../groups/shared/settings.js'
-import type { Offset } from '../../model/offset.js'
+import { SharedPartition } from '../../groups/shared/shared-partition.js'
+import type { GroupState } from '../../model/group.js'
+import { FIRST_OFFSET, type Offset } from '../../model/offset.js'
 import type { Loss } from '../../model/record.js'
 import type { TopicSettings } from '../../model/topic.js'
 import type { Share, ShareHow, ShareMember } from '../engine.js'
-import type { LaneOwner, SharedLane } from './shared-lane.js'
+import type { GroupLog } from './group-log.js'
+import { FORGETFUL } from './group-memory.js'
+import type { LocalGroup, NewPartition, OneGroupCounts, SoughtPartition } from './local-group.js'
+import type { LocalPartition } from './local-partition.js'
+import { type LaneOwner, SharedLane } from './shared-lane.js'
+import { type SeatFacts, sharedCounts, sharedState } from './shared-state.js'
 
-interface Seat {
+interface Seat extends SeatFacts {
   readonly member: ShareMember
   readonly bytesMax: number
+  gotMs: number | null
 }
 
 /** The settings of the machines, from those of the topic and of the one who came last. */
-export function sharedSettings({ maxDeliveries }: TopicSettings, how: ShareHow): SharedSettings {
+function sharedSettings({ maxDeliveries }: TopicSettings, how: ShareHow): SharedSettings {
   const { ackWaitMs, inFlightMax, spanMax } = how
   return { ackWaitMs, inFlightMax, spanMax, maxDeliveries }
 }
 
-export class SharedGroup implements LaneOwner {
+export class SharedGroup implements LocalGroup, LaneOwner {
   readonly name: string
+  readonly mode = 'shared'
   how: ShareHow | null = null
   readonly #clock: Clock
+  readonly #log: GroupLog
+  #settings: SharedSettings = FORGETFUL
   readonly #lanes: SharedLane[] = []
   readonly #seats = new Map<number, Seat>()
   readonly #turn = new FairTurn()
@@ -40,18 +52,42 @@ export class SharedGroup implements LaneOwner {
   #timerMs = Number.POSITIVE_INFINITY
   #isClosed = false
 
-  constructor(name: string, clock: Clock) {
+  constructor(name: string, clock: Clock, log: GroupLog) {
     this.name = name
     this.#clock = clock
+    this.#log = log
   }
 
-  get lanes(): readonly SharedLane[] {
+  get partitions(): number {
+    return this.#lanes.length
+  }
+
+  get sources(): readonly SharedLane[] {
     return this.#lanes
   }
 
-  /** Its partitions come in the order of their numbers. */
-  add(lane: SharedLane): void {
-    this.#lanes.push(lane)
+  /** A partition as the log tells of it. They come in the order of their numbers, before anything else happens. */
+  restore(records: LocalPartition, facts: readonly Change[]): void {
+    const machine = SharedPartition.restore(facts, this.#settings)
+    this.#lanes.push(new SharedLane(this, this.#lanes.length, machine, records, this.#log))
+  }
+
+  async grow(partitions: readonly NewPartition[]): Promise<void> {
+    const first = this.#lanes.length
+    const isPaused = this.#lanes.some((lane) => lane.isPaused)
+    const lanes = partitions.map(({ records }, index) => {
+      const machine = new SharedPartition(FIRST_OFFSET, this.#settings)
+      if (isPaused) machine.pause()
+      return new SharedLane(this, first + index, machine, records, this.#log)
+    })
+    try {
+      await Promise.all(lanes.map((lane, index) => lane.seek((partitions[index] as NewPartition).start)))
+    } catch (error) {
+      for (const lane of lanes) this.#log.forget(lane)
+      throw error
+    }
+    this.#lanes.push(...lanes)
+    this.stirred()
   }
 
   nowMs(): number {
@@ -62,17 +98,35 @@ export class SharedGroup implements LaneOwner {
   configure(settings: TopicSettings, how: ShareHow | null = this.how): void {
     this.how = how
     if (how === null) return
-    for (const lane of this.#lanes) lane.configure(sharedSettings(settings, how))
+    this.#settings = sharedSettings(settings, how)
+    for (const lane of this.#lanes) lane.configure(this.#settings)
   }
 
-  join(member: ShareMember, bytesMax: number): Share {
+  join({ member: name, deliveryBytesMax }: ShareHow, member: ShareMember): Share {
     const number = this.#nextMember++
-    this.#seats.set(number, { member, bytesMax })
+    this.#seats.set(number, { name, member, bytesMax: deliveryBytesMax, gotMs: null })
     return {
       ask: (records) => this.#ask(number, records),
       settle: (partition, from, to, verdict) => this.#settle(number, partition, from, to, verdict),
       leave: () => this.#leave(number),
     }
+  }
+
+  async seek(partitions: readonly SoughtPartition[]): Promise<void> {
+    await Promise.all(partitions.map(({ partition, offset }) => (this.#lanes[partition] as SharedLane).seek(offset)))
+  }
+
+  /** Resolves when it is written. */
+  async pause(isPaused: boolean): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.pause(isPaused)))
+  }
+
+  state(): Promise<GroupState> {
+    return Promise.resolve(sharedState(this.name, this.#lanes, this.#seats, this.nowMs()))
+  }
+
+  counts(silentMs: number): OneGroupCounts {
+    return sharedCounts(this.#lanes, this.#seats, silentMs, this.nowMs())
   }
 
   stirred(): void {
@@ -129,6 +183,8 @@ export class SharedGroup implements LaneOwner {
     if (lane === undefined) {
       throw new PartitionNotFoundError(`group "${this.name}" has no partition ${partition}`)
     }
+    const seat = this.#seats.get(number)
+    if (seat !== undefined) seat.gotMs = null
     return await lane.settle(number, from, to, verdict)
   }
 
@@ -152,6 +208,7 @@ export class SharedGroup implements LaneOwner {
       const records = deliveries.reduce((sum, { from, to }) => sum + to - from, 0)
       if (records === 0) continue
       this.#turn.served(number, records)
+      seat.gotMs ??= this.nowMs()
       for (const delivery of deliveries) seat.member.delivered(delivery)
       return true
     }

@@ -5,7 +5,7 @@
 import { ClosedError } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'
 import type { Change } from '../../groups/shared/changes.js'
-import type { DeadRecord, Offer, Range, SharedSettings, Verdict } from '../../groups/shared/settings.js'
+import type { DeadRecord, Offer, Range, SharedFacts, SharedSettings, Verdict } from '../../groups/shared/settings.js'
 import type { SharedPartition } from '../../groups/shared/shared-partition.js'
 import { advance, type Offset } from '../../model/offset.js'
 import type { Loss, StoredBatch } from '../../model/record.js'
@@ -95,7 +95,7 @@ export class SharedLane implements FactSource, Waiter {
     this.#purge()
     const nowMs = this.#owner.nowMs()
     if (this.#machine.expire(nowMs) > 0) this.#changed()
-    const offer = this.#machine.peek(this.#end, nowMs)
+    const offer = this.#machine.peek(this.end, nowMs)
     if (offer === null) {
       this.#shelf.clear()
       this.#watch()
@@ -113,7 +113,7 @@ export class SharedLane implements FactSource, Waiter {
     if (batch === null) return []
     const fitting = Math.max(1, Math.floor((bytesMax * batch.count) / Math.max(1, batch.body.length)))
     const below = advance(batch.baseOffset, batch.count)
-    const taken = this.#machine.take(member, Math.min(max, fitting), this.#end, this.#owner.nowMs(), below)
+    const taken = this.#machine.take(member, Math.min(max, fitting), this.end, this.#owner.nowMs(), below)
     const { partition } = this
     return taken.map(({ from, to, deliveryCount }) => ({ partition, batch, from, to, deliveryCount }))
   }
@@ -132,10 +132,29 @@ export class SharedLane implements FactSource, Waiter {
     if (this.#machine.leave(member, this.#owner.nowMs()) > 0) this.#changed()
   }
 
-  /** Begin where a new group is told to; resolves when that is written. */
-  begin(offset: Offset): Promise<void> {
+  /** Begin where a new group is told to, or go on elsewhere: what is in flight is nobody's. Resolves when that is written. */
+  async seek(offset: Offset): Promise<void> {
     this.#machine.seek(offset)
-    return this.#log.commit(this)
+    const written = this.#log.commit(this)
+    this.#changed()
+    await written
+  }
+
+  get isPaused(): boolean {
+    return this.#machine.isPaused
+  }
+
+  /** Give nothing out, or go on; resolves when that is written. */
+  async pause(isPaused: boolean): Promise<void> {
+    if (isPaused) this.#machine.pause()
+    else this.#machine.resume()
+    const written = this.#log.commit(this)
+    this.#changed()
+    await written
+  }
+
+  facts(): SharedFacts {
+    return this.#machine.facts(this.end)
   }
 
   close(): void {
@@ -154,7 +173,11 @@ export class SharedLane implements FactSource, Waiter {
     this.#isWatching = false
   }
 
-  get #end(): Offset {
+  get logStart(): Offset {
+    return this.#records.log.logStart
+  }
+
+  get end(): Offset {
     return this.#records.log.stableEnd
   }
 

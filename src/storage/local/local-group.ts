@@ -1,0 +1,69 @@
+/**
+ * What the list of groups of a topic asks of each of them, whatever its mode.
+ */
+import type { GroupState, Mode } from '../../model/group.js'
+import type { Offset } from '../../model/offset.js'
+import type { GroupCounts } from '../engine.js'
+import type { FactSource } from './group-log.js'
+import type { LocalPartition } from './local-partition.js'
+
+/** A partition that a group does not have yet. */
+export interface NewPartition {
+  readonly records: LocalPartition
+  /** Where the group begins in it. */
+  readonly start: Offset
+}
+
+/** A partition that it goes on in. */
+export interface SoughtPartition {
+  readonly partition: number
+  readonly offset: Offset
+}
+
+/** What is counted, and what is so now, of one group. */
+export type OneGroupCounts = Omit<GroupCounts, 'groups'>
+
+export interface LocalGroup {
+  readonly name: string
+  readonly mode: Mode
+  /** How many partitions it has. */
+  readonly partitions: number
+  /** What it says to the log, by partition. */
+  readonly sources: readonly FactSource[]
+  /** Its next partitions; resolves when it is written where they begin. What fails may be tried again. */
+  grow(partitions: readonly NewPartition[]): Promise<void>
+  /** Resolves when it is written. */
+  seek(partitions: readonly SoughtPartition[]): Promise<void>
+  state(): Promise<GroupState>
+  counts(silentMs: number): OneGroupCounts
+  /** Its members are told; nothing more comes of it. */
+  close(reason: Error): void
+}
+
+export const NO_COUNTS: OneGroupCounts = {
+  lag: 0,
+  silentMembers: 0,
+  redeliveries: 0,
+  expired: 0,
+  deadLetters: 0,
+  rebalances: 0,
+  fenced: 0,
+}
+
+/** The sum of both. */
+export function addCounts(one: OneGroupCounts, other: OneGroupCounts): OneGroupCounts {
+  return {
+    lag: one.lag + other.lag,
+    silentMembers: one.silentMembers + other.silentMembers,
+    redeliveries: one.redeliveries + other.redeliveries,
+    expired: one.expired + other.expired,
+    deadLetters: one.deadLetters + other.deadLetters,
+    rebalances: one.rebalances + other.rebalances,
+    fenced: one.fenced + other.fenced,
+  }
+}
+
+/** What is left of it when the group is gone. */
+export function bygone(counts: OneGroupCounts): OneGroupCounts {
+  return { ...counts, lag: 0, silentMembers: 0 }
+}

@@ -1,0 +1,106 @@
+/**
+ * What operators see of a shared group. A member is silent while it has records and says nothing of any.
+ */
+import type { MemberFacts, SharedFacts } from '../../groups/shared/settings.js'
+import type { GroupMemberState, GroupPartition, GroupState } from '../../model/group.js'
+import { type Offset, toOffset } from '../../model/offset.js'
+import type { OneGroupCounts } from './local-group.js'
+import type { SharedLane } from './shared-lane.js'
+
+/** A member, as far as the machines do not know it. */
+export interface SeatFacts {
+  readonly name: string
+  /** When it got the first record since it last said something; null: it got none. */
+  readonly gotMs: number | null
+}
+
+type Held = Omit<MemberFacts, 'member'>
+
+const NOTHING: Held = { held: 0, expired: 0, lastVerdictMs: null }
+
+export function sharedState(
+  name: string,
+  lanes: readonly SharedLane[],
+  seats: ReadonlyMap<number, SeatFacts>,
+  nowMs: number,
+): GroupState {
+  const facts = lanes.map((lane) => lane.facts())
+  const partitions = facts.map((one, index) => partitionOf(one, index, lanes[index] as SharedLane))
+  const since = facts.map(({ oldest }) => oldest?.sinceMs ?? null).filter((sinceMs) => sinceMs !== null)
+  return {
+    name,
+    mode: 'shared',
+    isPaused: facts.some(({ paused }) => paused),
+    generation: 0,
+    lag: partitions.reduce((sum, { lag }) => sum + lag, 0),
+    inFlight: partitions.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    oldestMs: since.length === 0 ? null : nowMs - Math.min(...since),
+    redeliveries: sumOf(facts, 'redeliveries'),
+    expired: sumOf(facts, 'expired'),
+    deadLetters: sumOf(facts, 'deadLetters'),
+    rebalances: 0,
+    fenced: 0,
+    partitions,
+    members: membersOf(facts, seats, nowMs),
+  }
+}
+
+export function sharedCounts(
+  lanes: readonly SharedLane[],
+  seats: ReadonlyMap<number, SeatFacts>,
+  silentMs: number,
+  nowMs: number,
+): OneGroupCounts {
+  const facts = lanes.map((lane) => lane.facts())
+  const members = seats.size === 0 ? [] : membersOf(facts, seats, nowMs)
+  return {
+    lag: facts.reduce((sum, one, index) => sum + lagOf(one, lanes[index] as SharedLane), 0),
+    silentMembers: members.filter((member) => member.silentMs !== null && member.silentMs >= silentMs).length,
+    redeliveries: sumOf(facts, 'redeliveries'),
+    expired: sumOf(facts, 'expired'),
+    deadLetters: sumOf(facts, 'deadLetters'),
+    rebalances: 0,
+    fenced: 0,
+  }
+}
+
+/** What was removed from the log is not met until somebody asks for records. */
+function lagOf({ lag }: SharedFacts, { logStart, end }: SharedLane): number {
+  return Math.min(lag, end - logStart)
+}
+
+function partitionOf(facts: SharedFacts, partition: number, lane: SharedLane): GroupPartition {
+  const position: Offset = toOffset(Math.max(facts.floor, lane.logStart))
+  const lag = lagOf(facts, lane)
+  return { partition, position, end: lane.end, lag, inFlight: Math.min(facts.inFlight, lag), member: '' }
+}
+
+function membersOf(
+  facts: readonly SharedFacts[],
+  seats: ReadonlyMap<number, SeatFacts>,
+  nowMs: number,
+): GroupMemberState[] {
+  const held = new Map<number, Held>()
+  for (const { members } of facts) {
+    for (const member of members) held.set(member.member, together(held.get(member.member) ?? NOTHING, member))
+  }
+  return Array.from(seats, ([number, { name, gotMs }]) => {
+    const one = held.get(number) ?? NOTHING
+    const sinceMs = Math.max(one.lastVerdictMs ?? gotMs ?? nowMs, gotMs ?? 0)
+    const silentMs = one.held === 0 ? null : nowMs - sinceMs
+    return { name, partitions: [], held: one.held, expired: one.expired, silentMs }
+  })
+}
+
+function together(one: Held, other: Held): Held {
+  const verdicts = [one.lastVerdictMs, other.lastVerdictMs].filter((ms) => ms !== null)
+  return {
+    held: one.held + other.held,
+    expired: one.expired + other.expired,
+    lastVerdictMs: verdicts.length === 0 ? null : Math.max(...verdicts),
+  }
+}
+
+function sumOf(facts: readonly SharedFacts[], counter: 'redeliveries' | 'expired' | 'deadLetters'): number {
+  return facts.reduce((sum, one) => sum + one[counter], 0)
+}
