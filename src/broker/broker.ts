@@ -14,12 +14,15 @@ import type { Service, StopOptions } from '../common/service.js'
 import type { SteadyTime } from '../common/steady-time.js'
 import { Turn } from '../common/turn.js'
 import type { MetricsRegistry } from '../metrics/registry.js'
+import type { GroupState } from '../model/group.js'
 import { FIRST_OFFSET, type Offset, toOffset } from '../model/offset.js'
 import type { RecordRun } from '../model/record.js'
 import type { Start, TopicSettings } from '../model/topic.js'
-import type { DeadLetter, Engine, EngineProblem, PublishHow } from '../storage/engine.js'
+import type { Engine, EngineProblem, PublishHow } from '../storage/engine.js'
+import type { AssignedHow, AssignedListener, AssignedMember } from './assigned-member.js'
+import { BrokerGroups } from './broker-groups.js'
 import { type DeadLetterCounters, DeadLetters } from './dead-letters.js'
-import { GROUP_IN_FLIGHT_MAX, GROUP_SPAN_MAX, type GroupListener, GroupMember, type JoinHow } from './group-member.js'
+import type { GroupListener, GroupMember, JoinHow } from './group-member.js'
 import type { BrokerLimits } from './limits.js'
 import type { PartitionReader, ReaderListener } from './partition-reader.js'
 import type { PublishSink } from './publish.js'
@@ -59,7 +62,7 @@ export class Broker implements Service {
   readonly #engine: Engine
   readonly #clock: SteadyTime
   readonly #registry: TopicRegistry
-  readonly #deadLetters: DeadLetters
+  readonly #groups: BrokerGroups
   #housekeeping: Timer | null = null
   #isTidying = false
 
@@ -69,7 +72,8 @@ export class Broker implements Service {
     this.#clock = clock
     const context: ControllerContext = { engine, clock, turn: this.turn, limits, counters: brokerCounters(metrics) }
     this.#registry = new TopicRegistry(context)
-    this.#deadLetters = new DeadLetters(this.#registry, context, deadLetterCounters(metrics))
+    const deadLetters = new DeadLetters(this.#registry, context, deadLetterCounters(metrics))
+    this.#groups = new BrokerGroups(this.#registry, context, deadLetters)
     this.#addGauges(metrics)
   }
 
@@ -196,13 +200,41 @@ export class Broker implements Service {
    * A member of a shared group of a topic, both made if they are missing. It gets nothing before it asks. Throws
    * UnsupportedError for a topic that keeps nothing, InvalidArgumentError.
    */
-  async join(name: string, group: string, how: JoinHow, listener: GroupListener): Promise<GroupMember> {
-    const topic = await this.useTopic(name)
-    const member = new GroupMember(topic, listener)
-    const limits = { inFlightMax: GROUP_IN_FLIGHT_MAX, spanMax: GROUP_SPAN_MAX }
-    const bury = (dead: DeadLetter) => this.#deadLetters.bury(topic, group, dead)
-    member.sit(await this.#engine.share(name, group, { ...how, ...limits, bury }, member))
-    return member
+  join(name: string, group: string, how: JoinHow, listener: GroupListener): Promise<GroupMember> {
+    return this.#groups.join(name, group, how, listener)
+  }
+
+  /**
+   * The reader of a named cursor, or a member of a partitioned group, both made if they are missing. Throws as `join`
+   * does, and GroupInUseError, GroupConflictError.
+   */
+  joinAssigned(name: string, group: string, how: AssignedHow, listener: AssignedListener): Promise<AssignedMember> {
+    return this.#groups.joinAssigned(name, group, how, listener)
+  }
+
+  /** Groups of a topic whose names come after `after`. Throws TopicNotFoundError. */
+  groups(name: string, after: string, limit: number): Promise<{ groups: readonly GroupState[]; more: boolean }> {
+    return this.#groups.list(name, after, limit)
+  }
+
+  /** Throws TopicNotFoundError, GroupNotFoundError; so do those that follow. */
+  describeGroup(name: string, group: string): Promise<GroupState> {
+    return this.#groups.describe(name, group)
+  }
+
+  /** Let a group go on elsewhere, in one partition or (null) in all. Throws PartitionNotFoundError. */
+  seekGroup(name: string, group: string, start: Start, partition: number | null): Promise<void> {
+    return this.#groups.seek(name, group, start, partition)
+  }
+
+  /** Throws UnsupportedError unless it is shared. */
+  pauseGroup(name: string, group: string, isPaused: boolean): Promise<void> {
+    return this.#groups.pause(name, group, isPaused)
+  }
+
+  /** Forget how far it has come; its members are ended. */
+  deleteGroup(name: string, group: string): Promise<void> {
+    return this.#groups.drop(name, group)
   }
 
   /** Apply what passes with time; once a second by itself. */
@@ -227,7 +259,7 @@ export class Broker implements Service {
 
   #addGauges(metrics: MetricsRegistry): void {
     metrics.gauge('leveret_broker_topics', 'Topics that exist', () => this.#registry.size)
-    metrics.gauge('leveret_broker_group_members', 'Seats taken in shared groups', () => {
+    metrics.gauge('leveret_broker_group_members', 'Seats taken in groups', () => {
       let members = 0
       for (const topic of this.#registry.topics()) members += topic.members
       return members

@@ -9,10 +9,8 @@ import type { Start } from '../model/topic.js'
 import type { Share, ShareDelivery, ShareMember } from '../storage/engine.js'
 import type { Topic } from './topic.js'
 
-/** Records given out and not done with, all members of a group together. */
-export const GROUP_IN_FLIGHT_MAX = 65_536
-/** Records between the oldest one in flight and the newest: one that nobody acks holds its group up after so many. */
-export const GROUP_SPAN_MAX = 4 * GROUP_IN_FLIGHT_MAX
+/** Characters of what a member says for a rejection: it goes into a header of the dead letter. */
+const REASON_LENGTH_MAX = 1024
 
 export interface JoinHow {
   /** For operators. */
@@ -74,9 +72,10 @@ export class GroupMember implements ShareMember {
     { from, to }: OffsetRange,
     outcome: GroupOutcome,
     delayMs: number,
+    reason: string,
   ): Promise<readonly OffsetRange[]> {
     if (this.#share === null) return [{ from, to }]
-    return await this.#share.settle(partition, toOffset(from), toOffset(to), verdictOf(outcome, delayMs))
+    return await this.#share.settle(partition, toOffset(from), toOffset(to), verdictOf(outcome, delayMs, reason))
   }
 
   leave(): void {
@@ -105,7 +104,7 @@ export class GroupMember implements ShareMember {
   }
 }
 
-function verdictOf(outcome: GroupOutcome, delayMs: number): Parameters<Share['settle']>[3] {
+function verdictOf(outcome: GroupOutcome, delayMs: number, reason: string): Parameters<Share['settle']>[3] {
   switch (outcome) {
     case 'ack':
     case 'extend':
@@ -113,7 +112,7 @@ function verdictOf(outcome: GroupOutcome, delayMs: number): Parameters<Share['se
     case 'retry':
       return { kind: 'retry', delayMs: delayMs === 0 ? null : delayMs }
     case 'reject':
-      return { kind: 'reject', reason: 'rejected' }
+      return { kind: 'reject', reason: reason === '' ? 'rejected' : reason.slice(0, REASON_LENGTH_MAX) }
     default:
       return unreachable(outcome, 'broker/group-member')
   }

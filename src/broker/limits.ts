@@ -9,6 +9,8 @@ export interface BrokerLimits {
   readonly publishPendingBytesMax: number
   readonly publishWaitMs: number
   readonly maxFrameBytes: number
+  readonly groupInFlightMax: number
+  readonly groupSpanMax: number
   /** Settings of topics that a publish or a subscription creates. */
   readonly topicDefaults: TopicSettings
 }

@@ -16,6 +16,8 @@ import type { TopicRing } from './topic-ring.js'
 const READ_BYTES = 1024 * 1024
 
 export interface ReaderListener {
+  /** It is counted among the members of its topic. */
+  readonly isMember?: boolean
   /** `take` has something new to say. May be called when it has not. */
   readable(reader: PartitionReader): void
   /** The topic has a new partition, and this is the reader for it. */

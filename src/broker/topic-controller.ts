@@ -72,6 +72,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   #window: CompactionWindow | null
   readonly #slab = new Slab()
   readonly #readers = new Set<PartitionReader>()
+  #memberReaders = 0
   readonly #sequences: RepeatedSequences
   #pending: PendingPublish[] = []
   #pendingBytes = 0
@@ -105,10 +106,15 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     return this.#readers.size
   }
 
+  /** Readers that are no members of groups. */
+  get subscribers(): number {
+    return this.#readers.size - this.#memberReaders
+  }
+
   /** Nothing is under way, nobody reads, and nothing is remembered that the engine does not keep. */
   get isIdle(): boolean {
-    const isQuiet = this.#pending.length === 0 && this.#appending.length === 0 && this.#readers.size === 0
-    return isQuiet && (this.#window === null || this.#window.size === 0)
+    if (this.#pending.length > 0 || this.#appending.length > 0 || this.#readers.size > 0) return false
+    return this.#window === null || this.#window.size === 0
   }
 
   /** Nothing is under way that time alone will settle. */
@@ -176,16 +182,13 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
 
   /** A reader's place; `until` is exclusive. Attached in the same step, so that nothing falls between. */
   reader(next: Offset, until: Offset | null, listener: ReaderListener): PartitionReader {
-    const reader = new PartitionReader(this, next, until, listener)
-    this.#readers.add(reader)
-    return reader
+    return this.#attach(new PartitionReader(this, next, until, listener))
   }
 
   /** This partition is new: whoever reads `other` reads it too, from its beginning. */
   takeReadersOf(other: TopicController): void {
     for (const reader of other.#readers) {
-      const own = reader.forNewPartition(this)
-      this.#readers.add(own)
+      const own = this.#attach(reader.forNewPartition(this))
       reader.listener.grown(own)
     }
   }
@@ -198,7 +201,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   }
 
   detach(reader: PartitionReader): void {
-    this.#readers.delete(reader)
+    if (this.#readers.delete(reader) && reader.listener.isMember === true) this.#memberReaders--
     this.advanced(reader)
   }
 
@@ -224,8 +227,7 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
   failBlocked(nowMs: number): void {
     const since = this.#blockedSinceMs
     if (since === null || nowMs - since < this.#context.limits.publishWaitMs) return
-    const message = `a slow subscriber of topic "${this.topic.name}" holds its publishers back`
-    this.#failPending(new OverloadedError(message))
+    this.#failPending(new OverloadedError(`a slow subscriber of topic "${this.topic.name}" holds its publishers back`))
   }
 
   /** The topic is gone: readers and waiting publishers are told. */
@@ -233,12 +235,19 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     this.#failPending(error)
     for (const reader of [...this.#readers]) reader.fail(error)
     this.#readers.clear()
+    this.#memberReaders = 0
     this.removeAllListeners()
   }
 
   /** Trim what passes with time. */
   tidy(nowMs: number): void {
     this.#window?.trim(nowMs)
+  }
+
+  #attach(reader: PartitionReader): PartitionReader {
+    this.#readers.add(reader)
+    if (reader.listener.isMember === true) this.#memberReaders++
+    return reader
   }
 
   #failPending(error: LeveretError): void {

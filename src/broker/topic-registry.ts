@@ -5,6 +5,7 @@
 import {
   ClosedError,
   InvalidArgumentError,
+  PartitionNotFoundError,
   TopicConflictError,
   TopicLimitError,
   TopicNotFoundError,
@@ -93,6 +94,15 @@ export class TopicRegistry {
   async change(name: string, settings: TopicSettings): Promise<void> {
     const topic = this.require(name)
     validateTopicSettings(settings)
+    const changing = this.#change(topic, settings).finally(() => {
+      if (topic.changing === changing) topic.changing = null
+    })
+    topic.changing = changing
+    await changing
+  }
+
+  async #change(topic: Topic, settings: TopicSettings): Promise<void> {
+    const { name } = topic
     const { partitions } = topic.settings
     if (settings.partitions < partitions) {
       throw new InvalidArgumentError(`topic "${name}" has ${partitions} partitions, and they may only grow`)
@@ -156,6 +166,18 @@ export class TopicRegistry {
       topic.opening = null
     })
     return topic.opening
+  }
+
+  /** Of a partition that the engine knows, though the topic may still be about to get it. */
+  async controller(topic: Topic, partition: number): Promise<TopicController> {
+    for (;;) {
+      await this.openControllers(topic)
+      const controller = topic.controllers?.[partition]
+      if (controller !== undefined) return controller
+      if (topic.changing === null)
+        throw new PartitionNotFoundError(`topic "${topic.name}" has no partition ${partition}`)
+      await topic.changing.catch(() => undefined)
+    }
   }
 
   /** A round of housekeeping over some of the topics: inactive ones go, idle controllers are let go of. */

@@ -20,7 +20,9 @@ export class Topic implements TopicFacts {
   wasUsed = true
   /** Monotonic time of the last use, as housekeeping saw it: for `inactivityMs` and for dropping idle controllers. */
   lastUsedMs: number
-  /** Seats in shared groups that are taken. */
+  /** Settings are being changed: partitions that the engine has may still be on their way here. */
+  changing: Promise<void> | null = null
+  /** Seats in groups that are taken. */
   members = 0
   /** Turns of the unkeyed publishes. */
   roundRobin = 0
@@ -57,7 +59,7 @@ export class Topic implements TopicFacts {
 
   get subscribers(): number {
     let most = 0
-    for (const controller of this.controllers ?? []) most = Math.max(most, controller.readers)
+    for (const controller of this.controllers ?? []) most = Math.max(most, controller.subscribers)
     return most + this.members
   }
 }

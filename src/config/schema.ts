@@ -229,6 +229,31 @@ const SETTINGS_TABLE = {
     doc: 'Size that a delivery is filled up to; never more than `maxFrameBytes`.',
     atLimit: 'The next records go into the next delivery. Records that were published as one larger frame keep it.',
   },
+  ackWaitMs: {
+    type: 'duration',
+    default: 30 * SECOND_MS,
+    min: 1,
+    max: DAY_MS,
+    doc: 'How long a member of a shared group may say nothing of a record that it has, unless its Subscribe says.',
+    atLimit: 'The record goes to another member, and a late ack of the first one fails with `LVT_LEASE_LOST`.',
+  },
+  groupInFlightMax: {
+    type: 'count',
+    default: 65_536,
+    min: 1,
+    max: 16_777_216,
+    doc: 'Records of one shared group in one partition that are given out and not done with, all members together.',
+    atLimit: 'Nothing more is given out until something is acked, rejected or comes back.',
+  },
+  groupSpanMax: {
+    type: 'count',
+    default: 262_144,
+    min: 1,
+    max: 16_777_216,
+    doc: 'Records between the oldest one of a shared group that is not done with and the newest one that was given out, in one partition.',
+    atLimit:
+      'Nothing more is given out until the oldest one is done with: one that nobody acks holds its partition up.',
+  },
   topicsMax: {
     type: 'count',
     default: 1_000_000,

@@ -7,17 +7,20 @@ import { type PublishSink, plainHow } from '../broker/publish.js'
 import type { Topic } from '../broker/topic.js'
 import { unreachable } from '../common/assert.js'
 import { InvalidArgumentError, ProtocolError, RecordTooLargeError, UnsupportedError } from '../common/errors.js'
+import type { GroupState } from '../model/group.js'
 import { validateTopicName } from '../model/topic.js'
 import {
   type ClientFrame,
   type CommitFrame,
   type DescribeFrame,
   type HelloFrame,
+  type ManageGroupFrame,
   PROTOCOL_VERSION,
   type PublishFrame,
   runBytesMax,
   type ServerFrame,
   type SubscribeFrame,
+  type UnsubscribeFrame,
 } from '../protocol/frames.js'
 import type { SubscriptionManager } from './subscription-manager.js'
 
@@ -45,11 +48,23 @@ export interface ServerIdentity {
   readonly maxFrameBytes: number
 }
 
-const FEATURES = ['cursor', 'compaction-window', 'expected-offset', 'producer-sequence', 'shared-group'] as const
+const FEATURES = [
+  'cursor',
+  'compaction-window',
+  'expected-offset',
+  'producer-sequence',
+  'shared-group',
+  'named-cursor',
+  'partitioned-group',
+  'manage-group',
+] as const
 /** Names of producers are remembered. */
 const PRODUCER_LENGTH_MAX = 255
 /** Names in one Description: at most 255 bytes each, so that they fit any frame limit from 1 MiB up. */
 const NAMES_MAX = 1000
+/** Groups in one Description, and their partitions and members together: each of those has a name, too. */
+const GROUPS_MAX = 500
+const GROUP_ROWS_MAX = 2000
 
 /** Throws, or rejects with, the error to answer the frame with. */
 export function dispatch(target: DispatchTarget, frame: ClientFrame): Promise<void> | null {
@@ -61,8 +76,7 @@ export function dispatch(target: DispatchTarget, frame: ClientFrame): Promise<vo
     case 'subscribe':
       return subscribe(target, frame)
     case 'unsubscribe':
-      target.subscriptions.unsubscribe(frame.subscription)
-      return done(target, frame.id)
+      return unsubscribe(target, frame)
     case 'create-topic':
       validateTopicName(frame.topic)
       return target.broker.createTopic(frame.topic, frame.settings).then(() => void done(target, frame.id))
@@ -74,7 +88,7 @@ export function dispatch(target: DispatchTarget, frame: ClientFrame): Promise<vo
     case 'describe':
       return describe(target, frame)
     case 'manage-group':
-      throw new UnsupportedError('groups are not managed by this version')
+      return manageGroup(target, frame).then(() => void done(target, frame.id))
     case 'close':
       target.closeRequested()
       return null
@@ -148,9 +162,40 @@ function hello(target: DispatchTarget, frame: HelloFrame): null {
   return null
 }
 
+function unsubscribe(target: DispatchTarget, frame: UnsubscribeFrame): Promise<void> | null {
+  const forgetting = target.subscriptions.unsubscribe(frame)
+  return forgetting === null ? done(target, frame.id) : forgetting.then(() => void done(target, frame.id))
+}
+
+function manageGroup({ broker }: DispatchTarget, frame: ManageGroupFrame): Promise<void> {
+  const { topic, group, action, start, partition } = frame
+  switch (action) {
+    case 'seek':
+      return broker.seekGroup(topic, group, start, partition)
+    case 'pause':
+    case 'resume':
+      return broker.pauseGroup(topic, group, action === 'pause')
+    case 'delete':
+      return broker.deleteGroup(topic, group)
+    default:
+      return unreachable(action, 'session/dispatch')
+  }
+}
+
 async function describe(target: DispatchTarget, frame: DescribeFrame): Promise<void> {
-  if (frame.group !== '') throw new UnsupportedError('groups are not offered by this version')
   const { broker } = target
+  if (frame.groups) {
+    const { groups, more } = await broker.groups(frame.topic, frame.after, GROUPS_MAX)
+    const fitting = fittingGroups(groups)
+    const hasMore = more || fitting.length < groups.length
+    target.reply({ kind: 'description', id: frame.id, topics: [], groups: fitting, more: hasMore })
+    return
+  }
+  if (frame.group !== '') {
+    const groups = [await broker.describeGroup(frame.topic, frame.group)]
+    target.reply({ kind: 'description', id: frame.id, topics: [], groups, more: false })
+    return
+  }
   if (frame.topic !== '') {
     const topics = [await broker.describeTopic(frame.topic)]
     target.reply({ kind: 'description', id: frame.id, topics, groups: [], more: false })
@@ -159,4 +204,14 @@ async function describe(target: DispatchTarget, frame: DescribeFrame): Promise<v
   const { names, more } = broker.topicNames(frame.after, NAMES_MAX)
   const topics = names.map((name) => ({ name, settings: null, partitions: [], subscribers: 0 }))
   target.reply({ kind: 'description', id: frame.id, topics, groups: [], more })
+}
+
+/** As many as fit into one frame, and one at least. */
+function fittingGroups(groups: readonly GroupState[]): readonly GroupState[] {
+  let rows = 0
+  const end = groups.findIndex(({ partitions, members }) => {
+    rows += 1 + partitions.length + members.length
+    return rows > GROUP_ROWS_MAX
+  })
+  return end < 0 ? groups : groups.slice(0, Math.max(1, end))
 }

@@ -3,9 +3,10 @@
  * it may be sent. What a record is worth then, the group knows.
  */
 import type { GroupDelivery, GroupListener, GroupMember, OffsetRange } from '../broker/group-member.js'
-import { LeaseLostError, TopicNotFoundError } from '../common/errors.js'
+import { LeaseLostError } from '../common/errors.js'
 import type { Loss } from '../model/record.js'
 import type { CommitFrame, EndedReason } from '../protocol/frames.js'
+import { endedReason } from './ended-reason.js'
 
 /** Writes what the subscription gets. */
 export interface GroupSubscriptionOwner {
@@ -68,15 +69,15 @@ export class GroupSubscription implements GroupListener {
 
   ended(reason: Error): void {
     this.#member = null
-    this.#owner.endGroup(this, reason instanceof TopicNotFoundError ? 'topic-deleted' : 'failed')
+    this.#owner.endGroup(this, endedReason(reason))
   }
 
   /** Resolves when what it says is safe. Rejects with LVT_LEASE_LOST if it does not count for all of the records. */
-  async commit({ partition, offset, offsets, outcome, delayMs }: CommitFrame): Promise<void> {
+  async commit({ partition, offset, offsets, outcome, delayMs, reason }: CommitFrame): Promise<void> {
     const named = offset === null ? offsets : [...this.#heldUpTo(partition, offset), ...offsets]
     const ranges = rangesOf(named)
     const member = this.#member
-    const settling = ranges.map((range) => member?.settle(partition, range, outcome, delayMs) ?? [range])
+    const settling = ranges.map((range) => member?.settle(partition, range, outcome, delayMs, reason) ?? [range])
     if (outcome !== 'extend') this.#forget(partition, named)
     this.#owner.goOnSoon(this)
     const stale = (await Promise.all(settling)).flat()

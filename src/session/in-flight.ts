@@ -14,12 +14,21 @@ export class InFlight {
   /** Committed one by one, above the oldest uncommitted record. */
   #singles: Set<number> | null = null
   count = 0
+  /** One beyond the last record that was sent; -1 before the first. */
+  #end = -1
 
   add(baseOffset: number, records: number): void {
     this.count += records
+    this.#end = baseOffset + records
     const last = this.#ranges.at(-1)
     if (last !== undefined && last.to === baseOffset) last.to += records
     else this.#ranges.push({ from: baseOffset, to: baseOffset + records })
+  }
+
+  /** Everything up to `offset`, and single ones. */
+  commit(offset: number | null, offsets: readonly number[]): void {
+    if (offset !== null) this.commitUpTo(offset)
+    for (const single of offsets) this.commitOne(single)
   }
 
   /** Commit everything up to `offset`, itself included. */
@@ -34,6 +43,12 @@ export class InFlight {
       this.#ranges.shift()
     }
     this.count -= freed - this.#dropSinglesBelow(to)
+    this.#advance()
+  }
+
+  /** Everything below was sent and committed, or was never to be sent; null while nothing was sent. */
+  get position(): number | null {
+    return this.#end < 0 ? null : (this.#ranges[0]?.from ?? this.#end)
   }
 
   /** Commit one record; what is not in flight is passed over. */

@@ -16,26 +16,20 @@ import {
 } from '../common/errors.js'
 import type { Turn, TurnTask } from '../common/turn.js'
 import type { Loss } from '../model/record.js'
-import { skipRecords } from '../model/run.js'
-import { DELIVERY_HEADER_BYTES_MAX, encodeServerFrame, putDeliveryHeader } from '../protocol/encode-server.js'
-import type { CommitFrame, DeliveryFrame, EndedReason, SubscribeFrame } from '../protocol/frames.js'
+import type { CommitFrame, EndedReason, SubscribeFrame, UnsubscribeFrame } from '../protocol/frames.js'
 import type { Connection } from '../transport/connection.js'
+import { type AssignedOwner, AssignedSubscription } from './assigned-subscription.js'
+import { DeliveryWriter } from './delivery-writer.js'
+import { endedReason } from './ended-reason.js'
 import { GroupSubscription, type GroupSubscriptionOwner } from './group-subscription.js'
 import { Subscription, type SubscriptionOwner } from './subscription.js'
-
-/** Bodies up to this are copied next to their header: one small write is cheaper than two buffers. */
-const COPIED_BYTES_MAX = 4096
-
-/** How long a member of a group may be silent about a record, unless it says. */
-const ACK_WAIT_MS = 30_000
-
-type DeliveryFields = Omit<DeliveryFrame, 'kind' | 'id' | 'run'>
 
 export interface SubscriptionLimits {
   readonly subscriptionsMax: number
   readonly windowMax: number
   readonly deliveryBytesMax: number
   readonly outboxBytesMax: number
+  readonly ackWaitMs: number
 }
 
 export interface SubscriptionPeers {
@@ -48,14 +42,13 @@ export interface SubscriptionPeers {
   readonly disconnect: (error: LeveretError) => void
 }
 
-export class SubscriptionManager implements SubscriptionOwner, GroupSubscriptionOwner, TurnTask {
+export class SubscriptionManager implements SubscriptionOwner, GroupSubscriptionOwner, AssignedOwner, TurnTask {
   readonly #peers: SubscriptionPeers
   readonly #subscriptions = new Map<number, Subscription>()
   readonly #groups = new Map<number, GroupSubscription>()
   /** Members that have credit again. */
   readonly #going = new Set<GroupSubscription>()
-  /** Where the last run of a group ended: the next one mostly begins there. */
-  #cut: { body: Buffer; offset: number; position: number } | null = null
+  readonly #writer: DeliveryWriter
   /** Subscriptions to look at, in turn. */
   #queue: Subscription[] = []
   #isScheduled = false
@@ -63,6 +56,7 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
 
   constructor(peers: SubscriptionPeers) {
     this.#peers = peers
+    this.#writer = new DeliveryWriter(peers.connection, peers.limits.deliveryBytesMax)
   }
 
   get size(): number {
@@ -75,13 +69,13 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     this.#refuse(frame)
     if (frame.mode === 'shared') return await this.#join(frame)
     const subscription = new Subscription(frame.subscription, frame.topic, frame.window, this)
+    // One of this number that has ended is not asked for any more.
+    this.#subscriptions.get(frame.subscription)?.place?.leave()
     // Reserved before the broker is asked, so that the number cannot be taken twice.
     this.#subscriptions.set(frame.subscription, subscription)
-    if (this.size > limits.subscriptionsMax) {
-      this.#subscriptions.delete(frame.subscription)
-      throw tooMany(limits)
-    }
     try {
+      if (this.size > limits.subscriptionsMax) throw tooMany(limits)
+      if (frame.mode === 'partitioned' || frame.group !== '') return await this.#joinAssigned(frame, subscription)
       subscription.open(await broker.subscribe(frame.topic, frame.start, frame.untilOffset, subscription))
     } catch (error) {
       this.#subscriptions.delete(frame.subscription)
@@ -91,16 +85,25 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     return () => this.ready(subscription)
   }
 
-  /** Throws SubscriptionNotFoundError. */
-  unsubscribe(id: number): void {
+  /** Null when it is done; forgetting takes longer. Throws SubscriptionNotFoundError, UnsupportedError. */
+  unsubscribe({ subscription: id, forget }: UnsubscribeFrame): Promise<void> | null {
     const group = this.#groups.get(id)
     if (group !== undefined) {
+      if (forget) throw forgetsNoGroup()
       this.#groups.delete(id)
       group.close()
-      return
+      return null
     }
-    this.#require(id).close()
+    const subscription = this.#require(id)
+    const { place } = subscription
+    if (forget && place?.mode === 'partitioned') throw forgetsNoGroup()
+    subscription.close()
+    place?.leave()
     this.#subscriptions.delete(id)
+    if (!forget || place === null) return null
+    // What another reader has taken over is not this one's to forget.
+    if (place.reason !== null) return Promise.reject(place.reason)
+    return this.#peers.broker.deleteGroup(place.topic, place.group)
   }
 
   /**
@@ -111,9 +114,10 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     const group = this.#groups.get(frame.subscription)
     if (group !== undefined) return group.commit(frame)
     const subscription = this.#require(frame.subscription)
+    if (subscription.place !== null) return subscription.place.commit(frame)
     if (frame.outcome !== 'ack') throw new UnsupportedError(`a cursor knows no outcome "${frame.outcome}", only acks`)
     subscription.commit(frame.partition, frame.offset, frame.offsets)
-    if (subscription.isEnded) this.#forgetIfDone(subscription)
+    if (subscription.isEnded) this.forgetIfDone(subscription)
     else this.ready(subscription)
     return null
   }
@@ -157,12 +161,15 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
 
   close(): void {
     this.#isClosed = true
-    for (const subscription of this.#subscriptions.values()) subscription.close()
+    for (const subscription of this.#subscriptions.values()) {
+      subscription.close()
+      subscription.place?.leave()
+    }
     for (const group of this.#groups.values()) group.close()
     this.#subscriptions.clear()
     this.#groups.clear()
     this.#going.clear()
-    this.#cut = null
+    this.#writer.release()
     this.#queue = []
   }
 
@@ -176,40 +183,36 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     return connection.isBlocked || connection.unsentBytes >= limits.outboxBytesMax
   }
 
-  /** In as many frames as the limit of a frame wants. */
-  sendGroupRecords({ id }: GroupSubscription, { partition, batch, from, to, deliveryCount }: GroupDelivery): void {
-    const { body, timestampMs, baseOffset } = batch
-    const { connection, limits } = this.#peers
-    const cut = this.#cut !== null && this.#cut.body === body && this.#cut.offset <= from ? this.#cut : null
-    let start = skipRecords(body, cut?.position ?? 0, from - (cut?.offset ?? baseOffset))
-    for (let first: number = from; first < to; ) {
-      let end = skipRecords(body, start, 1)
-      let next = first + 1
-      while (next < to) {
-        const further = skipRecords(body, end, 1)
-        if (further - start > limits.deliveryBytesMax) break
-        end = further
-        next++
-      }
-      this.#sendRun({ subscription: id, partition, baseOffset: first, timestampMs, deliveryCount }, body, start, end)
-      start = end
-      first = next
-    }
-    this.#cut = { body, offset: to, position: start }
-    connection.flushSoon()
+  sendGroupRecords({ id }: GroupSubscription, delivery: GroupDelivery): void {
+    this.#writer.groupRecords(id, delivery)
   }
 
   sendGroupLoss({ id }: GroupSubscription, partition: number, loss: Loss): void {
-    this.#peers.connection.outbox.pass(
-      encodeServerFrame({ kind: 'lost-range', id: 0, subscription: id, partition, ...loss }),
-    )
-    this.#peers.connection.flushSoon()
+    this.#writer.loss(id, partition, loss)
   }
 
   endGroup({ id }: GroupSubscription, reason: EndedReason): void {
     this.#groups.delete(id)
-    this.#peers.connection.outbox.pass(encodeServerFrame({ kind: 'ended', id: 0, subscription: id, reason }))
-    this.#peers.connection.flushSoon()
+    this.#writer.ended(id, reason)
+  }
+
+  sendAssigned(
+    { id }: Subscription,
+    generation: number,
+    partitions: readonly number[],
+    started: readonly number[],
+  ): void {
+    this.#writer.assigned(id, generation, partitions, started)
+  }
+
+  endAssigned(subscription: Subscription, reason: EndedReason): void {
+    if (!subscription.isEnded) this.#end(subscription, reason)
+  }
+
+  forgetIfDone(subscription: Subscription): void {
+    if (!subscription.isDone) return
+    subscription.place?.leave()
+    this.#subscriptions.delete(subscription.id)
   }
 
   async #join({
@@ -229,7 +232,7 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
       const how = {
         member: name,
         start,
-        ackWaitMs: ackWaitMs ?? ACK_WAIT_MS,
+        ackWaitMs: ackWaitMs ?? limits.ackWaitMs,
         deliveryBytesMax: limits.deliveryBytesMax,
       }
       const member = await broker.join(topic, group, how, subscription)
@@ -240,6 +243,18 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
       throw error
     }
     return () => subscription.start()
+  }
+
+  async #joinAssigned(frame: SubscribeFrame, subscription: Subscription): Promise<() => void> {
+    const { topic, group, member: name, start, untilOffset, takeOver } = frame
+    const mode = frame.mode === 'partitioned' ? 'partitioned' : 'cursor'
+    const place = new AssignedSubscription(subscription, { topic, group, mode }, this)
+    subscription.place = place
+    const how = { mode, member: name, takeOver, start, untilOffset } as const
+    const member = await this.#peers.broker.joinAssigned(topic, group, how, place)
+    if (this.#isClosed) member.leave()
+    else place.open(member)
+    return () => place.start()
   }
 
   #schedule(): void {
@@ -257,7 +272,8 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
       const reader = subscription.nextReader()
       switch (reader.take(credit, this.#peers.limits.deliveryBytesMax, nowMs)) {
         case 'records':
-          this.#sendRecords(subscription, reader)
+          this.#writer.records(subscription.id, reader)
+          subscription.delivered(reader.partition, reader.baseOffset, reader.count)
           return true
         case 'lost':
           return this.#sendLoss(subscription, reader)
@@ -265,32 +281,14 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
           ended++
           break
         case 'failed':
-          this.#end(subscription, reader.failure?.code === 'LVT_TOPIC_NOT_FOUND' ? 'topic-deleted' : 'failed')
+          this.#end(subscription, endedReason(reader.failure))
           return false
         case 'waiting':
           break
       }
     }
-    if (ended === readers.length) this.#end(subscription, 'until-reached')
+    if (ended > 0 && ended === readers.length && subscription.opening === 0) this.#end(subscription, 'until-reached')
     return false
-  }
-
-  #sendRecords(subscription: Subscription, reader: PartitionReader): void {
-    const { body, bodyStart, bodyEnd, baseOffset, count, partition, timestampMs } = reader
-    const fields = { subscription: subscription.id, partition, baseOffset, timestampMs, deliveryCount: 0 }
-    this.#sendRun(fields, body, bodyStart, bodyEnd)
-    subscription.delivered(partition, baseOffset, count)
-  }
-
-  #sendRun(fields: DeliveryFields, body: Buffer, bodyStart: number, bodyEnd: number): void {
-    const { outbox } = this.#peers.connection
-    const bytes = bodyEnd - bodyStart
-    const isCopied = bytes <= COPIED_BYTES_MAX
-    const slab = outbox.room(DELIVERY_HEADER_BYTES_MAX + (isCopied ? bytes : 0))
-    let end = putDeliveryHeader(slab.buffer, slab.used, fields, bytes)
-    if (isCopied) end += body.copy(slab.buffer, end, bodyStart, bodyEnd)
-    outbox.wrote(end)
-    if (!isCopied) outbox.pass(bytes === body.length ? body : body.subarray(bodyStart, bodyEnd))
   }
 
   #sendLoss(subscription: Subscription, reader: PartitionReader): boolean {
@@ -301,26 +299,22 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
       this.#peers.disconnect(new LeveretError('LVT_SLOW_CONSUMER', message, { topic: subscription.topic }))
       return false
     }
-    const frame = { kind: 'lost-range', id: 0, subscription: subscription.id, partition, ...loss } as const
-    this.#peers.connection.outbox.pass(encodeServerFrame(frame))
+    this.#writer.loss(subscription.id, partition, loss)
     return true
   }
 
   #end(subscription: Subscription, reason: EndedReason): void {
     subscription.close()
-    const frame = { kind: 'ended', id: 0, subscription: subscription.id, reason } as const
-    this.#peers.connection.outbox.pass(encodeServerFrame(frame))
-    this.#forgetIfDone(subscription)
-  }
-
-  #forgetIfDone(subscription: Subscription): void {
-    if (subscription.credit === subscription.window) this.#subscriptions.delete(subscription.id)
+    // A named cursor that has come to its end still commits what it was sent.
+    if (reason !== 'until-reached') subscription.place?.leave()
+    this.#writer.ended(subscription.id, reason)
+    this.forgetIfDone(subscription)
   }
 
   #refuse(frame: SubscribeFrame): void {
-    if (frame.mode === 'partitioned') throw new UnsupportedError('mode "partitioned" is not offered by this version')
-    if (frame.mode === 'cursor' && frame.group !== '')
-      throw new UnsupportedError('durable subscriptions are not offered by this version')
+    if (frame.mode !== 'cursor' && frame.untilOffset !== null) {
+      throw new UnsupportedError(`an end is for cursors: members of mode "${frame.mode}" have no offsets in common`)
+    }
     if (frame.window > this.#peers.limits.windowMax) {
       throw new InvalidArgumentError(`a window has at most ${this.#peers.limits.windowMax} records`)
     }
@@ -337,6 +331,10 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     }
     return subscription
   }
+}
+
+function forgetsNoGroup(): UnsupportedError {
+  return new UnsupportedError('to forget is for named cursors; ManageGroup deletes a group that others may use')
 }
 
 function tooMany({ subscriptionsMax }: SubscriptionLimits): SubscriptionLimitError {

@@ -3,6 +3,7 @@
  */
 import type { PartitionReader, ReaderListener } from '../broker/partition-reader.js'
 import { PartitionNotFoundError } from '../common/errors.js'
+import type { CommitFrame } from '../protocol/frames.js'
 import { InFlight } from './in-flight.js'
 
 /** Told when a subscription may have something to deliver. */
@@ -10,19 +11,37 @@ export interface SubscriptionOwner {
   ready(subscription: Subscription): void
 }
 
+/** What a group assigns to a subscription, and what its commits are for then. */
+export interface SubscriptionPlace {
+  readonly topic: string
+  readonly group: string
+  readonly mode: 'cursor' | 'partitioned'
+  /** Why it ended; null while it has its seat, or left it. */
+  readonly reason: Error | null
+  /** Null when there is nothing to wait for. */
+  commit(frame: CommitFrame): Promise<void> | null
+  /** Give the seat back. */
+  leave(): void
+}
+
 export class Subscription implements ReaderListener {
   readonly id: number
   readonly topic: string
   readonly window: number
   readonly #owner: SubscriptionOwner
+  /** Where its partitions come from, if a group assigns them. */
+  place: SubscriptionPlace | null = null
   readers: readonly PartitionReader[] = []
   /** In the owner's queue of subscriptions to look at. */
   isQueued = false
   /** Closed, and nothing more is sent; kept while records are in flight, so that their commits are understood. */
   isEnded = false
+  /** Partitions that it has and that no reader was opened for yet. */
+  opening = 0
   /** Where the next round over the partitions begins. */
   #turn = 0
-  #inFlight: InFlight[] = []
+  /** By partition; none for those that it does not have. */
+  #inFlight: (InFlight | undefined)[] = []
 
   constructor(id: number, topic: string, window: number, owner: SubscriptionOwner) {
     this.id = id
@@ -37,9 +56,35 @@ export class Subscription implements ReaderListener {
   }
 
   grown(reader: PartitionReader): void {
-    this.readers = [...this.readers, reader]
-    this.#inFlight.push(new InFlight())
+    this.begin(reader.partition)
+    this.add(reader)
     this.#owner.ready(this)
+  }
+
+  /** It gets a partition; its reader follows. What was in flight of it counts no more. */
+  begin(partition: number): void {
+    this.opening++
+    this.#inFlight[partition] = new InFlight()
+  }
+
+  add(reader: PartitionReader): void {
+    this.opening--
+    this.readers = [...this.readers, reader]
+  }
+
+  /** A partition is taken from it: what was in flight, which gives credit back at once. Null if it did not have it. */
+  letGo(partition: number): InFlight | null {
+    const inFlight = this.#inFlight[partition]
+    if (inFlight === undefined) return null
+    this.#inFlight[partition] = undefined
+    const readers = this.readers.filter((reader) => reader.partition !== partition)
+    if (readers.length === this.readers.length) this.opening--
+    this.readers = readers
+    return inFlight
+  }
+
+  inFlightOf(partition: number): InFlight | null {
+    return this.#inFlight[partition] ?? null
   }
 
   readable(_reader: PartitionReader): void {
@@ -49,8 +94,13 @@ export class Subscription implements ReaderListener {
   /** Records that may still be sent. */
   get credit(): number {
     let credit = this.window
-    for (const inFlight of this.#inFlight) credit -= inFlight.count
+    for (const inFlight of this.#inFlight) if (inFlight !== undefined) credit -= inFlight.count
     return credit
+  }
+
+  /** Everything that was sent is committed. */
+  get isDone(): boolean {
+    return this.credit === this.window
   }
 
   /** The reader whose turn it is, so that no partition keeps the others waiting. */
@@ -66,12 +116,11 @@ export class Subscription implements ReaderListener {
 
   /** Throws PartitionNotFoundError. */
   commit(partition: number, offset: number | null, offsets: readonly number[]): void {
-    const inFlight = this.#inFlight[partition]
-    if (inFlight === undefined) {
+    const inFlight = this.inFlightOf(partition)
+    if (inFlight === null) {
       throw new PartitionNotFoundError(`subscription ${this.id} has no partition ${partition}`, { topic: this.topic })
     }
-    if (offset !== null) inFlight.commitUpTo(offset)
-    for (const single of offsets) inFlight.commitOne(single)
+    inFlight.commit(offset, offsets)
   }
 
   close(): void {

@@ -168,13 +168,16 @@ test('a subscription has its own number, a bounded window, and so many beside it
   await client.subscribe(topic, { subscription: 6 })
 })
 
-test('what this version does not offer is told as unsupported, and costs nothing', async () => {
+test('a group of a topic that is missing and would keep nothing is refused, and leaves no topic behind', async () => {
   await using client = await WireClient.connect(broker)
   const topic = `topic-${topics++}`
   assert.equal(await client.fails(subscribeFrame(topic, { mode: 'partitioned', group: 'g' })), 'LVT_UNSUPPORTED')
-  assert.equal(await client.fails(subscribeFrame(topic, { group: 'durable' })), 'LVT_UNSUPPORTED')
+  assert.equal(await client.fails(subscribeFrame(topic, { mode: 'shared', group: 'g' })), 'LVT_UNSUPPORTED')
+  const refused = await client.askFor('failure', subscribeFrame(topic, { group: 'durable' }))
+  assert.equal(refused.code, 'LVT_UNSUPPORTED')
+  assert.match(refused.message, /leveret topics create topic-\d+ --retain forever/)
   const describe = { kind: 'describe', id: 0, topic, group: '', after: '', groups: false } as const
   assert.equal(await client.fails(describe), 'LVT_TOPIC_NOT_FOUND')
-  assert.equal(await client.fails({ ...describe, group: 'g' }), 'LVT_UNSUPPORTED')
+  assert.equal(await client.fails({ ...describe, group: 'g' }), 'LVT_TOPIC_NOT_FOUND')
   await client.subscribe(topic)
 })

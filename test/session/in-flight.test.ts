@@ -9,18 +9,20 @@ const arbStep = fc.oneof(
   fc.record({ do: fc.constant('one'), at: fc.nat({ max: 80 }), count: fc.constant(0) }),
 )
 
-test('counts what a naive set of offsets counts', () => {
+test('counts what a naive set of offsets counts, and begins where that begins', () => {
   fc.assert(
     fc.property(fc.array(arbStep, { maxLength: 120 }), (steps) => {
       const inFlight = new InFlight()
       let naive = new Set<number>()
       let next = 0
+      let sent = -1
       for (const { do: what, at, count } of steps) {
         if (what === 'add') {
           // Now and then offsets are lost between two deliveries.
           next += at
           inFlight.add(next, count)
           for (let index = 0; index < count; index++) naive.add(next++)
+          sent = next
         } else if (what === 'up-to') {
           inFlight.commitUpTo(at)
           naive = new Set([...naive].filter((offset) => offset > at))
@@ -29,6 +31,8 @@ test('counts what a naive set of offsets counts', () => {
           naive.delete(at)
         }
         assert.equal(inFlight.count, naive.size)
+        const lowest = Math.min(...naive)
+        assert.equal(inFlight.position ?? -1, naive.size > 0 ? lowest : sent)
       }
       inFlight.commitUpTo(Number.MAX_SAFE_INTEGER - 1)
       assert.equal(inFlight.count, 0)
