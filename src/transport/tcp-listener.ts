@@ -13,6 +13,8 @@ import { Connection, type ConnectionContext, type ConnectionOwner } from './conn
 import { OutboxSlab } from './outbox.js'
 
 const SWEEP_MS = 500
+/** A sweep that comes this much later than it should says that the process stood still. */
+const STALL_MS = 500
 /** How far coarse time is behind at most, while the process does not stall. */
 export const COARSE_MS = SWEEP_MS
 /** Half-open peers are found by TCP itself after this long in silence. */
@@ -52,6 +54,8 @@ export class TcpListener implements Service, ConnectionContext, TurnTask {
   readonly #accepted = new Map<Connection, Accepted>()
   readonly #accepts: Counter
   readonly #refusals: Counter
+  readonly #stalls: Counter
+  #longestStallMs = 0
   #server: Server | null = null
   #sweep: Timer | null = null
   /** Coarse time: the monotonic time without the stretches in which the loop stood still. */
@@ -75,6 +79,13 @@ export class TcpListener implements Service, ConnectionContext, TurnTask {
     const { metrics } = options
     this.#accepts = metrics.counter('leveret_transport_connections_accepted_total', 'Connections accepted')
     this.#refusals = metrics.counter('leveret_transport_connections_refused_total', 'Connections refused at the limit')
+    this.#stalls = metrics.counter(
+      'leveret_transport_stalls_total',
+      `Times that the process stood still for ${STALL_MS} ms and more; no peer is taken for silent by that`,
+    )
+    metrics.gauge('leveret_transport_longest_stall_ms', 'Longest time that the process stood still', () =>
+      Math.round(this.#longestStallMs),
+    )
     metrics.gauge('leveret_transport_connections', 'Open connections', () => this.#accepted.size)
   }
 
@@ -162,11 +173,19 @@ export class TcpListener implements Service, ConnectionContext, TurnTask {
   /** A stall of this process is no silence of its peers: it counts as one late sweep, and they are heard first. */
   #sweepAll(): void {
     const nowMs = this.#options.clock.monotonic()
+    this.#noteStall(nowMs - this.#sweptMs - SWEEP_MS)
     this.#nowMs += Math.min(nowMs - this.#sweptMs, 2 * SWEEP_MS)
     this.#sweptMs = nowMs
     if (this.#isSweeping) return
     this.#isSweeping = true
     this.turn.atEnd(this)
+  }
+
+  #noteStall(lateMs: number): void {
+    if (lateMs < STALL_MS) return
+    this.#stalls.value++
+    this.#longestStallMs = Math.max(this.#longestStallMs, lateMs)
+    log('%s: the process stood still for %d ms', this.name, lateMs)
   }
 }
 

@@ -55,6 +55,26 @@ test('a stall of the server is no silence of its peers', async () => {
     clock.ticking.advance(500)
     await client.ping()
   }
+  const metric = (name: string) => broker.metrics().find((sample) => sample.name === name)?.value
+  assert.equal(metric('leveret_transport_stalls_total'), 5)
+  assert.equal(metric('leveret_transport_longest_stall_ms'), 60_000)
+})
+
+test('a peer that was heard while the process was busy for two of its intervals and more is not closed', async () => {
+  await using broker = await createBroker()
+  await using client = await WireClient.connect(broker)
+  await client.askFor('welcome', hello(300))
+  const until = performance.now() + 2_000
+  // Sent before the stall and read after it, when every timer is late.
+  client.send({ kind: 'ping', id: 7 })
+  await new Promise((resolve) => setImmediate(resolve))
+  while (performance.now() < until);
+  for (let beat = 0; beat < 6; beat++) {
+    await client.ping()
+    await new Promise((resolve) => setTimeout(resolve, 150))
+  }
+  const stalls = broker.metrics().find(({ name }) => name === 'leveret_transport_stalls_total')?.value ?? 0
+  assert.ok(stalls >= 1, `${stalls} stalls were noticed`)
 })
 
 test('a silent peer is still found out', async () => {
