@@ -4,11 +4,21 @@
  */
 import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
+import type { From } from '../../client/index.js'
 import { ConfigError, LeveretError } from '../common/errors.js'
 import { CONFIG_FILE, CONFIG_KEYS, type ConfigKey, envOf, flagOf, SETTINGS } from '../config/schema.js'
 import { formatDuration, formatSize } from '../config/units.js'
 import { DURABILITIES } from '../model/topic.js'
 import { type CheckOptions, check } from './commands/check.js'
+import {
+  deleteGroup,
+  describeGroup,
+  listGroups,
+  pauseGroup,
+  resumeGroup,
+  type SeekGroupOptions,
+  seekGroup,
+} from './commands/groups.js'
 import { type PubOptions, pub } from './commands/pub.js'
 import { serve } from './commands/serve.js'
 import { type SubOptions, sub } from './commands/sub.js'
@@ -58,6 +68,7 @@ function programFor(terminal: Terminal, finish: Finish): Command {
   addPub(program, terminal, finish)
   addSub(program, terminal, finish)
   addTopics(program, terminal, finish)
+  addGroups(program, terminal, finish)
   addCheck(program, terminal, finish)
   program.addHelpText(
     'after',
@@ -160,6 +171,50 @@ function addTopics(program: Command, terminal: Terminal, finish: Finish): void {
     .description('print the settings and the state of a topic')
   describe.action((topic: string, options: ClientOptions) => finish(describeTopic(topic, options, terminal)))
   addClientOptions(describe, terminal, 'print the topic as JSON')
+}
+
+function addGroups(program: Command, terminal: Terminal, finish: Finish): void {
+  const groups = program
+    .command('groups')
+    .description('list, describe, move, pause and delete groups and named cursors')
+
+  const list = groups
+    .command('list')
+    .argument('[topic]', 'all topics unless given')
+    .description('print the groups of a topic, and how far each of them is behind')
+  list.action((topic: string | undefined, options: ClientOptions) => finish(listGroups(topic, options, terminal)))
+  addClientOptions(list, terminal, 'print an array')
+
+  const command = (name: string, description: string): Command =>
+    groups.command(name).argument('<topic>').argument('<group>').description(description)
+  const json = 'print the group as JSON'
+
+  const describe = command('describe', 'print the members, positions and counts of a group')
+  describe.action((topic: string, group: string, options: ClientOptions) =>
+    finish(describeGroup(topic, group, options, terminal)),
+  )
+  addClientOptions(describe, terminal, json)
+
+  const seek = command('seek', 'let a group go on elsewhere; what is in flight counts no more')
+    .argument('<place>', 'earliest, latest, an offset, a time like 2026-01-31T12:00:00Z, or an age like 10m', readStart)
+    .option('--partition <number>', 'only there (default: in all partitions)', readOffset)
+  seek.action((topic: string, group: string, from: From, options: SeekGroupOptions) =>
+    finish(seekGroup(topic, group, from, options, terminal)),
+  )
+  addClientOptions(seek, terminal, json)
+
+  const others = [
+    ['pause', 'let a shared group give nothing out until it is resumed', pauseGroup],
+    ['resume', 'let a paused group go on', resumeGroup],
+    ['delete', 'forget how far a group has come; its members are ended, the records stay', deleteGroup],
+  ] as const
+  for (const [name, description, work] of others) {
+    const other = command(name, description)
+    other.action((topic: string, group: string, options: ClientOptions) =>
+      finish(work(topic, group, options, terminal)),
+    )
+    addClientOptions(other, terminal, json)
+  }
 }
 
 function addCheck(program: Command, terminal: Terminal, finish: Finish): void {

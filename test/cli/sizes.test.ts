@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { shortSize } from '../../src/cli/sizes.js'
+import { shortSize, shortTime } from '../../src/cli/sizes.js'
 
 const SIZES: readonly (readonly [number, string])[] = [
   [0, '0B'],
@@ -15,4 +15,18 @@ const SIZES: readonly (readonly [number, string])[] = [
 
 test('scales a size to the unit in which it is read most easily', () => {
   for (const [bytes, text] of SIZES) assert.equal(shortSize(bytes), text)
+})
+
+test('says a time in the unit in which it is read most easily', () => {
+  const times: readonly (readonly [number, string])[] = [
+    [0, '0ms'],
+    [999.9, '999ms'],
+    [1_000, '1s'],
+    [90_000, '90s'],
+    [120_000, '2m'],
+    [7_199_999, '119m'],
+    [7_200_000, '2h'],
+    [200_000_000, '2d'],
+  ]
+  for (const [ms, text] of times) assert.equal(shortTime(ms), text)
 })
