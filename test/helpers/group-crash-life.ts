@@ -203,7 +203,7 @@ export class GroupLife {
     const range = { from: toOffset(offset), to: toOffset(offset + 1) }
     const deliveries = (seat.held.get(offset) ?? 0) + 1
     const end: End | null = outcome === 'ack' ? 'acked' : outcome === 'reject' ? 'rejected' : null
-    const settling = seat.member?.settle(0, range, outcome, 50) ?? Promise.resolve([range])
+    const settling = seat.member?.settle(0, range, outcome, 50, 'no good') ?? Promise.resolve([range])
     if (outcome !== 'extend') this.#drop(seat, offset)
     if (cut === null) {
       this.#settled(record, outcome, end, deliveries, await settling)
