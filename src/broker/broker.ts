@@ -23,6 +23,7 @@ import type { AssignedHow, AssignedListener, AssignedMember } from './assigned-m
 import { BrokerGroups } from './broker-groups.js'
 import { type DeadLetterCounters, DeadLetters } from './dead-letters.js'
 import type { GroupListener, GroupMember, JoinHow } from './group-member.js'
+import { GroupWatch } from './group-watch.js'
 import type { BrokerLimits } from './limits.js'
 import type { PartitionReader, ReaderListener } from './partition-reader.js'
 import type { PublishSink } from './publish.js'
@@ -63,6 +64,7 @@ export class Broker implements Service {
   readonly #clock: SteadyTime
   readonly #registry: TopicRegistry
   readonly #groups: BrokerGroups
+  readonly #groupWatch: GroupWatch
   #housekeeping: Timer | null = null
   #isTidying = false
 
@@ -74,6 +76,7 @@ export class Broker implements Service {
     this.#registry = new TopicRegistry(context)
     const deadLetters = new DeadLetters(this.#registry, context, deadLetterCounters(metrics))
     this.#groups = new BrokerGroups(this.#registry, context, deadLetters)
+    this.#groupWatch = new GroupWatch(engine, this.turn, metrics)
     this.#addGauges(metrics)
   }
 
@@ -244,6 +247,7 @@ export class Broker implements Service {
     try {
       await this.#engine.tidy()
       await this.#registry.tidy(this.#clock.monotonic())
+      this.#groupWatch.look(this.#clock.monotonic())
     } catch (error) {
       log('housekeeping failed: %O', error)
     } finally {

@@ -72,7 +72,7 @@ export class GroupMember implements ShareMember {
     { from, to }: OffsetRange,
     outcome: GroupOutcome,
     delayMs: number,
-    reason: string,
+    reason = '',
   ): Promise<readonly OffsetRange[]> {
     if (this.#share === null) return [{ from, to }]
     return await this.#share.settle(partition, toOffset(from), toOffset(to), verdictOf(outcome, delayMs, reason))

@@ -40,6 +40,11 @@ export class MetricsRegistry {
     this.#metrics.set(name, { kind: 'gauge', help, read })
   }
 
+  /** A count that its owner keeps, read at scrape time; a second one of a name replaces the first. */
+  total(name: string, help: string, read: () => number): void {
+    this.#metrics.set(name, { kind: 'counter', help, read })
+  }
+
   samples(): MetricSample[] {
     return [...this.#metrics].map(([name, { kind, help, read }]) => ({ name, kind, help, value: read() }))
   }

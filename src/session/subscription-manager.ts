@@ -230,7 +230,7 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     try {
       if (this.size > limits.subscriptionsMax) throw tooMany(limits)
       const how = {
-        member: name,
+        member: this.#nameOf(name, id),
         start,
         ackWaitMs: ackWaitMs ?? limits.ackWaitMs,
         deliveryBytesMax: limits.deliveryBytesMax,
@@ -250,11 +250,17 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     const mode = frame.mode === 'partitioned' ? 'partitioned' : 'cursor'
     const place = new AssignedSubscription(subscription, { topic, group, mode }, this)
     subscription.place = place
-    const how = { mode, member: name, takeOver, start, untilOffset } as const
+    const how = { mode, member: this.#nameOf(name, subscription.id), takeOver, start, untilOffset } as const
     const member = await this.#peers.broker.joinAssigned(topic, group, how, place)
     if (this.#isClosed) member.leave()
     else place.open(member)
     return () => place.start()
+  }
+
+  /** Whoever gives no name has that of its connection: nobody else has it, and operators can find it. */
+  #nameOf(name: string, id: number): string {
+    const { remote, id: connection } = this.#peers.connection
+    return name === '' ? `${remote}#${connection}/${id}` : name
   }
 
   #schedule(): void {
