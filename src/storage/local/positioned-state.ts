@@ -76,6 +76,6 @@ function memberOf(
   const mine = partitions.map((partition) => ages[partition] ?? null).filter((age) => age !== null)
   // It was heard when it came, at the latest.
   const quietMs = nowMs - (committedMs ?? heardMs)
-  const silentMs = mine.length === 0 ? null : Math.min(quietMs, Math.max(...mine))
+  const silentMs = mine.length === 0 ? null : Math.floor(Math.min(quietMs, Math.max(...mine)))
   return { name: member, partitions, held: 0, expired: 0, silentMs }
 }

@@ -34,7 +34,7 @@ export function sharedState(
     generation: 0,
     lag: partitions.reduce((sum, { lag }) => sum + lag, 0),
     inFlight: partitions.reduce((sum, { inFlight }) => sum + inFlight, 0),
-    oldestMs: since.length === 0 ? null : nowMs - Math.min(...since),
+    oldestMs: since.length === 0 ? null : Math.floor(nowMs - Math.min(...since)),
     redeliveries: sumOf(facts, 'redeliveries'),
     expired: sumOf(facts, 'expired'),
     deadLetters: sumOf(facts, 'deadLetters'),
@@ -87,7 +87,7 @@ function membersOf(
   return Array.from(seats, ([number, { name, gotMs }]) => {
     const one = held.get(number) ?? NOTHING
     const sinceMs = Math.max(one.lastVerdictMs ?? gotMs ?? nowMs, gotMs ?? 0)
-    const silentMs = one.held === 0 ? null : nowMs - sinceMs
+    const silentMs = one.held === 0 ? null : Math.floor(nowMs - sinceMs)
     return { name, partitions: [], held: one.held, expired: one.expired, silentMs }
   })
 }
