@@ -22,9 +22,10 @@ import { Link } from './link.js'
 import { type ConnectOptions, settingsOf } from './options.js'
 import { type PublishContext, Publisher } from './publisher.js'
 import { nothing, quiet } from './quiet.js'
+import type { SubscribeContext } from './reading.js'
 import { type RequestOptions, Requests } from './requests.js'
 import type { From, SubscribeOptions, Subscription } from './subscribe-options.js'
-import { LiveSubscription, type SubscribeContext } from './subscription.js'
+import { LiveSubscription } from './subscription.js'
 import { Topic } from './topic.js'
 
 const log = createLog('client')
@@ -213,8 +214,13 @@ export class Client extends EventEmitter<ClientEvents> {
     return this.#draining
   }
 
-  /** Close now: what is unanswered fails with LVT_CLOSED, or LVT_IN_DOUBT if it was sent. */
+  /**
+   * Close now: what is unanswered fails with LVT_CLOSED, or LVT_IN_DOUBT if it was sent. Only handlers of `run` may finish
+   * what they have begun, and what was said of records of groups is waited for.
+   */
   async close(): Promise<void> {
+    const leaving = Array.from(this.#subscriptions.values(), (subscription) => subscription.close())
+    if (this.#link.isUp) await Promise.all(leaving)
     await this.#link.close()
   }
 
@@ -225,7 +231,7 @@ export class Client extends EventEmitter<ClientEvents> {
   async #drain(): Promise<void> {
     if (this.#status === 'closed') return
     this.#status = 'draining'
-    for (const subscription of [...this.#subscriptions.values()]) subscription.finish()
+    await Promise.all(Array.from(this.#subscriptions.values(), (subscription) => subscription.finish()))
     await this.flush()
     await this.close()
   }
@@ -296,6 +302,7 @@ export class Client extends EventEmitter<ClientEvents> {
     switch (frame.kind) {
       case 'delivery':
       case 'lost-range':
+      case 'assigned':
       case 'ended':
         this.#subscriptions.get(frame.subscription)?.onFrame(frame)
         return

@@ -1,11 +1,12 @@
 /**
  * What an operator asks of groups: list, describe, seek, pause, resume, delete. Called by client.ts.
  */
-import { GroupNotFoundError, InvalidArgumentError } from '../src/common/errors.js'
+import { GroupNotFoundError, InvalidArgumentError, SubscriptionNotFoundError } from '../src/common/errors.js'
 import type { GroupAction } from '../src/model/group.js'
 import { EARLIEST, PARTITIONS_MAX, validateTopicName } from '../src/model/topic.js'
 import type { GroupDescription } from '../src/protocol/frames.js'
 import { requireWithin } from './options.js'
+import type { Progress } from './reading.js'
 import type { RequestOptions, Requests } from './requests.js'
 import { type From, startOf } from './subscribe-options.js'
 
@@ -70,8 +71,43 @@ export async function manageGroup(
   await requests.ask('done', (id) => ({ kind: 'manage-group', id, ...fields }), { signal })
 }
 
+/** `subscription` is the one that reads it now, if there is one. Both ways come to the same. */
+export async function forgetCursor(
+  requests: Requests,
+  topic: string,
+  name: string,
+  subscription: number | null,
+): Promise<void> {
+  try {
+    if (subscription !== null) {
+      await requests.ask('done', (id) => ({ kind: 'unsubscribe', id, subscription, forget: true }))
+      return
+    }
+  } catch (error) {
+    // The connection was lost on the way, and the subscription with it.
+    if (!(error instanceof SubscriptionNotFoundError)) throw error
+  }
+  try {
+    await manageGroup(requests, topic, name, { action: 'delete' }, {})
+  } catch (error) {
+    if (!(error instanceof GroupNotFoundError)) throw error
+  }
+}
+
 /** An empty name means something else on the wire. */
 function requireNames(topic: string, group: string): void {
   validateTopicName(topic)
   if (group === '') throw new InvalidArgumentError('the name of a group is not empty')
+}
+
+/** Where a member of the group stands, when everything it has fetched is consumed. */
+export async function groupProgress(
+  requests: Requests,
+  topic: string,
+  group: string,
+  hasAll: (state: GroupDescription) => boolean,
+): Promise<Progress> {
+  const state = await describeGroup(requests, topic, group, {})
+  if (hasAll(state)) return 'caught-up'
+  return state.isPaused ? 'paused' : 'behind'
 }

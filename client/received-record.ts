@@ -5,11 +5,25 @@
 import { CodecError } from '../src/common/errors.js'
 import type { Header, NewRecord } from '../src/model/record.js'
 import { recordBounds } from '../src/model/run.js'
-import type { DeliveryFrame, Outcome } from '../src/protocol/frames.js'
+import type { DeliveryFrame } from '../src/protocol/frames.js'
 import { decodeRecord } from '../src/protocol/records.js'
 import type { Codec } from './codec.js'
+import { requireWithin } from './options.js'
+import type { Tenure } from './tenure.js'
 
 const PAYLOAD_TAG = 0x12
+const DELAY_MS_MAX = 0x7fff_ffff
+
+/** What can be said of a record of a shared group. */
+export interface Verdict {
+  readonly outcome: 'ack' | 'retry' | 'reject' | 'extend'
+  readonly delayMs: number
+  readonly reason: string
+}
+
+const EXTEND: Verdict = { outcome: 'extend', delayMs: 0, reason: '' }
+const RETRY: Verdict = { outcome: 'retry', delayMs: 0, reason: '' }
+const REJECT: Verdict = { outcome: 'reject', delayMs: 0, reason: '' }
 
 /** What a record needs of its subscription. */
 export interface RecordSource<T> {
@@ -18,7 +32,9 @@ export interface RecordSource<T> {
   commitUpTo(delivered: DeliveredRun<T>, offset: number): void
   acknowledge(delivered: DeliveredRun<T>, offset: number): Promise<void>
   /** Of a record of a group. Rejects with LVT_LEASE_LOST, LVT_UNSUPPORTED. */
-  settle(delivered: DeliveredRun<T>, offset: number, outcome: Outcome, delayMs: number): Promise<void>
+  settle(delivered: DeliveredRun<T>, offset: number, verdict: Verdict): Promise<void>
+  /** Aborts when the record is not this reader's any more. */
+  signalOf(delivered: DeliveredRun<T>, offset: number): AbortSignal
 }
 
 /** The records of one delivery that have not been handed out yet. */
@@ -30,6 +46,10 @@ export class DeliveredRun<T> {
   readonly timestampMs: number
   readonly deliveryCount: number
   readonly buffer: Buffer
+  /** When it came, of a shared group; monotonic. */
+  arrivedMs = 0
+  /** Of a partition that was assigned; else null. */
+  tenure: Tenure | null = null
   #position: number
   #nextOffset: number
   #remaining: number
@@ -59,6 +79,11 @@ export class DeliveredRun<T> {
     for (let left = records; left > 0; left--) this.#position = recordBounds(this.buffer, this.#position).end
     this.#nextOffset += records
     this.#remaining -= records
+  }
+
+  /** What is left is not to be handed out. */
+  abandon(): void {
+    this.#remaining = 0
   }
 
   /** The next record; there must be one. */
@@ -153,26 +178,44 @@ export class ReceivedRecord<T = Uint8Array> {
   }
 
   /**
-   * As `commit`, at once; resolves when the server has taken it. In a group it is said of this record alone, resolves when it is
-   * safe, and rejects with LVT_LEASE_LOST if the record will come again to somebody, or is done with.
+   * As `commit`, at once; resolves when the server has taken it. With a name or in a group it resolves when it is safe. In
+   * a shared group it is said of this record alone, and rejects with LVT_LEASE_LOST if the record will come again to
+   * somebody, or is done with; a partition that was given to another member is LVT_FENCED.
    */
   ack(): Promise<void> {
     return this.#run.source.acknowledge(this.#run, this.offset)
   }
 
-  /** Of a group: the record comes again, to whoever is next, after the delay. Rejects as `ack` does. */
+  /** Of a shared group: the record comes again, to whoever is next, after the delay. Rejects as `ack` does; throws InvalidArgumentError. */
   retry({ delayMs = 0 }: { readonly delayMs?: number } = {}): Promise<void> {
-    return this.#run.source.settle(this.#run, this.offset, 'retry', delayMs)
+    if (delayMs === 0) return this.#settle(RETRY)
+    requireWithin('delayMs', delayMs, 0, DELAY_MS_MAX)
+    return this.#settle({ ...RETRY, delayMs })
   }
 
-  /** Of a group: the record never comes again, and goes to the dead-letter topic if there is one. Rejects as `ack` does. */
-  reject(): Promise<void> {
-    return this.#run.source.settle(this.#run, this.offset, 'reject', 0)
+  /**
+   * Of a shared group: the record never comes again, and goes to the dead-letter topic if there is one, with the reason.
+   * Rejects as `ack` does.
+   */
+  reject(reason = ''): Promise<void> {
+    return this.#settle(reason === '' ? REJECT : { ...REJECT, reason })
   }
 
-  /** Of a group: still at it, the ack wait begins anew. Rejects as `ack` does. */
+  /** Of a shared group: still at it, the ack wait begins anew. Rejects as `ack` does. */
   extend(): Promise<void> {
-    return this.#run.source.settle(this.#run, this.offset, 'extend', 0)
+    return this.#settle(EXTEND)
+  }
+
+  /**
+   * Aborts when the record is not this reader's any more, so that working on is in vain: the ack wait is over, the
+   * connection is lost, the partition is another's, or the subscription is over. Made when it is asked for.
+   */
+  get signal(): AbortSignal {
+    return this.#run.source.signalOf(this.#run, this.offset)
+  }
+
+  #settle(verdict: Verdict): Promise<void> {
+    return this.#run.source.settle(this.#run, this.offset, verdict)
   }
 
   #fields(): NewRecord {

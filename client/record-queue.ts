@@ -1,18 +1,27 @@
 /**
  * What a subscription has fetched, and those who wait for more of it. Hands records out one by one, and says when the
- * one before was consumed: at the moment when the next is asked for. Called by subscription.ts.
+ * one before was consumed: at the moment when the next is asked for. Called by subscription.ts and the readings.
  */
 import type { LeveretError } from '../src/common/errors.js'
 import { nothing, quiet } from './quiet.js'
 import type { DeliveredRun, ReceivedRecord } from './received-record.js'
+import type { Tenure } from './tenure.js'
 
 export type RecordResult<T> = IteratorResult<ReceivedRecord<T>, undefined>
 
 export interface QueueOwner<T> {
+  /** The first record of this delivery is handed out. */
+  onBegun(run: DeliveredRun<T>): void
   /** Those of the last `records` handed out from this delivery. */
   onConsumed(run: DeliveredRun<T>, records: number): void
   /** Everything is consumed, and more is waited for. */
   onDry(): void
+}
+
+/** Takes records by itself instead of iterating; see `takeFrom`. */
+export interface RecordTaker {
+  /** There may be records to take, or the end. */
+  goOn(): void
 }
 
 export const DONE = { value: undefined, done: true } as const
@@ -24,6 +33,9 @@ export class RecordQueue<T> {
   /** Where the records came from that were handed out last, and how many they were. */
   #handed: DeliveredRun<T> | null = null
   #handedRecords = 0
+  #begun: DeliveredRun<T> | null = null
+  #taker: RecordTaker | null = null
+  #received = 0
   /** Nothing more comes; the error, if any, is thrown once when everything is handed out. */
   #end: { error: LeveretError | null } | null = null
 
@@ -40,8 +52,23 @@ export class RecordQueue<T> {
     return this.#waiters.length > 0
   }
 
+  /** Deliveries so far. */
+  get received(): number {
+    return this.#received
+  }
+
+  /** The record at hand is of this delivery. */
+  isHanded(run: DeliveredRun<T>): boolean {
+    return this.#handed === run
+  }
+
   push(run: DeliveredRun<T>): void {
+    this.#received++
     this.#runs.push(run)
+    if (this.#taker !== null) {
+      this.#taker.goOn()
+      return
+    }
     while (this.#waiters.length > 0) {
       this.consumeHanded()
       const record = this.#take()
@@ -65,6 +92,22 @@ export class RecordQueue<T> {
     return rest
   }
 
+  /** From now on `taker` takes the records. */
+  takeBy(taker: RecordTaker): void {
+    this.#taker = taker
+  }
+
+  /** The next record of a partition that is free; whoever takes it says itself what became of it. */
+  takeFrom(isFree: (partition: number) => boolean): { run: DeliveredRun<T>; record: ReceivedRecord<T> } | null {
+    const index = this.#runs.findIndex((run) => run.remaining > 0 && isFree(run.partition))
+    const run = this.#runs[index]
+    if (run === undefined) return null
+    this.#owner.onBegun(run)
+    const record = run.take()
+    if (run.remaining === 0) this.#runs.splice(index, 1)
+    return { run, record }
+  }
+
   consumeHanded(): void {
     const run = this.#handed
     if (run === null) return
@@ -74,7 +117,16 @@ export class RecordQueue<T> {
 
   /** Let go of what was fetched and not handed out. */
   clear(): void {
+    for (const run of this.#runs) run.abandon()
     this.#runs.length = 0
+  }
+
+  /** Let go of what was fetched of a partition while it was assigned. */
+  drop(tenure: Tenure): void {
+    const kept = this.#runs.filter((run) => run.tenure !== tenure)
+    if (kept.length === this.#runs.length) return
+    for (const run of this.#runs) if (run.tenure === tenure) run.abandon()
+    this.#runs.splice(0, this.#runs.length, ...kept)
   }
 
   /** Nothing more comes: those who wait hear of it now, others when everything is handed out. */
@@ -82,10 +134,18 @@ export class RecordQueue<T> {
     if (this.#end !== null) return
     this.#end = { error }
     for (const waiter of this.#waiters.splice(0)) {
-      const first = this.#takeError()
+      const first = this.takeError()
       if (first === null) waiter.resolve(DONE)
       else waiter.reject(first)
     }
+    this.#taker?.goOn()
+  }
+
+  /** What ended it, once. */
+  takeError(): LeveretError | null {
+    const error = this.#end?.error ?? null
+    if (error !== null) this.#end = { error: null }
+    return error
   }
 
   #take(): ReceivedRecord<T> | null {
@@ -96,6 +156,10 @@ export class RecordQueue<T> {
       run = runs[0]
     }
     if (run === undefined) return null
+    if (run !== this.#begun) {
+      this.#begun = run
+      this.#owner.onBegun(run)
+    }
     this.#handed = run
     this.#handedRecords = 1
     return run.take()
@@ -103,19 +167,13 @@ export class RecordQueue<T> {
 
   #wait(): Promise<RecordResult<T>> {
     if (this.#end !== null) {
-      const error = this.#takeError()
+      const error = this.takeError()
       return error === null ? Promise.resolve(DONE) : quiet(Promise.reject(error))
     }
     this.#owner.onDry()
     const waiter = new Waiter<T>()
     this.#waiters.push(waiter)
     return waiter.promise
-  }
-
-  #takeError(): LeveretError | null {
-    const error = this.#end?.error ?? null
-    this.#end = { error: null }
-    return error
   }
 }
 

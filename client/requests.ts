@@ -96,5 +96,6 @@ function isKind<K extends Kind>(frame: ServerFrame, kind: K): frame is Answer<K>
 
 export function errorOf(frame: FailureFrame): LeveretError {
   const topic = frame.topic === '' ? undefined : frame.topic
-  return errorFromWire(frame.code, frame.message, { retryable: frame.retryable, topic })
+  const { offsets } = frame
+  return errorFromWire(frame.code, frame.message, { retryable: frame.retryable, topic, offsets })
 }

@@ -1,109 +1,96 @@
 /**
- * One subscription, as the user iterates it: holds what was fetched, gives credit back as records are consumed, and
- * takes itself up again on a new connection where it was. Called by topic.ts and client.ts.
- * Long because iterating, committing and taking up again share one state.
+ * One subscription, as the user has it: iterates what was fetched, begins, takes itself up again on a new connection, and
+ * ends. How it reads is its reading's to know (reading.ts). Called by topic.ts and client.ts.
  */
 import type { Timer } from '../src/common/clock.js'
-import {
-  AbortedError,
-  ClosedError,
-  LeaseLostError,
-  type LeveretError,
-  TopicNotFoundError,
-  UnsupportedError,
-} from '../src/common/errors.js'
-import type { Turn } from '../src/common/turn.js'
+import { AbortedError, ClosedError, InvalidArgumentError, type LeveretError } from '../src/common/errors.js'
+import type { LossCause } from '../src/model/record.js'
 import type { Start } from '../src/model/topic.js'
-import type { Outcome, ServerFrame, TopicDescription } from '../src/protocol/frames.js'
+import type { ServerFrame } from '../src/protocol/frames.js'
 import { callUser } from './call-user.js'
+import { endedBy, readingOf } from './choose-reading.js'
 import type { Codec } from './codec.js'
-import { upTo, verdictOn } from './commit-frames.js'
-import { CommitLedger } from './commit-ledger.js'
-import { GroupAcks } from './group-acks.js'
-import type { Link } from './link.js'
-import { type ClientSettings, requireWithin } from './options.js'
+import { forgetCursor } from './group-requests.js'
+import { Liveness, type LivenessOwner } from './liveness.js'
+import { requireWithin } from './options.js'
 import { nothing, quiet } from './quiet.js'
-import { DeliveredRun, type ReceivedRecord, type RecordSource } from './received-record.js'
+import type { Progress, Reading, ReadingHost, SubscribeContext } from './reading.js'
+import { DeliveredRun, type ReceivedRecord, type RecordSource, type Verdict } from './received-record.js'
 import { DONE, type QueueOwner, RecordQueue, type RecordResult } from './record-queue.js'
-import { errorOf, type Requests } from './requests.js'
-import { ResumePoint } from './resume-point.js'
+import { RecordRunner, type RunnerHost } from './record-runner.js'
+import { errorOf } from './requests.js'
+import type { RecordHandler, RunOptions } from './run-options.js'
 import {
+  ACK_WAIT_MS_DEFAULT,
+  checkOptions,
   GROUP_WINDOW_DEFAULT,
-  type LostRange,
   type SubscribeOptions,
   type Subscription,
   startOf,
   WINDOW_DEFAULT,
-  wholeNumber,
 } from './subscribe-options.js'
 
-const RETRY_DELAY_MS = 500
+const RETRY_DELAY_MS = 250
+const RETRY_DELAY_MS_MAX = 5_000
 const WINDOW_MAX = 0xffff_ffff
+/** How long a subscription that is closed waits for the answers to what was said of its records. */
+const ANSWERS_TIMEOUT_MS = 5_000
 
-/** What all subscriptions of a client share. */
-export interface SubscribeContext {
-  readonly link: Link
-  readonly requests: Requests
-  readonly settings: ClientSettings
-  readonly turn: Turn
-  /** Of the server of the latest connection; another one has other logs. */
-  nodeId(): string
-  /** The subscription is over, and its number will not be used again. */
-  forget(subscription: number): void
-}
-
-export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, QueueOwner<T> {
+export class LiveSubscription<T>
+  implements Subscription<T>, RecordSource<T>, QueueOwner<T>, ReadingHost<T>, LivenessOwner, RunnerHost<T>
+{
   /** Resolves when the server has taken the subscription: what is published from then on will be delivered. */
   readonly ready: Promise<void>
   readonly topicName: string
   readonly codec: Codec<T>
+  readonly context: SubscribeContext
+  readonly options: SubscribeOptions
+  readonly number: number
+  readonly start: Start
+  readonly window: number
+  readonly ackWaitMs: number
+  readonly queue: RecordQueue<T>
 
-  readonly #context: SubscribeContext
-  /** The server that the places belong to. */
-  #nodeId = ''
-  readonly #options: SubscribeOptions
-  readonly #number: number
-  readonly #start: Start
-  readonly #window: number
-  readonly #commitEvery: number
-  readonly #resume: ResumePoint
-  readonly #ledger = new CommitLedger()
-  /** Instead of the ledger, for a member of a shared group; else null. */
-  readonly #acks: GroupAcks | null
-  readonly #queue: RecordQueue<T>
+  readonly #reading: Reading<T>
+  readonly #liveness: Liveness
   #epoch = 0
+  /** The server took the subscription, once. */
   #isReady = false
+  /** It has, on this connection. */
+  #isSubscribed = false
   #markReady: () => void = nothing
   #failReady: (error: LeveretError) => void = nothing
   #lostRecords = 0
-  #isCommitScheduled = false
-  /** What there was at subscribing: to be consumed before the subscription has caught up. */
-  #backlog: TopicDescription | null = null
-  #hasCaughtUp = false
+  #lostLeases = 0
   #retryTimer: Timer | null = null
+  #retryDelayMs = RETRY_DELAY_MS
+  #runner: RecordRunner<T> | null = null
+  #closing: Promise<void> | null = null
+  #over: Promise<void> | null = null
   readonly #onAbort = () => this.#abort()
 
   /** Throws InvalidArgumentError. `number` is free on this client. */
   constructor(context: SubscribeContext, number: number, topic: string, codec: Codec<T>, options: SubscribeOptions) {
-    this.#context = context
-    this.#queue = new RecordQueue(this)
-    this.#options = options
-    this.#number = number
+    checkOptions(options)
+    this.context = context
+    this.options = options
+    this.number = number
     this.topicName = topic
     this.codec = codec
-    this.#start = startOf(options.from)
-    if (options.until !== undefined) wholeNumber('until', options.until)
-    this.#acks = options.mode === 'shared' ? new GroupAcks() : null
-    this.#window = options.window ?? (this.#acks === null ? WINDOW_DEFAULT : GROUP_WINDOW_DEFAULT)
-    if (options.ackWaitMs !== undefined) requireWithin('ackWaitMs', options.ackWaitMs, 1, Number.MAX_SAFE_INTEGER)
-    requireWithin('window', this.#window, 1, WINDOW_MAX)
-    this.#commitEvery = Math.ceil(this.#window / 2)
-    this.#resume = new ResumePoint(this.#start, context.settings.clock.monotonic())
+    this.start = startOf(options.from)
+    const isShared = options.group !== undefined && options.mode !== 'partitioned'
+    this.window = options.window ?? (isShared ? GROUP_WINDOW_DEFAULT : WINDOW_DEFAULT)
+    requireWithin('window', this.window, 1, WINDOW_MAX)
+    this.ackWaitMs = options.ackWaitMs ?? ACK_WAIT_MS_DEFAULT
+    this.queue = new RecordQueue(this)
+    this.#reading = readingOf(this, isShared)
     this.ready = new Promise((resolve, reject) => {
       this.#markReady = () => resolve()
       this.#failReady = reject
     })
     void quiet(this.ready)
+    const { clock, heartbeatMs } = context.settings
+    this.#liveness = new Liveness(clock, heartbeatMs, options, this)
     const { signal } = options
     if (signal?.aborted === true) this.#abort()
     else {
@@ -117,9 +104,17 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
     return this.#lostRecords
   }
 
+  get lostLeases(): number {
+    return this.#lostLeases
+  }
+
   /** Nothing more will be fetched. */
   get isOver(): boolean {
-    return this.#queue.isOver
+    return this.queue.isOver
+  }
+
+  get epoch(): number {
+    return this.#epoch
   }
 
   // ---- iterating ----
@@ -130,7 +125,7 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
 
   /** Asking for the next record commits the previous one, unless `manualCommit`. */
   next(): Promise<RecordResult<T>> {
-    return this.#queue.next()
+    return this.queue.next()
   }
 
   /** Iterate whole deliveries: an array of at least one record each time, all of one partition. */
@@ -139,7 +134,7 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
       for (;;) {
         const first = await this.next()
         if (first.done === true) return
-        yield [first.value, ...this.#queue.takeRest()]
+        yield [first.value, ...this.queue.takeRest()]
       }
     } finally {
       await this.close()
@@ -151,257 +146,253 @@ export class LiveSubscription<T> implements Subscription<T>, RecordSource<T>, Qu
     return this.close().then(() => DONE)
   }
 
+  async run(handler: RecordHandler<T>, options: RunOptions<T> = {}): Promise<void> {
+    if (this.#runner !== null) throw new InvalidArgumentError('the subscription runs a handler already')
+    const { signal } = options
+    const runner = new RecordRunner(this, handler, options)
+    this.#runner = runner
+    const stop = (): void => void this.close()
+    signal?.addEventListener('abort', stop, { once: true })
+    if (signal?.aborted === true) stop()
+    await runner.done
+    signal?.removeEventListener('abort', stop)
+    await this.close()
+    if (runner.failure !== null) throw runner.failure.error
+    const error = this.queue.takeError()
+    if (error !== null) throw error
+  }
+
+  // ---- the end, as users have it ----
+
   /** Stop; what was fetched and not consumed is let go. Iterating ends. */
-  async close(): Promise<void> {
-    this.#queue.clear()
-    this.#finish(null)
+  close(): Promise<void> {
+    this.#closing ??= this.#closeWith(null)
+    return this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  /** Stop fetching; what was fetched can still be iterated. */
-  finish(): void {
-    this.#finish(null)
+  async forget(): Promise<void> {
+    const { name } = this.options
+    if (name === undefined) throw new InvalidArgumentError('only a cursor with a name is forgotten')
+    const { link, requests } = this.context
+    const isKnown = this.#isSubscribed && link.isUp && !this.isOver
+    await this.#closeWith(null, !isKnown)
+    await forgetCursor(requests, this.topicName, name, isKnown ? this.number : null)
+  }
+
+  /** The client drains. What a plain cursor has fetched can still be iterated; of a group, it goes to others at once. */
+  async finish(): Promise<void> {
+    if (this.#reading.name.group !== '' || this.#runner !== null) await this.close()
+    else this.#finish(null)
   }
 
   /** The client is over. */
   fail(error: LeveretError | null): void {
-    if (error === null) this.#queue.clear()
-    this.#finish(error)
+    if (error === null) this.queue.clear()
+    this.#finish(error, false)
   }
 
-  // ---- committing ----
+  // ---- what records ask ----
 
   commitUpTo(delivered: DeliveredRun<T>, offset: number): void {
-    if (delivered.epoch !== this.#epoch || this.isOver) return
-    if (this.#acks === null) this.#ledger.consumed(delivered.partition, offset, 1)
-    else this.#acks.consumed(delivered.partition, offset, offset + 1)
-    this.#settled(delivered.partition, offset)
-    this.#commitSoon()
+    this.#reading.commitUpTo(delivered, offset)
   }
 
-  /** Asking for the next record says nothing more of it. */
-  #settled(partition: number, offset: number): void {
-    if (this.#options.manualCommit !== true) this.#acks?.settled(partition, offset)
+  acknowledge(delivered: DeliveredRun<T>, offset: number): Promise<void> {
+    return this.#reading.acknowledge(delivered, offset)
   }
 
-  #commitSoon(): void {
-    if (this.#isCommitScheduled) return
-    this.#isCommitScheduled = true
-    this.#context.turn.afterwards(this)
+  settle(delivered: DeliveredRun<T>, offset: number, verdict: Verdict): Promise<void> {
+    return this.#reading.settle(delivered, offset, verdict)
   }
 
-  async settle(delivered: DeliveredRun<T>, offset: number, outcome: Outcome, delayMs: number): Promise<void> {
-    if (this.#acks === null) throw new UnsupportedError(`a cursor knows no outcome "${outcome}", only acks`)
-    if (this.isOver) throw new ClosedError('the subscription is over')
-    if (delivered.epoch !== this.#epoch) throw new LeaseLostError('the connection was lost: the record comes again')
-    const { partition } = delivered
-    if (outcome !== 'extend') this.#settled(partition, offset)
-    await this.#context.requests.ask('done', (id) => verdictOn(id, this.#number, partition, [offset], outcome, delayMs))
+  signalOf(delivered: DeliveredRun<T>, offset: number): AbortSignal {
+    return this.#reading.signalOf(delivered, offset)
   }
 
-  async acknowledge(delivered: DeliveredRun<T>, offset: number): Promise<void> {
-    if (this.#acks !== null) return await this.settle(delivered, offset, 'ack', 0)
-    // A lost connection has given all its credit back: its records are in flight no more.
-    if (delivered.epoch !== this.#epoch) return
-    if (this.isOver) throw new ClosedError('the subscription is over')
-    const { partition } = delivered
-    await this.#context.requests.ask('done', (id) => upTo(id, this.#number, partition, offset))
-  }
+  // ---- what the queue tells ----
 
-  runTurn(): void {
-    this.#isCommitScheduled = false
-    this.#commit()
+  onBegun(run: DeliveredRun<T>): void {
+    this.#reading.begun(run)
   }
 
   onConsumed(run: DeliveredRun<T>, records: number): void {
-    if (run.epoch !== this.#epoch || this.#options.manualCommit === true) return
-    if (this.#acks !== null) {
-      // One record at a time is handed out, or the rest of a delivery with it.
-      this.#acks.consumed(run.partition, run.nextOffset - records, run.nextOffset)
-      this.#commitSoon()
-      return
-    }
-    this.#ledger.consumed(run.partition, run.nextOffset - 1, records)
-    if (this.#ledger.records >= this.#commitEvery) this.#commit()
+    this.#reading.consumed(run, records)
   }
 
-  #commit(): void {
-    const { link } = this.#context
-    this.#ledger.take((partition, offset) => link.send(upTo(0, this.#number, partition, offset)))
-    this.#acks?.take((partition, offsets) => link.send(verdictOn(0, this.#number, partition, offsets, 'ack', 0)))
+  onDry(): void {
+    this.#liveness.dry()
+  }
+
+  // ---- what the reading asks ----
+
+  subscribe(start: Start): void {
+    const { link } = this.context
+    const { until } = this.options
+    const { name } = this.#reading
+    link.send({
+      kind: 'subscribe',
+      id: link.nextId({ onAnswer: (frame) => this.#onSubscribed(frame) }),
+      subscription: this.number,
+      topic: this.topicName,
+      start,
+      untilOffset: until ?? null,
+      window: this.window,
+      ackWaitMs: name.mode === 'shared' ? this.ackWaitMs : null,
+      ...name,
+    })
+  }
+
+  lost(partition: number, from: number, to: number, cause: LossCause | 'reset'): void {
+    this.#lostRecords += to - from
+    const lost = { topic: this.topicName, partition, from, to, cause }
+    callUser(() => this.options.onLost?.(lost))
+  }
+
+  leasesLost(records: number): void {
+    this.#lostLeases += records
+  }
+
+  // ---- what liveness asks ----
+
+  get isDry(): boolean {
+    return this.queue.isDry || this.#runner?.isDry === true
+  }
+
+  get received(): number {
+    return this.queue.received
+  }
+
+  get isSubscribed(): boolean {
+    return this.#isSubscribed
+  }
+
+  get clock() {
+    return this.context.settings.clock
+  }
+
+  get isOrdered(): boolean {
+    return this.#reading.isOrdered
+  }
+
+  progress(): Progress | Promise<Progress> {
+    return this.#reading.progress()
+  }
+
+  timedOut(error: LeveretError): void {
+    this.#finish(error)
   }
 
   // ---- what the client hands in ----
 
   onUp(): void {
     if (this.isOver) return
-    const epoch = ++this.#epoch
-    const { link } = this.#context
-    // Told before the Subscribe that follows it, so no record can slip in between the two unseen.
-    const described = (frame: ServerFrame): void => {
-      if (epoch === this.#epoch) this.#onDescribed(frame.kind === 'description' ? (frame.topics[0] ?? null) : null)
-    }
-    const id = link.nextId({ onAnswer: described })
-    link.send({ kind: 'describe', id, topic: this.topicName, group: '', after: '', groups: false })
-    if (!this.#isReady) this.#subscribe(this.#start)
+    this.#epoch++
+    this.#reading.up(!this.#isReady)
   }
 
   onDown(): void {
     this.#epoch++
-    this.#ledger.clear()
-    // What was fetched is given to other members, or comes again.
-    if (this.#acks !== null) this.#queue.clear()
-    this.#acks?.clear()
+    this.#isSubscribed = false
     this.#retryTimer?.cancel()
+    this.#reading.down()
   }
 
   onFrame(frame: ServerFrame): void {
     if (this.isOver) return
     switch (frame.kind) {
-      case 'delivery': {
-        const run = new DeliveredRun<T>(this, this.#epoch, frame)
-        if (this.#acks !== null) {
-          this.#queue.push(run)
-          return
-        }
-        const next = run.nextOffset + run.remaining
-        this.#skipKnown(run)
-        if (run.remaining === 0) return
-        this.#resume.advance(run.partition, next)
-        this.#queue.push(run)
+      case 'delivery':
+        this.#reading.delivered(new DeliveredRun<T>(this, this.#epoch, frame))
+        return
+      case 'lost-range': {
+        const from = this.#reading.lostFrom(frame.partition, frame.from, frame.to)
+        if (from < frame.to) this.lost(frame.partition, from, frame.to, frame.cause)
         return
       }
-      case 'lost-range':
-        this.#lost(frame.partition, frame.from, frame.to, frame.cause)
+      case 'assigned':
+        this.#reading.assigned(frame)
         return
       case 'ended':
-        this.#finish(frame.reason === 'until-reached' ? null : this.#endedBy(frame.reason), false)
+        this.#isSubscribed = false
+        // What a group has given it is another's now.
+        if (this.#reading.name.group !== '') this.queue.clear()
+        this.#finish(
+          frame.reason === 'until-reached' ? null : endedBy(frame.reason, this.topicName, this.#reading.name.group),
+          false,
+        )
         return
       default:
     }
-  }
-
-  #endedBy(reason: string): LeveretError {
-    if (reason === 'topic-deleted') return new TopicNotFoundError(this.topicName)
-    return new ClosedError(`the server ended the subscription: ${reason}`)
-  }
-
-  /** Records that an earlier connection has brought: their credit goes back, and nobody sees them twice. */
-  #skipKnown(run: DeliveredRun<T>): void {
-    const known = Math.min(run.remaining, this.#resume.placeOf(run.partition) - run.nextOffset)
-    if (known <= 0) return
-    run.skip(known)
-    this.#ledger.consumed(run.partition, run.nextOffset - 1, known)
-    this.#commit()
-  }
-
-  #lost(partition: number, from: number, to: number, cause: LostRange['cause']): void {
-    const first = Math.max(from, this.#resume.placeOf(partition))
-    if (first >= to) return
-    this.#resume.advance(partition, to)
-    this.#lostRecords += to - first
-    const lost = { topic: this.topicName, partition, from: first, to, cause }
-    callUser(() => this.#options.onLost?.(lost))
-  }
-
-  /** What was read is another log's; how much of that one was missed, nobody can say. */
-  #begunAgain(partition: number, expected: number): void {
-    const lost = { topic: this.topicName, partition, from: expected, to: expected, cause: 'reset' } as const
-    callUser(() => this.#options.onLost?.(lost))
-  }
-
-  #onDescribed(topic: TopicDescription | null): void {
-    const nodeId = this.#context.nodeId()
-    const isOther = nodeId !== this.#nodeId
-    this.#nodeId = nodeId
-    if (!this.#isReady) {
-      this.#resume.pin(topic)
-      this.#backlog = topic
-      return
-    }
-    if (this.#acks !== null) {
-      this.#subscribe(this.#start)
-      return
-    }
-    for (const { partition, expected } of this.#resume.reset(topic, isOther)) this.#begunAgain(partition, expected)
-    this.#subscribe(this.#resume.start(topic, this.#context.settings.clock.monotonic()))
-  }
-
-  #subscribe(start: Start): void {
-    const { link } = this.#context
-    const { until, mode = 'cursor', group = '' } = this.#options
-    link.send({
-      kind: 'subscribe',
-      id: link.nextId({ onAnswer: (frame) => this.#onSubscribed(frame) }),
-      subscription: this.#number,
-      topic: this.topicName,
-      start,
-      untilOffset: until ?? null,
-      mode,
-      group,
-      window: this.#window,
-      ackWaitMs: this.#options.ackWaitMs ?? null,
-      member: '',
-      takeOver: false,
-    })
   }
 
   #onSubscribed(frame: ServerFrame): void {
     if (this.isOver) return
     if (frame.kind === 'failure') {
       const error = errorOf(frame)
-      if (!this.#isReady || !error.retryable) this.#finish(error, false)
-      else this.#retryTimer = this.#context.settings.clock.after(RETRY_DELAY_MS, () => this.onUp())
+      if (this.#isReady && error.retryable) this.#subscribeAgain()
+      else this.#finish(error, false)
       return
     }
+    this.#retryDelayMs = RETRY_DELAY_MS
     this.#isReady = true
+    this.#isSubscribed = true
     this.#markReady()
-    if (this.#queue.isDry) this.onDry()
+    if (this.isDry) this.onDry()
   }
 
-  // ---- catching up ----
-
-  onDry(): void {
-    if (this.#hasCaughtUp || !this.#isReady || this.#acks !== null) return
-    const places = this.#resume
-    for (const { partition, logStart, end } of this.#backlog?.partitions ?? []) {
-      if (Math.max(places.placeOf(partition), logStart) < end && this.#wants(end)) return
-    }
-    this.#hasCaughtUp = true
-    this.#backlog = null
-    callUser(() => this.#options.onCaughtUp?.())
-  }
-
-  /** Whether the start lies before `end`. */
-  #wants(end: number): boolean {
-    if (this.#start.kind === 'latest') return false
-    return this.#start.kind !== 'offset' || this.#start.offset < end
+  #subscribeAgain(): void {
+    const { clock, random } = this.context.settings
+    const delayMs = this.#retryDelayMs * (0.5 + random.next() / 2)
+    this.#retryDelayMs = Math.min(this.#retryDelayMs * 2, RETRY_DELAY_MS_MAX)
+    this.#retryTimer = clock.after(delayMs, () => this.onUp())
   }
 
   // ---- the end ----
 
   #abort(): void {
-    this.#queue.clear()
-    this.#finish(new AbortedError('the subscription was aborted', { cause: this.#options.signal?.reason }))
+    const { signal } = this.options
+    this.#closing ??= this.#closeWith(new AbortedError('the subscription was aborted', { cause: signal?.reason }))
+  }
+
+  /** Everything up to the first wait happens at once: whoever iterates hears of it now. */
+  async #closeWith(error: LeveretError | null, tellServer = true): Promise<void> {
+    // Handlers may finish what they have begun; what they say of it counts.
+    if (this.#runner !== null) await this.#runner.stop()
+    this.queue.clear()
+    this.#finish(error, tellServer)
+    await this.#over
+  }
+
+  /** What was said of records may still be answered, for a while. */
+  async #letGo(reason: LeveretError): Promise<void> {
+    this.#reading.over(reason)
+    if (this.context.link.isUp) {
+      const timer = this.clock.after(ANSWERS_TIMEOUT_MS, () => this.#reading.close(reason))
+      await this.#reading.answered()
+      timer.cancel()
+    }
+    this.#reading.close(reason)
   }
 
   /** `tellServer`: it still thinks that there is a subscription. */
   #finish(error: LeveretError | null, tellServer = true): void {
     if (this.isOver) return
-    // The loop may have been left because a record could not be dealt with: it goes to another member.
-    if (this.#acks === null) this.#queue.consumeHanded()
-    const { link } = this.#context
+    // The loop may have been left because a record could not be dealt with: of a group, it comes again.
+    if (this.#reading.name.group === '') this.queue.consumeHanded()
+    const { link } = this.context
     if (tellServer && link.isUp && this.#epoch > 0) {
-      this.#commit()
-      link.send({ kind: 'unsubscribe', id: 0, subscription: this.#number, forget: false })
+      this.#reading.flush()
+      link.send({ kind: 'unsubscribe', id: 0, subscription: this.number, forget: false })
     }
     this.#retryTimer?.cancel()
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
-    this.#context.forget(this.#number)
+    this.#liveness.close()
+    this.options.signal?.removeEventListener('abort', this.#onAbort)
+    this.context.forget(this.number)
     this.#failReady(error ?? new ClosedError('the subscription was closed before it began'))
-    this.#queue.end(error)
+    this.queue.end(error)
+    this.#over = this.#letGo(error ?? new ClosedError('the subscription is over'))
   }
 }

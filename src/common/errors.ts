@@ -70,6 +70,8 @@ export interface ErrorDetails {
   readonly cause?: unknown
   readonly topic?: string | undefined
   readonly retryable?: boolean
+  /** Of LVT_LEASE_LOST: the records of which it is true. */
+  readonly offsets?: readonly number[]
 }
 
 /** Base of all errors. `code` is stable and the only thing to compare; `message` is for people. */
@@ -184,7 +186,7 @@ export class LeaseLostError extends LeveretError {
   /** Of which records of those that were named it is true; empty where nobody says. */
   readonly offsets: readonly number[]
 
-  constructor(message: string, details: ErrorDetails & { readonly offsets?: readonly number[] } = {}) {
+  constructor(message: string, details: ErrorDetails = {}) {
     super('LVT_LEASE_LOST', message, details)
     this.offsets = details.offsets ?? []
   }

@@ -1,0 +1,139 @@
+/**
+ * Sees to it that an iteration which waits never does so in silence: it has caught up, or somebody is told why nothing
+ * comes. Called by subscription.ts.
+ */
+import type { Clock, Timer } from '../src/common/clock.js'
+import { LeveretError } from '../src/common/errors.js'
+import { callUser } from './call-user.js'
+import type { Progress } from './reading.js'
+import type { Stall, SubscribeOptions } from './subscribe-options.js'
+
+/** An iteration that has waited for about so many heartbeats looks for the reason. */
+const STALLED_BEATS = 1.5
+const ASK_AGAIN_MS = 50
+const ASK_AGAIN_MS_MAX = 1_000
+
+export interface LivenessOwner {
+  /** Everything fetched is consumed, and more is waited for. */
+  readonly isDry: boolean
+  /** Deliveries so far. */
+  readonly received: number
+  /** The server has taken the subscription on the connection of now. */
+  readonly isSubscribed: boolean
+  progress(): Progress | Promise<Progress>
+  /** It has waited as long as it was told to. */
+  timedOut(error: LeveretError): void
+}
+
+export type LivenessOptions = Pick<SubscribeOptions, 'stallTimeoutMs' | 'onCaughtUp' | 'onStalled'>
+
+export class Liveness {
+  readonly #clock: Clock
+  readonly #owner: LivenessOwner
+  readonly #options: LivenessOptions
+  readonly #beatMs: number
+  readonly #patienceMs: number
+  readonly #timeoutMs: number | null
+  /** Somebody wants to know also after it has caught up once. */
+  readonly #isWatched: boolean
+  readonly #ticks: Timer
+  #waitedMs = 0
+  #received = 0
+  #hasCaughtUp = false
+  #hasStalled = false
+  #isAsking = false
+  #askAgainMs = ASK_AGAIN_MS
+  #askTimer: Timer | null = null
+
+  constructor(clock: Clock, heartbeatMs: number, options: LivenessOptions, owner: LivenessOwner) {
+    const { stallTimeoutMs = null, onStalled } = options
+    this.#clock = clock
+    this.#owner = owner
+    this.#options = options
+    this.#timeoutMs = stallTimeoutMs
+    this.#isWatched = onStalled !== undefined || stallTimeoutMs !== null
+    this.#patienceMs = Math.min(heartbeatMs * STALLED_BEATS, stallTimeoutMs ?? Number.POSITIVE_INFINITY)
+    this.#beatMs = Math.max(1, Math.min(heartbeatMs, stallTimeoutMs ?? heartbeatMs) / 2)
+    this.#ticks = clock.every(this.#beatMs, () => this.#tick())
+  }
+
+  /** Everything is consumed. */
+  dry(): void {
+    if (this.#hasCaughtUp || this.#isAsking || this.#askTimer !== null || !this.#owner.isSubscribed) return
+    const progress = this.#owner.progress()
+    if (progress === 'caught-up') this.#tellCaughtUp()
+    else if (typeof progress !== 'string') this.#await(progress, () => this.#askAgain())
+  }
+
+  close(): void {
+    this.#ticks.cancel()
+    this.#askTimer?.cancel()
+    this.#hasCaughtUp = true
+  }
+
+  /** Ticks are counted rather than time: a process that slept has not waited. */
+  #tick(): void {
+    const { isDry, received, isSubscribed } = this.#owner
+    if (!isDry || received !== this.#received) {
+      this.#received = received
+      this.#waitedMs = 0
+      this.#hasStalled = false
+      return
+    }
+    this.#waitedMs += this.#beatMs
+    if (this.#waitedMs < this.#patienceMs) return
+    if (!isSubscribed) this.#stall('disconnected')
+    else if (!this.#isAsking && (this.#isWatched || !this.#hasCaughtUp)) {
+      const look = (progress: Progress): void => {
+        if (progress === 'caught-up') {
+          this.#waitedMs = 0
+          this.#hasStalled = false
+          this.#tellCaughtUp()
+        } else if (this.#owner.isDry && this.#owner.received === received) this.#stall(progress)
+      }
+      const progress = this.#owner.progress()
+      if (typeof progress === 'string') look(progress)
+      else this.#await(progress, look)
+    }
+  }
+
+  #stall(reason: Stall['reason']): void {
+    const stall = { reason, waitedMs: this.#waitedMs }
+    if (!this.#hasStalled) callUser(() => this.#options.onStalled?.(stall))
+    this.#hasStalled = true
+    if (this.#timeoutMs === null || this.#waitedMs < this.#timeoutMs) return
+    const message = `no record came in ${Math.round(this.#waitedMs)} ms, and it has not caught up: ${reason}`
+    this.#owner.timedOut(new LeveretError('LVT_TIMEOUT', message))
+  }
+
+  #await(asked: Promise<Progress>, then: (progress: Progress) => void): void {
+    const { received } = this.#owner
+    this.#isAsking = true
+    void asked
+      // Without an answer nobody can say that it has caught up.
+      .catch((): Progress => 'behind')
+      .then((answer) => {
+        this.#isAsking = false
+        // What came meanwhile is not in the answer.
+        const isTrue = answer !== 'caught-up' || (this.#owner.isDry && this.#owner.received === received)
+        if (answer === 'caught-up' && isTrue) this.#tellCaughtUp()
+        then(isTrue ? answer : 'behind')
+      })
+  }
+
+  /** The server is asked now and then, not each time that everything is consumed. */
+  #askAgain(): void {
+    if (this.#hasCaughtUp) return
+    this.#askTimer = this.#clock.after(this.#askAgainMs, () => {
+      this.#askTimer = null
+      if (this.#owner.isDry) this.dry()
+    })
+    this.#askAgainMs = Math.min(this.#askAgainMs * 2, ASK_AGAIN_MS_MAX)
+  }
+
+  #tellCaughtUp(): void {
+    if (this.#hasCaughtUp) return
+    this.#hasCaughtUp = true
+    callUser(() => this.#options.onCaughtUp?.())
+  }
+}
