@@ -141,7 +141,25 @@ function addSub(program: Command, terminal: Terminal, finish: Finish): void {
     )
     .option('--until <offset>', 'end before this offset of each partition', readOffset)
     .option('--count <records>', 'end after so many records', readCount)
-  command.action((topic: string, options: SubOptions) => finish(sub(topic, options, terminal)))
+    .option('--group <name>', 'take part in a group, which shares the records of the topic out among its members')
+    .addOption(
+      new Option(
+        '--mode <mode>',
+        'with --group: record by record, or partition by partition (default: shared)',
+      ).choices(['shared', 'partitioned']),
+    )
+    .addHelpText(
+      'after',
+      '\nA group is told that records are done with once they are printed, and goes on with what it was not told of.' +
+        '\nWhere it begins --from says the first time only; `leveret groups seek` moves it.',
+    )
+  command.action((topic: string, options: SubOptions) => {
+    if (options.mode !== undefined && options.group === undefined) command.error('error: --mode needs --group')
+    if (options.until !== undefined && options.group !== undefined) {
+      command.error('error: --until is for whoever reads alone, and a group has members')
+    }
+    return finish(sub(topic, options, terminal))
+  })
   addClientOptions(command, terminal, 'print each record whole, as one line of JSON')
 }
 

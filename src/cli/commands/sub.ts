@@ -1,10 +1,10 @@
 /**
  * `leveret sub`: the records of a topic to standard output, payload by payload and byte for byte, or whole as JSON.
- * Nothing is read faster than the output takes it.
+ * Nothing is read faster than the output takes it, and a group is told that a record is done with when the output has it.
  */
 import { isUtf8 } from 'node:buffer'
 import type { From, LostRange, ReceivedRecord, Subscription } from '../../../client/index.js'
-import { AbortedError } from '../../common/errors.js'
+import { AbortedError, FencedError, LeaseLostError } from '../../common/errors.js'
 import { type ClientOptions, withClient } from '../open-client.js'
 import { EXIT_OK, LineOutput, say, type Terminal } from '../terminal.js'
 
@@ -12,10 +12,14 @@ export interface SubOptions extends ClientOptions {
   readonly from?: From
   readonly until?: number
   readonly count?: number
+  readonly group?: string
+  readonly mode?: 'shared' | 'partitioned'
 }
 
 /** Records in flight: enough to keep the connection busy, few enough to be held here. */
 const WINDOW_RECORDS = 8192
+/** Of a member: what it holds, others do not get. */
+const MEMBER_WINDOW_RECORDS = 100
 
 export async function sub(name: string, options: SubOptions, terminal: Terminal): Promise<number> {
   const output = new LineOutput(terminal.stdout)
@@ -25,11 +29,14 @@ export async function sub(name: string, options: SubOptions, terminal: Terminal)
       const records = client.topic(name).subscribe({
         from: options.from ?? 'earliest',
         ...(options.until === undefined ? {} : { until: options.until }),
-        window: Math.min(WINDOW_RECORDS, options.count ?? WINDOW_RECORDS),
+        ...(options.group === undefined
+          ? {}
+          : { group: options.group, mode: options.mode ?? 'shared', manualCommit: true }),
+        window: windowOf(options),
         signal,
         onLost: (lost) => say(terminal, lossNotice(lost)),
       })
-      await print(records, options, output)
+      await print(records, options, output, terminal)
       return EXIT_OK
     })
   } catch (error) {
@@ -41,15 +48,37 @@ export async function sub(name: string, options: SubOptions, terminal: Terminal)
   }
 }
 
-async function print(records: Subscription, options: SubOptions, output: LineOutput): Promise<void> {
+function windowOf({ count, group }: SubOptions): number {
+  const most = group === undefined ? WINDOW_RECORDS : MEMBER_WINDOW_RECORDS
+  return Math.min(most, count ?? most)
+}
+
+async function print(
+  records: Subscription,
+  options: SubOptions,
+  output: LineOutput,
+  terminal: Terminal,
+): Promise<void> {
   const toLine = options.json === true ? jsonLine : payloadLine
   let left = options.count ?? Number.POSITIVE_INFINITY
   for await (const batch of records.batches()) {
-    for (const record of batch.slice(0, left)) output.write(toLine(record))
+    const printed = batch.slice(0, left)
+    for (const record of printed) output.write(toLine(record))
     await output.ready()
+    if (options.group !== undefined) await finish(printed, options, terminal)
     left -= batch.length
     if (left <= 0) return
   }
+}
+
+/** Of a shared group each record is acked, of others the last one stands for those before it. */
+async function finish(printed: readonly ReceivedRecord[], { mode }: SubOptions, terminal: Terminal): Promise<void> {
+  const named = mode === 'partitioned' ? printed.slice(-1) : printed
+  const late = (error: unknown): void => {
+    if (!(error instanceof LeaseLostError || error instanceof FencedError)) throw error
+    say(terminal, `warning: ${error.message}; it was printed here, and goes to another member too`)
+  }
+  await Promise.all(named.map((record) => record.ack().catch(late)))
 }
 
 function payloadLine(record: ReceivedRecord): Uint8Array {

@@ -1,0 +1,114 @@
+/**
+ * `leveret groups` and `leveret sub --group` as processes: what operators see and do, with exit codes and messages.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { GroupDescription } from '../../client/index.js'
+import { runLeveret, type Server, startServer } from '../helpers/leveret-process.js'
+
+describe('a command line about groups that is not understood', () => {
+  const wrong: readonly (readonly [string, readonly string[]])[] = [
+    ['no group', ['groups', 'describe', 'orders']],
+    ['an unknown action', ['groups', 'forget', 'orders', 'billing']],
+    ['no place', ['groups', 'seek', 'orders', 'billing']],
+    ['a place that is none', ['groups', 'seek', 'orders', 'billing', 'somewhere']],
+    ['a partition that is none', ['groups', 'seek', 'orders', 'billing', '0', '--partition', 'x']],
+    ['a mode without a group', ['sub', 'orders', '--mode', 'shared']],
+    ['a mode that is none', ['sub', 'orders', '--group', 'g', '--mode', 'both']],
+    ['an end of a group', ['sub', 'orders', '--group', 'g', '--until', '4']],
+  ]
+  for (const [what, words] of wrong) {
+    test(`ends with 2: ${what}`, async () => {
+      const { code, stdout, stderr } = await runLeveret(words)
+      assert.equal(code, 2, stderr)
+      assert.match(stderr, /^leveret: /)
+      assert.equal(stdout.toString(), '')
+    })
+  }
+})
+
+describe('groups on the command line', () => {
+  let server: Server
+  before(async () => {
+    server = await startServer()
+  })
+  after(() => server.stop())
+
+  const print = async (...words: string[]): Promise<string> => (await server.succeed(words)).stdout.toString()
+  const state = async (topic: string, group: string): Promise<GroupDescription> =>
+    JSON.parse(await print('groups', 'describe', topic, group, '--json')) as GroupDescription
+
+  test('a shared group hands out, is described, moved, paused, resumed and deleted', async () => {
+    await print('topics', 'create', 'orders', '--retain', '1h')
+    await server.succeed(['pub', 'orders'], 'a\nb\nc\nd\n')
+    assert.equal(await print('sub', 'orders', '--group', 'billing', '--count', '3'), 'a\nb\nc\n')
+    const { mode, lag, members } = await state('orders', 'billing')
+    assert.deepEqual([mode, lag, members], ['shared', 1, []])
+    const described = await print('groups', 'describe', 'orders', 'billing')
+    assert.match(described, /^topic +orders$/m)
+    assert.match(described, /^mode +shared$/m)
+    // The last one may have been on its way when the member left: it is due again then.
+    assert.match(described, /^lag +1 record, [01] in flight$/m)
+    assert.match(described, /^oldest +(nothing in flight|in flight for \d+m?s)$/m)
+    assert.match(described, /^partition 0 +at 3 of 4, lag 1, [01] in flight$/m)
+    assert.match(described, /^members +none$/m)
+
+    assert.match(await print('groups', 'seek', 'orders', 'billing', '1'), /^partition 0 +at 1 of 4/m)
+    assert.match(await print('groups', 'pause', 'orders', 'billing'), /^mode +shared, paused$/m)
+    const member = server.start(['sub', 'orders', '--group', 'billing', '--count', '3'])
+    while ((await state('orders', 'billing')).members.length === 0);
+    assert.equal((await state('orders', 'billing')).inFlight, 0)
+    assert.match(await print('groups', 'describe', 'orders', 'billing'), /^member .*holds 0 records, 0 expired$/m)
+    assert.doesNotMatch(await print('groups', 'resume', 'orders', 'billing'), /paused/)
+    const { code, stdout } = await member.ended
+    assert.deepEqual([code, stdout.toString()], [0, 'b\nc\nd\n'])
+    assert.match(await print('groups', 'list', 'orders'), /^orders {2}billing {2}shared {2}lag 0 {2}in flight 0\n$/)
+
+    assert.match(await print('groups', 'delete', 'orders', 'billing'), /^deleted group billing of orders$/m)
+    assert.equal(await print('groups', 'list', 'orders'), '')
+    assert.equal(await print('sub', 'orders', '--group', 'billing', '--from', '2', '--count', '1'), 'c\n')
+  })
+
+  test('moves one partition alone, and lists the groups of all topics', async () => {
+    await print('topics', 'create', 'split', '--retain', '1h', '--partitions', '2')
+    await server.succeed(['pub', 'split'], 'a\nb\nc\nd\ne\nf\n')
+    const read = await print('sub', 'split', '--group', 'all', '--count', '6')
+    assert.deepEqual(read.split('\n').filter(Boolean).sort(), ['a', 'b', 'c', 'd', 'e', 'f'])
+    const before = await state('split', 'all')
+    const partition = before.partitions.find(({ end }) => end > 0)?.partition ?? 0
+    await print('groups', 'seek', 'split', 'all', 'earliest', '--partition', `${partition}`)
+    const { partitions } = await state('split', 'all')
+    assert.deepEqual(
+      partitions.map(({ position }) => position),
+      before.partitions.map(({ position }, index) => (index === partition ? 0 : position)),
+    )
+    await print('groups', 'seek', 'split', 'all', 'latest')
+    assert.equal((await state('split', 'all')).lag, 0)
+    const all = JSON.parse(await print('groups', 'list', '--json')) as { topic: string; name: string }[]
+    assert.ok(all.some(({ topic, name }) => topic === 'split' && name === 'all'))
+    const { code, stderr } = await server.leveret(['groups', 'seek', 'split', 'all', '0', '--partition', '7'])
+    assert.deepEqual([code, stderr], [1, 'leveret: topic "split" has 2 partitions, no number 7\n'])
+  })
+
+  test('what is not there is told, and not made by asking', async () => {
+    for (const words of [
+      ['groups', 'list', 'missing'],
+      ['groups', 'describe', 'missing', 'group'],
+      ['groups', 'delete', 'missing', 'group'],
+    ]) {
+      const { code, stdout, stderr } = await server.leveret(words)
+      assert.deepEqual([code, stdout.toString(), stderr], [1, '', 'leveret: topic "missing" does not exist\n'])
+    }
+    await print('topics', 'create', 'empty', '--retain', '1h')
+    const { code, stderr } = await server.leveret(['groups', 'pause', 'empty', 'nobody'])
+    assert.deepEqual([code, stderr], [1, 'leveret: topic "empty" has no group "nobody"\n'])
+    assert.doesNotMatch(await print('topics', 'list'), /missing/)
+  })
+
+  test('a group of a topic that would keep nothing is refused with the remedy', async () => {
+    const { code, stderr } = await server.leveret(['sub', 'fleeting', '--group', 'g'])
+    assert.equal(code, 1)
+    assert.match(stderr, /^leveret: .*`leveret topics create fleeting --retain forever`/m)
+    assert.doesNotMatch(await print('topics', 'list'), /fleeting/)
+  })
+})
