@@ -96,8 +96,9 @@ export class AssignedSubscription implements AssignedListener, SubscriptionPlace
       this.#flow.begin(partition)
       this.#since.set(partition, generation)
     }
+    const kept = new Set(partitions)
     for (const [partition, since] of this.#since) {
-      if (partitions.includes(partition)) continue
+      if (kept.has(partition)) continue
       this.#since.delete(partition)
       const inFlight = this.#flow.letGo(partition)
       if (inFlight !== null) this.#leaving.set(partition, { inFlight, since, takenIn: generation })

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../src/common/clock.js'
 import { createBroker } from '../../src/index.js'
 import type { HelloFrame } from '../../src/protocol/frames.js'
 import { VirtualClock } from '../helpers/virtual-clock.js'
-import { WireClient } from '../helpers/wire-client.js'
+import { commitFrame, WireClient } from '../helpers/wire-client.js'
 
 /** A process that stands still: time passes and no timer fires meanwhile. */
 class StallingClock implements Clock {
@@ -86,4 +86,19 @@ test('a silent peer is still found out', async () => {
   await client.ping()
   clock.advance(3_600)
   assert.equal((await client.expect('closing')).code, 'LVT_HEARTBEAT_TIMEOUT')
+})
+
+test("a record that was acked while the process stood still is not another member's", async () => {
+  await using broker = await createBroker()
+  await using client = await WireClient.connect(broker)
+  await client.create('jobs')
+  await client.publish('jobs', ['a'])
+  await client.subscribe('jobs', { mode: 'shared', group: 'workers', ackWaitMs: 500 })
+  await client.expect('delivery')
+  client.send(commitFrame({ id: 9, offset: 0 }))
+  const until = performance.now() + 1_500
+  while (performance.now() < until);
+  assert.equal((await client.answer(9)).kind, 'done')
+  await client.ping()
+  assert.deepEqual(client.frames, [])
 })
