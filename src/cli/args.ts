@@ -148,13 +148,19 @@ function addSub(program: Command, terminal: Terminal, finish: Finish): void {
         'with --group: record by record, or partition by partition (default: shared)',
       ).choices(['shared', 'partitioned']),
     )
+    .option('--name <name>', 'keep the position under this name, and go on there the next time')
+    .option('--take-over', 'with --name: send away whoever else reads under it')
     .addHelpText(
       'after',
-      '\nA group is told that records are done with once they are printed, and goes on with what it was not told of.' +
+      '\nA group, or a name, is told that records are done with once they are printed, and goes on with the others.' +
         '\nWhere it begins --from says the first time only; `leveret groups seek` moves it.',
     )
   command.action((topic: string, options: SubOptions) => {
     if (options.mode !== undefined && options.group === undefined) command.error('error: --mode needs --group')
+    if (options.takeOver === true && options.name === undefined) command.error('error: --take-over needs --name')
+    if (options.name !== undefined && options.group !== undefined) {
+      command.error('error: --name is for whoever reads alone, and a group has a name of its own')
+    }
     if (options.until !== undefined && options.group !== undefined) {
       command.error('error: --until is for whoever reads alone, and a group has members')
     }

@@ -15,6 +15,8 @@ describe('a command line about groups that is not understood', () => {
     ['a partition that is none', ['groups', 'seek', 'orders', 'billing', '0', '--partition', 'x']],
     ['a mode without a group', ['sub', 'orders', '--mode', 'shared']],
     ['a mode that is none', ['sub', 'orders', '--group', 'g', '--mode', 'both']],
+    ['a name beside a group', ['sub', 'orders', '--group', 'g', '--name', 'n']],
+    ['somebody to send away from nowhere', ['sub', 'orders', '--take-over']],
     ['an end of a group', ['sub', 'orders', '--group', 'g', '--until', '4']],
   ]
   for (const [what, words] of wrong) {
@@ -88,6 +90,49 @@ describe('groups on the command line', () => {
     assert.ok(all.some(({ topic, name }) => topic === 'split' && name === 'all'))
     const { code, stderr } = await server.leveret(['groups', 'seek', 'split', 'all', '0', '--partition', '7'])
     assert.deepEqual([code, stderr], [1, 'leveret: topic "split" has 2 partitions, no number 7\n'])
+  })
+
+  test('a name keeps its position, and has one reader at a time', async () => {
+    await print('topics', 'create', 'audited', '--retain', '1h')
+    await server.succeed(['pub', 'audited'], 'a\nb\nc\nd\n')
+    assert.equal(await print('sub', 'audited', '--name', 'audit', '--count', '2'), 'a\nb\n')
+    const { mode, lag } = await state('audited', 'audit')
+    assert.deepEqual([mode, lag], ['cursor', 2])
+    assert.equal(await print('sub', 'audited', '--name', 'audit', '--count', '1'), 'c\n')
+    const reader = server.start(['sub', 'audited', '--name', 'audit'])
+    await reader.printed(/^d\n$/)
+    const refused = await server.leveret(['sub', 'audited', '--name', 'audit'])
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /^leveret: .*"audit" is read by member/m)
+    const other = server.start(['sub', 'audited', '--name', 'audit', '--take-over'])
+    const { code, stderr } = await reader.ended
+    assert.equal(code, 1)
+    assert.match(stderr, /^leveret: /)
+    assert.match(await print('groups', 'describe', 'audited', 'audit'), /^mode +cursor$/m)
+    await server.succeed(['pub', 'audited'], 'e\n')
+    await other.printed(/^e\n$/)
+    other.signal('SIGINT')
+    assert.equal((await other.ended).code, 0)
+  })
+
+  test('members of a partitioned group print each record once', async () => {
+    await print('topics', 'create', 'parts', '--retain', '1h', '--partitions', '4')
+    const words = ['sub', 'parts', '--group', 'readers', '--mode', 'partitioned']
+    const members = [server.start(words), server.start(words)]
+    const assigned = async () => (await state('parts', 'readers').catch(() => null))?.members ?? []
+    while ((await assigned()).filter(({ partitions }) => partitions.length === 2).length < 2);
+    const lines = Array.from({ length: 400 }, (_, index) => JSON.stringify({ id: `${index}` }))
+    await server.succeed(['pub', 'parts', '--ndjson', '--key', 'id'], `${lines.join('\n')}\n`)
+    while ((await state('parts', 'readers')).lag > 0);
+    for (const member of members) member.signal('SIGINT')
+    const ended = await Promise.all(members.map((member) => member.ended))
+    const printed = ended.map(({ code, stdout }) => {
+      assert.equal(code, 0)
+      return stdout.toString().split('\n').filter(Boolean)
+    })
+    assert.deepEqual(printed.flat().sort(), lines.toSorted())
+    for (const part of printed) assert.ok(part.length > 0)
+    assert.match(await print('groups', 'describe', 'parts', 'readers'), /^counted +generation \d+, \d+ rebalances/m)
   })
 
   test('what is not there is told, and not made by asking', async () => {

@@ -1,6 +1,7 @@
 /**
  * `leveret sub`: the records of a topic to standard output, payload by payload and byte for byte, or whole as JSON.
- * Nothing is read faster than the output takes it, and a group is told that a record is done with when the output has it.
+ * Nothing is read faster than the output takes it, and what keeps a position is told that a record is done with when the
+ * output has it.
  */
 import { isUtf8 } from 'node:buffer'
 import type { From, LostRange, ReceivedRecord, Subscription } from '../../../client/index.js'
@@ -14,6 +15,8 @@ export interface SubOptions extends ClientOptions {
   readonly count?: number
   readonly group?: string
   readonly mode?: 'shared' | 'partitioned'
+  readonly name?: string
+  readonly takeOver?: boolean
 }
 
 /** Records in flight: enough to keep the connection busy, few enough to be held here. */
@@ -29,9 +32,7 @@ export async function sub(name: string, options: SubOptions, terminal: Terminal)
       const records = client.topic(name).subscribe({
         from: options.from ?? 'earliest',
         ...(options.until === undefined ? {} : { until: options.until }),
-        ...(options.group === undefined
-          ? {}
-          : { group: options.group, mode: options.mode ?? 'shared', manualCommit: true }),
+        ...keptAs(options),
         window: windowOf(options),
         signal,
         onLost: (lost) => say(terminal, lossNotice(lost)),
@@ -46,6 +47,12 @@ export async function sub(name: string, options: SubOptions, terminal: Terminal)
   } finally {
     await output.end()
   }
+}
+
+/** Whose position the server keeps. */
+function keptAs({ group, mode, name, takeOver }: SubOptions) {
+  if (name !== undefined) return { name, takeOver: takeOver === true, manualCommit: true }
+  return group === undefined ? {} : { group, mode: mode ?? 'shared', manualCommit: true }
 }
 
 function windowOf({ count, group }: SubOptions): number {
@@ -65,15 +72,16 @@ async function print(
     const printed = batch.slice(0, left)
     for (const record of printed) output.write(toLine(record))
     await output.ready()
-    if (options.group !== undefined) await finish(printed, options, terminal)
+    if (options.group !== undefined || options.name !== undefined) await finish(printed, options, terminal)
     left -= batch.length
     if (left <= 0) return
   }
 }
 
 /** Of a shared group each record is acked, of others the last one stands for those before it. */
-async function finish(printed: readonly ReceivedRecord[], { mode }: SubOptions, terminal: Terminal): Promise<void> {
-  const named = mode === 'partitioned' ? printed.slice(-1) : printed
+async function finish(printed: readonly ReceivedRecord[], options: SubOptions, terminal: Terminal): Promise<void> {
+  const isShared = options.group !== undefined && options.mode !== 'partitioned'
+  const named = isShared ? printed : printed.slice(-1)
   const late = (error: unknown): void => {
     if (!(error instanceof LeaseLostError || error instanceof FencedError)) throw error
     say(terminal, `warning: ${error.message}; it was printed here, and goes to another member too`)
