@@ -237,7 +237,7 @@ function writeGroup(writer: WireWriter, group: GroupState): void {
   writer.uint(3, group.lag)
   writer.uint(4, group.inFlight)
   writer.bool(5, group.isPaused)
-  writer.optionalUint(6, wholeMs(group.oldestMs))
+  writer.optionalUint(6, group.oldestMs)
   writer.uint(7, group.generation)
   writer.uint(8, group.redeliveries)
   writer.uint(9, group.expired)
@@ -260,12 +260,7 @@ function writeGroup(writer: WireWriter, group: GroupState): void {
       nested.packed(2, partitions)
       nested.uint(3, held)
       nested.uint(4, expired)
-      nested.optionalUint(5, wholeMs(silentMs))
+      nested.optionalUint(5, silentMs)
     })
   }
-}
-
-/** Engines measure in parts of milliseconds. */
-function wholeMs(ms: number | null): number | null {
-  return ms === null ? null : Math.floor(ms)
 }

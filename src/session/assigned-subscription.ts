@@ -164,7 +164,8 @@ export class AssignedSubscription implements AssignedListener, SubscriptionPlace
     if (this.#reason !== null) return Promise.reject(this.#reason)
     if (inFlight === null) return this.#refuse(partition, generation)
     const { position } = inFlight
-    if (position === null || this.#member === null) return null
+    if (position === null) return null
+    if (this.#member === null) return Promise.reject(this.#gone())
     return this.#member.commit(partition, toOffset(position), generation)
   }
 
@@ -173,6 +174,10 @@ export class AssignedSubscription implements AssignedListener, SubscriptionPlace
     await this.#member?.commit(partition, toOffset(0), generation)
     const message = `partition ${partition} is not this member's any more, or is read anew since`
     throw new FencedError(message, { topic: this.topic })
+  }
+
+  #gone(): FencedError {
+    return new FencedError('the place was given back, and what is committed now counts no more', { topic: this.topic })
   }
 
   #confirm(generation: number): void {
