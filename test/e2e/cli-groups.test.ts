@@ -108,7 +108,12 @@ describe('groups on the command line', () => {
     const { code, stderr } = await reader.ended
     assert.equal(code, 1)
     assert.match(stderr, /^leveret: /)
-    assert.match(await print('groups', 'describe', 'audited', 'audit'), /^mode +cursor$/m)
+    const shown = await print('groups', 'describe', 'audited', 'audit')
+    assert.match(shown, /^mode +cursor$/m)
+    assert.match(shown, /^lag +0 records$/m)
+    assert.match(shown, /^oldest +nothing to be done$/m)
+    assert.match(shown, /^partition 0 +at 4 of 4, lag 0, read by \w+$/m)
+    assert.match(shown, /^member \w+ +partitions 0/m)
     await server.succeed(['pub', 'audited'], 'e\n')
     await other.printed(/^e\n$/)
     other.signal('SIGINT')

@@ -96,7 +96,7 @@ async function printGroup(topic: string, group: GroupDescription, options: Clien
 }
 
 function listLine(topic: string, { name, mode, lag, inFlight, isPaused }: GroupDescription): string {
-  return `${topic}  ${name}  ${mode}  lag ${lag}  in flight ${inFlight}${isPaused ? '  paused' : ''}`
+  return `${topic}  ${name}  ${mode}  lag ${lag}${mode === 'shared' ? `  in flight ${inFlight}` : ''}${isPaused ? '  paused' : ''}`
 }
 
 function linesOf(topic: string, group: GroupDescription): string[] {
@@ -106,24 +106,36 @@ function linesOf(topic: string, group: GroupDescription): string[] {
     `topic        ${topic}`,
     `group        ${name}`,
     `mode         ${mode}${isPaused ? ', paused' : ''}`,
-    `lag          ${records(lag)}, ${inFlight} in flight`,
-    `oldest       ${oldestMs === null ? 'nothing in flight' : `in flight for ${shortTime(oldestMs)}`}`,
+    `lag          ${records(lag)}${inFlightText(mode, inFlight)}`,
+    `oldest       ${oldestText(mode, oldestMs)}`,
   ]
   if (mode === 'shared') {
     lines.push(`counted      ${redeliveries} redelivered, ${expired} expired, ${deadLetters} dead letters`)
   } else lines.push(`counted      generation ${generation}, ${rebalances} rebalances, ${fenced} commits fenced`)
   for (const { partition, position, end, lag: behind, inFlight: out, member } of partitions) {
     const reader = mode === 'shared' ? '' : `, ${member === '' ? 'nobody reads it' : `read by ${member}`}`
-    lines.push(`partition ${partition}  at ${position} of ${end}, lag ${behind}, ${out} in flight${reader}`)
+    lines.push(`partition ${partition}  at ${position} of ${end}, lag ${behind}${inFlightText(mode, out)}${reader}`)
   }
   for (const member of members) {
     const has =
-      mode === 'shared' ? `holds ${records(member.held)}` : `partitions ${member.partitions.join(' ') || 'none'}`
+      mode === 'shared'
+        ? `holds ${records(member.held)}, ${member.expired} expired`
+        : `partitions ${member.partitions.join(' ') || 'none'}`
     const silence = member.silentMs === null ? '' : `, silent for ${shortTime(member.silentMs)}`
-    lines.push(`member ${member.name === '' ? '(no name)' : member.name}  ${has}, ${member.expired} expired${silence}`)
+    lines.push(`member ${member.name === '' ? '(no name)' : member.name}  ${has}${silence}`)
   }
   if (members.length === 0) lines.push('members      none')
   return lines
+}
+
+/** Of others a position is known, and not what was read beyond it. */
+function inFlightText(mode: GroupDescription['mode'], inFlight: number): string {
+  return mode === 'shared' ? `, ${inFlight} in flight` : ''
+}
+
+function oldestText(mode: GroupDescription['mode'], oldestMs: number | null): string {
+  if (mode === 'shared') return oldestMs === null ? 'nothing in flight' : `in flight for ${shortTime(oldestMs)}`
+  return oldestMs === null ? 'nothing to be done' : `to be done for ${shortTime(oldestMs)}`
 }
 
 function records(count: number): string {
