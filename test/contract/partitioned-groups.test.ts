@@ -88,7 +88,9 @@ const CASES: Cases<EngineSubject> = {
       ])
       first.leave()
       first.confirm(again.newest.generation)
-      await assert.rejects(first.commit(5), FENCED)
+      for (const generation of [0, again.newest.generation]) {
+        await assert.rejects(first.commit(5, 0, generation), FENCED)
+      }
       await again.commit(6)
       assert.equal(again.told.length, 1)
       assert.equal(again.reason, null)

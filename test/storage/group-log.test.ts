@@ -61,6 +61,19 @@ class FailingLog extends MemoryPartitionLog {
   }
 }
 
+/** Appends once it is let. */
+class SlowLog extends FailingLog {
+  release: () => void = () => undefined
+  readonly #released = new Promise<void>((resolve) => {
+    this.release = resolve
+  })
+
+  override async append(...[batch, how]: Parameters<MemoryPartitionLog['append']>) {
+    await this.#released
+    return await super.append(batch, how)
+  }
+}
+
 async function restored(log: MemoryPartitionLog, group: string): Promise<SharedPartition> {
   const facts = (await new GroupLog(log, SEAMS, () => []).read()).filter((line) => line.group === group)
   return SharedPartition.restore(facts.flatMap(({ changes }) => changes).filter(isChange), SETTINGS)
@@ -101,6 +114,43 @@ test('what could not be written is told to whoever waits, and written with what 
   await assert.rejects(groupLog.commit(source), /disk is full/)
   await groupLog.commit(source)
   assert.equal((await restored(log, 'g')).floor, 5)
+})
+
+test('who asks for news that are on their way waits for them', async () => {
+  const log = new SlowLog()
+  const source = new Source('g')
+  const groupLog = new GroupLog(log, SEAMS, () => [source])
+  const first = groupLog.commit(source)
+  await new Promise(setImmediate)
+  let isTold = false
+  const second = groupLog.commit(source).then(() => {
+    isTold = true
+  })
+  await new Promise(setImmediate)
+  assert.equal(isTold, false)
+  log.release()
+  await Promise.all([first, second])
+  await groupLog.commit(source)
+  assert.equal(log.appends, 1)
+})
+
+test('what is forgotten is not written any more, not even after it could not be', async () => {
+  const log = new FailingLog()
+  const [gone, other] = [new Source('gone'), new Source('other')]
+  const groupLog = new GroupLog(log, SEAMS, () => [other])
+  log.failures = 1
+  await assert.rejects(groupLog.commit(gone), /disk is full/)
+  gone.ack(0, 3)
+  const waiting = groupLog.commit(gone)
+  groupLog.forget(gone)
+  await waiting
+  await groupLog.commit(gone)
+  await groupLog.commit(other)
+  const facts = await new GroupLog(log, SEAMS, () => []).read()
+  assert.deepEqual(
+    facts.map(({ group }) => group),
+    ['other'],
+  )
 })
 
 test('an ack of records that a crash has lost does not count for others at their places', async () => {
