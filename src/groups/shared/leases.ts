@@ -105,7 +105,11 @@ export class Leases {
   leave(member: number, nowMs: number): number {
     const held = this.heldBy(member)
     this.#members?.delete(member)
+    // A group that nobody is in is small, if it has nothing in flight.
+    if (this.#members?.size === 0) this.#members = null
     const window = this.#window
+    window.release()
+    if (window.span === 0) this.#wakeMs = NEVER
     let left = held
     for (let offset = window.floor; left > 0; offset++) {
       const index = offset & window.mask

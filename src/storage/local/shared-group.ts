@@ -32,6 +32,15 @@ function sharedSettings({ maxDeliveries }: TopicSettings, how: ShareHow): Shared
   return { ackWaitMs, inFlightMax, spanMax, maxDeliveries }
 }
 
+/** Who takes part, and whose turn it is. */
+interface Company {
+  readonly seats: Map<number, Seat>
+  readonly turn: FairTurn
+}
+
+/** Of every group that nobody takes part in: most are idle. Never written. */
+const NO_COMPANY: Company = { seats: new Map(), turn: new FairTurn() }
+
 export class SharedGroup implements LocalGroup, LaneOwner {
   readonly name: string
   readonly mode = 'shared'
@@ -40,8 +49,7 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   readonly #log: GroupLog
   #settings: SharedSettings = FORGETFUL
   readonly #lanes: SharedLane[] = []
-  readonly #seats = new Map<number, Seat>()
-  readonly #turn = new FairTurn()
+  #company = NO_COMPANY
   /** Numbers of members are not given twice. */
   #nextMember = 0
   /** Where the next look for records begins. */
@@ -104,6 +112,7 @@ export class SharedGroup implements LocalGroup, LaneOwner {
 
   join({ member: name, deliveryBytesMax }: ShareHow, member: ShareMember): Share {
     const number = this.#nextMember++
+    if (this.#company === NO_COMPANY) this.#company = { seats: new Map(), turn: new FairTurn() }
     this.#seats.set(number, { name, member, bytesMax: deliveryBytesMax, gotMs: null })
     return {
       ask: (records) => this.#ask(number, records),
@@ -162,7 +171,15 @@ export class SharedGroup implements LocalGroup, LaneOwner {
       this.#turn.ask(number, 0)
       member.ended(reason)
     }
-    this.#seats.clear()
+    this.#company = NO_COMPANY
+  }
+
+  get #seats(): Map<number, Seat> {
+    return this.#company.seats
+  }
+
+  get #turn(): FairTurn {
+    return this.#company.turn
   }
 
   #ask(number: number, records: number): void {
@@ -193,6 +210,17 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     this.#turn.ask(number, 0)
     for (const lane of this.#lanes) lane.leave(number)
     this.stirred()
+    if (this.#seats.size > 0) return
+    this.#company = NO_COMPANY
+    for (const lane of this.#lanes) lane.rest()
+    this.#cancelTimer()
+    this.#setTimer()
+  }
+
+  #cancelTimer(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#timerMs = Number.POSITIVE_INFINITY
   }
 
   /** What there is for the member whose turn it is; false when there is nothing, or nobody asks. */

@@ -157,10 +157,15 @@ export class SharedLane implements FactSource, Waiter {
     return this.#machine.facts(this.end)
   }
 
-  close(): void {
-    this.#isClosed = true
+  /** Nobody asks for anything any more: it needs to know of no append, and no records. */
+  rest(): void {
     this.#unwatch()
     this.#shelf.clear()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.rest()
   }
 
   wake(): void {
