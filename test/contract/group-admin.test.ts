@@ -29,10 +29,11 @@ const CASES: Cases<EngineSubject> = {
     await withRecords(engine, 2, 5)
     const quick = (await GroupSeat.take(engine, 's', { member: 'quick' })).ask(1)
     await quick.offsets(1)
+    const { partition = 0, offset = 0 } = quick.got[0] ?? {}
     const slow = (await GroupSeat.take(engine, 's', { member: 'slow' })).ask(3)
     await slow.offsets(3)
     clock.advance(400)
-    await quick.settle(0, 1)
+    await quick.settle(offset, offset + 1, { kind: 'ack' }, partition)
     clock.advance(100)
     const group = await engine.group('topic', 's')
     assert.deepEqual([group.name, group.mode, group.isPaused, group.lag, group.inFlight], ['s', 'shared', false, 9, 3])
@@ -158,8 +159,8 @@ const CASES: Cases<EngineSubject> = {
 
   'forgets a group for good, and tells its members': async ({ engine }) => {
     await withRecords(engine, 2, 4)
-    const sharing = (await GroupSeat.take(engine, 's')).ask(3)
-    await sharing.offsets(3)
+    const sharing = (await GroupSeat.take(engine, 's')).ask(8)
+    await sharing.offsets(8)
     const reading = await (await PartitionSeat.take(engine, 'c', 'a')).assignments(1)
     await reading.commit(3, 1)
     for (const name of ['s', 'c']) {
@@ -179,14 +180,15 @@ const CASES: Cases<EngineSubject> = {
   'remembers over a restart what was moved, paused and forgotten': async ({ engine, reopen }) => {
     await withRecords(engine, 2, 5)
     for (const name of ['moved', 'paused', 'gone', 'made again']) {
-      const seat = (await GroupSeat.take(engine, name)).ask(9)
-      await seat.offsets(9)
+      const seat = (await GroupSeat.take(engine, name)).ask(10)
+      await seat.offsets(10)
       await seat.settle(0, 5)
     }
     await (await (await PartitionSeat.take(engine, 'c', 'a')).assignments(1)).commit(4)
     await engine.seekGroup('topic', 'moved', { kind: 'offset', offset: toOffset(3) }, null)
     await engine.seekGroup('topic', 'c', { kind: 'offset', offset: toOffset(1) }, null)
     await engine.pauseGroup('topic', 'paused', true)
+    await engine.seekGroup('topic', 'paused', { kind: 'earliest' }, null)
     await Promise.all([engine.dropGroup('topic', 'gone'), engine.dropGroup('topic', 'made again')])
     await PartitionSeat.take(engine, 'made again', 'a', { start: { kind: 'latest' } })
     await engine.close({ deadlineMs: 0 })
@@ -198,7 +200,7 @@ const CASES: Cases<EngineSubject> = {
         ['c', 'cursor', false, 8],
         ['made again', 'cursor', false, 0],
         ['moved', 'shared', false, 4],
-        ['paused', 'shared', true, 5],
+        ['paused', 'shared', true, 10],
       ],
     )
     await assert.rejects(again.group('topic', 'gone'), NOT_FOUND)

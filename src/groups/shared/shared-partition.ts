@@ -221,7 +221,8 @@ export class SharedPartition {
     }
     drainSlots(window, changes)
     this.#dead.drain(changes)
-    if (this.#isPauseNews) changes.push({ kind: 'paused', paused: this.#paused })
+    // What stood before a seek is void, that it is paused too.
+    if (this.#isPauseNews || (this.#isSought && this.#paused)) changes.push({ kind: 'paused', paused: this.#paused })
     this.#told()
     return changes
   }
