@@ -247,6 +247,15 @@ export class SharedPartition {
     this.#told()
   }
 
+  get counters(): Readonly<SharedCounters> {
+    return this.#counters
+  }
+
+  /** Records that are not done with, those that were never given out included. */
+  lag(end: Offset): number {
+    return Math.max(0, end - this.#window.next) + this.#window.inFlight
+  }
+
   facts(end: Offset): SharedFacts {
     const window = this.#window
     const sinceMs = window.givenMs[window.floor & window.mask] ?? Number.NaN
@@ -261,7 +270,7 @@ export class SharedPartition {
       due: window.count(READY),
       waiting: window.count(WAITING),
       dead: window.count(DEAD) + window.count(HANDED_OVER),
-      lag: Math.max(0, end - window.next) + window.inFlight,
+      lag: this.lag(end),
       oldest: isIdle ? null : { offset: this.floor, sinceMs: Number.isNaN(sinceMs) ? null : sinceMs },
       members: this.#leases.members(),
     }

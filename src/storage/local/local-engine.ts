@@ -2,7 +2,6 @@
  * The engine on one machine: an Engine over a Store. Adds to the store what needs no disk: arrival times, expected
  * offsets, producer sequences, cursors that wait at the end, and retention.
  */
-
 import { ClosedError, PartitionNotFoundError, TopicNotFoundError, UnsupportedError } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'
 import type { SteadyTime } from '../../common/steady-time.js'
@@ -30,9 +29,10 @@ import type {
   TopicInfo,
 } from '../engine.js'
 import type { Store } from '../store.js'
-import { addCounts, bygone, NO_COUNTS } from './local-group.js'
+import { noTally } from './local-group.js'
 import { LocalGroups } from './local-groups.js'
 import { LocalPartition } from './local-partition.js'
+import { closeTopic, type LocalTopic, newTopic } from './local-topic.js'
 import { PARTITIONED } from './positioned-group.js'
 
 const debug = createLog('storage:local')
@@ -40,23 +40,14 @@ const debug = createLog('storage:local')
 /** Partitions that one `tidy` opens, at about. */
 const VISITS_MAX = 64
 
+const CAN: Capability[] = ['dense', 'dedup', 'expect', 'max-records', 'purge', 'share', 'share-seek', 'groups']
+
 export interface LocalEngineOptions {
   /** The same that readers tell ages by. */
   readonly clock: SteadyTime
   readonly producersMax: number
   /** Of groups that assign partitions; what is missing is as PARTITIONED says. */
   readonly partitioned?: Partial<PartitionedGroupOptions>
-}
-
-interface LocalTopic {
-  readonly name: string
-  settings: TopicSettings
-  /** Null until one is used: a server may hold a million topics. */
-  partitions: (LocalPartition | undefined)[] | null
-  /** Until the store has it: one of its name that is being dropped may still be there. */
-  creating: Promise<void> | null
-  /** From the first group that is used. */
-  groups: LocalGroups | null
 }
 
 export class LocalEngine implements Engine {
@@ -75,13 +66,12 @@ export class LocalEngine implements Engine {
   readonly #turn = new Turn()
   /** Those of topics that have any, and what is counted of topics that are gone. */
   readonly #grouped = new Set<LocalGroups>()
-  #pastCounts = NO_COUNTS
+  readonly #past = noTally()
   #closed = false
 
   constructor(store: Store, options: LocalEngineOptions) {
     this.name = store.name
-    const can: Capability[] = ['dense', 'dedup', 'expect', 'max-records', 'purge', 'share', 'share-seek', 'groups']
-    this.can = new Set(store.keepsLatest ? [...can, 'compact'] : can)
+    this.can = new Set(store.keepsLatest ? [...CAN, 'compact'] : CAN)
     this.#store = store
     this.#options = options
     this.#partitioned = { ...PARTITIONED, ...options.partitioned }
@@ -95,7 +85,7 @@ export class LocalEngine implements Engine {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const topic of this.#topics.values()) closePartitions(topic, engineClosed())
+    for (const topic of this.#topics.values()) closeTopic(topic, engineClosed())
     for (const topic of this.#topics.values()) await topic.groups?.idle()
     await this.#store.close()
   }
@@ -150,9 +140,11 @@ export class LocalEngine implements Engine {
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new TopicNotFoundError(name)
     this.#forget(topic)
-    const dropping = this.#drop(topic).finally(() => this.#dropping.delete(name))
-    this.#dropping.set(name, dropping)
-    await dropping
+    this.#dropping.set(
+      name,
+      this.#drop(topic).finally(() => this.#dropping.delete(name)),
+    )
+    await this.#dropping.get(name)
   }
 
   /** Its partitions are closed when the store has dropped it, and not before: if that fails it is used as it was. */
@@ -166,13 +158,12 @@ export class LocalEngine implements Engine {
       await this.#store.dropTopic(name)
     } catch (error) {
       if ((await this.#isStored(name)) && !this.#closed) this.#adoptStored(topic)
-      else closePartitions(topic, this.#closed ? engineClosed() : new TopicNotFoundError(name))
+      else closeTopic(topic, this.#closed ? engineClosed() : new TopicNotFoundError(name))
       throw error
     }
-    closePartitions(topic, new TopicNotFoundError(name))
-    if (topic.groups === null) return
-    this.#pastCounts = addCounts(this.#pastCounts, bygone(topic.groups.counts(0)))
-    this.#grouped.delete(topic.groups)
+    closeTopic(topic, new TopicNotFoundError(name))
+    topic.groups?.count(this.#past, Number.POSITIVE_INFINITY)
+    if (topic.groups !== null) this.#grouped.delete(topic.groups)
   }
 
   async #isStored(name: string): Promise<boolean> {
@@ -294,18 +285,26 @@ export class LocalEngine implements Engine {
   }
 
   groupCounts(silentMs: number): GroupCounts {
-    const counts = Array.from(this.#grouped, (groups) => groups.counts(silentMs))
-    const groups = counts.reduce((sum, one) => sum + one.groups, 0)
-    return { ...counts.reduce(addCounts, this.#pastCounts), groups }
+    const tally = { ...this.#past, lag: 0, silentMembers: 0, groups: 0 }
+    for (const groups of this.#grouped) {
+      groups.count(tally, silentMs)
+      tally.groups += groups.size
+    }
+    return tally
   }
 
   async #groupsIn(name: string): Promise<LocalGroups> {
+    return this.#groupsOf(await this.#usable(name))
+  }
+
+  /** The topic, once the store has it. */
+  async #usable(name: string): Promise<LocalTopic> {
     if (this.#closed) throw engineClosed()
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new TopicNotFoundError(name)
     if (topic.creating !== null) await topic.creating
     if (!this.#isCurrent(topic)) throw new TopicNotFoundError(name)
-    return this.#groupsOf(topic)
+    return topic
   }
 
   #groupsOf(topic: LocalTopic): LocalGroups {
@@ -323,15 +322,11 @@ export class LocalEngine implements Engine {
   }
 
   async #partition(name: string, index: number): Promise<LocalPartition> {
-    if (this.#closed) throw engineClosed()
-    const topic = this.#topics.get(name)
-    if (topic === undefined) throw new TopicNotFoundError(name)
-    if (index >= topic.settings.partitions) {
-      throw new PartitionNotFoundError(
-        `topic "${name}" has ${topic.settings.partitions} partitions, no number ${index}`,
-      )
+    const topic = await this.#usable(name)
+    const { partitions } = topic.settings
+    if (index >= partitions) {
+      throw new PartitionNotFoundError(`topic "${name}" has ${partitions} partitions, no number ${index}`)
     }
-    if (topic.creating !== null) await topic.creating
     const log = await this.#store.partition(name, index)
     // With less than the disk promised, records may be lost that a group has acked.
     const { durability, retention } = topic.settings
@@ -385,15 +380,6 @@ export class LocalEngine implements Engine {
   }
 }
 
-function newTopic(name: string, settings: TopicSettings): LocalTopic {
-  return { name, settings, partitions: null, creating: null, groups: null }
-}
-
 function engineClosed(): ClosedError {
   return new ClosedError('the engine is closed')
-}
-
-function closePartitions(topic: LocalTopic, reason: Error): void {
-  topic.groups?.close(reason)
-  for (const partition of topic.partitions ?? []) partition?.close(reason)
 }

@@ -20,8 +20,8 @@ export interface SoughtPartition {
   readonly offset: Offset
 }
 
-/** What is counted, and what is so now, of one group. */
-export type OneGroupCounts = Omit<GroupCounts, 'groups'>
+/** What is counted, and what is so now, summed up over groups: thousands of them add to one of these. */
+export type GroupTally = { -readonly [Name in keyof Omit<GroupCounts, 'groups'>]: number }
 
 export interface LocalGroup {
   readonly name: string
@@ -35,35 +35,11 @@ export interface LocalGroup {
   /** Resolves when it is written. */
   seek(partitions: readonly SoughtPartition[]): Promise<void>
   state(): Promise<GroupState>
-  counts(silentMs: number): OneGroupCounts
+  count(tally: GroupTally, silentMs: number): void
   /** Its members are told; nothing more comes of it. */
   close(reason: Error): void
 }
 
-export const NO_COUNTS: OneGroupCounts = {
-  lag: 0,
-  silentMembers: 0,
-  redeliveries: 0,
-  expired: 0,
-  deadLetters: 0,
-  rebalances: 0,
-  fenced: 0,
-}
-
-/** The sum of both. */
-export function addCounts(one: OneGroupCounts, other: OneGroupCounts): OneGroupCounts {
-  return {
-    lag: one.lag + other.lag,
-    silentMembers: one.silentMembers + other.silentMembers,
-    redeliveries: one.redeliveries + other.redeliveries,
-    expired: one.expired + other.expired,
-    deadLetters: one.deadLetters + other.deadLetters,
-    rebalances: one.rebalances + other.rebalances,
-    fenced: one.fenced + other.fenced,
-  }
-}
-
-/** What is left of it when the group is gone. */
-export function bygone(counts: OneGroupCounts): OneGroupCounts {
-  return { ...counts, lag: 0, silentMembers: 0 }
+export function noTally(): GroupTally {
+  return { lag: 0, silentMembers: 0, redeliveries: 0, expired: 0, deadLetters: 0, rebalances: 0, fenced: 0 }
 }

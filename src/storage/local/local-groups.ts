@@ -18,14 +18,7 @@ import type { JoinHow, PartitionMember, Seat, Share, ShareHow, ShareMember } fro
 import { type GroupFact, isChange } from './group-facts.js'
 import type { FactSource, GroupLog } from './group-log.js'
 import { GroupMemory, isPositioned, type MemoryPorts } from './group-memory.js'
-import {
-  addCounts,
-  bygone,
-  type NewPartition,
-  NO_COUNTS,
-  type OneGroupCounts,
-  type SoughtPartition,
-} from './local-group.js'
+import { type GroupTally, type NewPartition, noTally, type SoughtPartition } from './local-group.js'
 import type { LocalPartition, PartitionTopic } from './local-partition.js'
 import { cursorOptions, PositionedGroup } from './positioned-group.js'
 import { SharedGroup } from './shared-group.js'
@@ -59,7 +52,7 @@ export class LocalGroups {
   /** What is done under one name is done one after the other. */
   readonly #last = new Map<string, Promise<void>>()
   /** Of groups that were dropped. */
-  #past = NO_COUNTS
+  readonly #past = noTally()
   #closed: Error | null = null
 
   constructor(topic: PartitionTopic, ports: GroupPorts) {
@@ -139,7 +132,7 @@ export class LocalGroups {
   async drop(name: string): Promise<void> {
     await this.#inTurn(name, async (log) => {
       const group = this.#found(name)
-      this.#past = addCounts(this.#past, bygone(group.counts(0)))
+      group.count(this.#past, Number.POSITIVE_INFINITY)
       for (const source of group.sources) log.forget(source)
       this.#groups.delete(name)
       this.#names = null
@@ -149,11 +142,18 @@ export class LocalGroups {
     })
   }
 
-  /** Of those that are known by now. */
-  counts(silentMs: number): OneGroupCounts & { readonly groups: number } {
-    let counts = this.#past
-    for (const group of this.#groups.values()) counts = addCounts(counts, group.counts(silentMs))
-    return { ...counts, groups: this.#groups.size }
+  /** Of those that are known by now, and what is counted of those that are gone. */
+  count(tally: GroupTally, silentMs: number): void {
+    tally.redeliveries += this.#past.redeliveries
+    tally.expired += this.#past.expired
+    tally.deadLetters += this.#past.deadLetters
+    tally.rebalances += this.#past.rebalances
+    tally.fenced += this.#past.fenced
+    for (const group of this.#groups.values()) group.count(tally, silentMs)
+  }
+
+  get size(): number {
+    return this.#groups.size
   }
 
   /** The topic has other settings. */

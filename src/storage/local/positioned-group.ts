@@ -13,9 +13,9 @@ import type { GroupState } from '../../model/group.js'
 import { type Offset, toOffset } from '../../model/offset.js'
 import type { AssignedPartition, JoinHow, PartitionMember, Seat } from '../engine.js'
 import type { GroupLog } from './group-log.js'
-import type { LocalGroup, NewPartition, OneGroupCounts, SoughtPartition } from './local-group.js'
+import type { GroupTally, LocalGroup, NewPartition, SoughtPartition } from './local-group.js'
 import { PositionLane, type PositionOwner } from './position-lane.js'
-import { positionedCounts, positionedState } from './positioned-state.js'
+import { countPositioned, positionedState } from './positioned-state.js'
 
 const debug = createLog('storage:groups')
 
@@ -143,8 +143,9 @@ export class PositionedGroup implements LocalGroup, PositionOwner {
     return positionedState(this, this.#lanes, this.#fenced, this.#seams.clock)
   }
 
-  counts(silentMs: number): OneGroupCounts {
-    return positionedCounts(this, this.#lanes, this.#fenced, this.#nowMs - silentMs, this.#nowMs)
+  count(tally: GroupTally, silentMs: number): void {
+    tally.fenced += this.#fenced
+    countPositioned(tally, this, this.#lanes, silentMs, this.#nowMs)
   }
 
   close(reason: Error): void {

@@ -5,7 +5,7 @@
 import type { Clock } from '../../common/clock.js'
 import type { MemberFacts } from '../../groups/partitioned/partitioned-facts.js'
 import type { GroupMemberState, GroupPartition, GroupState } from '../../model/group.js'
-import type { OneGroupCounts } from './local-group.js'
+import type { GroupTally } from './local-group.js'
 import type { PositionLane, PositionOwner } from './position-lane.js'
 
 /** `fenced` are commits that the machine has not seen. */
@@ -37,27 +37,26 @@ export async function positionedState(
   }
 }
 
-/** `sinceMs`: who has said nothing since then is silent. */
-export function positionedCounts(
+export function countPositioned(
+  tally: GroupTally,
   { machine }: PositionOwner,
   lanes: readonly PositionLane[],
-  fenced: number,
-  sinceMs: number,
+  silentMs: number,
   nowMs: number,
-): OneGroupCounts {
-  for (const lane of lanes) lane.lagsSinceMs = lane.lag === 0 ? null : (lane.lagsSinceMs ?? nowMs)
+): void {
+  for (const lane of lanes) {
+    const { lag } = lane
+    tally.lag += lag
+    lane.lagsSinceMs = lag === 0 ? null : (lane.lagsSinceMs ?? nowMs)
+  }
   const { members, rebalances, sessionsExpired, commitsFenced } = machine.facts()
+  tally.rebalances += rebalances
+  tally.expired += sessionsExpired
+  tally.fenced += commitsFenced
+  const sinceMs = nowMs - silentMs
   const isSilent = ({ partitions, committedMs }: MemberFacts) =>
     (committedMs ?? 0) <= sinceMs && partitions.some((partition) => isBehind(lanes[partition], sinceMs))
-  return {
-    lag: lanes.reduce((sum, { lag }) => sum + lag, 0),
-    silentMembers: members.filter(isSilent).length,
-    redeliveries: 0,
-    expired: sessionsExpired,
-    deadLetters: 0,
-    rebalances,
-    fenced: commitsFenced + fenced,
-  }
+  tally.silentMembers += members.filter(isSilent).length
 }
 
 function isBehind(lane: PositionLane | undefined, sinceMs: number): boolean {

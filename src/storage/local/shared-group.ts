@@ -15,10 +15,10 @@ import type { TopicSettings } from '../../model/topic.js'
 import type { Share, ShareHow, ShareMember } from '../engine.js'
 import type { GroupLog } from './group-log.js'
 import { FORGETFUL } from './group-memory.js'
-import type { LocalGroup, NewPartition, OneGroupCounts, SoughtPartition } from './local-group.js'
+import type { GroupTally, LocalGroup, NewPartition, SoughtPartition } from './local-group.js'
 import type { LocalPartition } from './local-partition.js'
 import { type LaneOwner, SharedLane } from './shared-lane.js'
-import { type SeatFacts, sharedCounts, sharedState } from './shared-state.js'
+import { countShared, type SeatFacts, sharedState } from './shared-state.js'
 
 interface Seat extends SeatFacts {
   readonly member: ShareMember
@@ -134,8 +134,8 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     return Promise.resolve(sharedState(this.name, this.#lanes, this.#seats, this.nowMs()))
   }
 
-  counts(silentMs: number): OneGroupCounts {
-    return sharedCounts(this.#lanes, this.#seats, silentMs, this.nowMs())
+  count(tally: GroupTally, silentMs: number): void {
+    countShared(tally, this.#lanes, this.#seats, silentMs, this.nowMs())
   }
 
   stirred(): void {

@@ -5,7 +5,15 @@
 import { ClosedError } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'
 import type { Change } from '../../groups/shared/changes.js'
-import type { DeadRecord, Offer, Range, SharedFacts, SharedSettings, Verdict } from '../../groups/shared/settings.js'
+import type {
+  DeadRecord,
+  Offer,
+  Range,
+  SharedCounters,
+  SharedFacts,
+  SharedSettings,
+  Verdict,
+} from '../../groups/shared/settings.js'
 import type { SharedPartition } from '../../groups/shared/shared-partition.js'
 import { advance, type Offset } from '../../model/offset.js'
 import type { Loss, StoredBatch } from '../../model/record.js'
@@ -151,6 +159,15 @@ export class SharedLane implements FactSource, Waiter {
     const written = this.#log.commit(this)
     this.#changed()
     await written
+  }
+
+  /** What was removed from the log may not be met until somebody asks for records. */
+  get lag(): number {
+    return Math.min(this.#machine.lag(this.end), this.end - this.logStart)
+  }
+
+  get counters(): Readonly<SharedCounters> {
+    return this.#machine.counters
   }
 
   facts(): SharedFacts {

@@ -4,7 +4,7 @@
 import type { MemberFacts, SharedFacts } from '../../groups/shared/settings.js'
 import type { GroupMemberState, GroupPartition, GroupState } from '../../model/group.js'
 import { type Offset, toOffset } from '../../model/offset.js'
-import type { OneGroupCounts } from './local-group.js'
+import type { GroupTally } from './local-group.js'
 import type { SharedLane } from './shared-lane.js'
 
 /** A member, as far as the machines do not know it. */
@@ -45,33 +45,30 @@ export function sharedState(
   }
 }
 
-export function sharedCounts(
+export function countShared(
+  tally: GroupTally,
   lanes: readonly SharedLane[],
   seats: ReadonlyMap<number, SeatFacts>,
   silentMs: number,
   nowMs: number,
-): OneGroupCounts {
-  const facts = lanes.map((lane) => lane.facts())
-  const members = seats.size === 0 ? [] : membersOf(facts, seats, nowMs)
-  return {
-    lag: facts.reduce((sum, one, index) => sum + lagOf(one, lanes[index] as SharedLane), 0),
-    silentMembers: members.filter((member) => member.silentMs !== null && member.silentMs >= silentMs).length,
-    redeliveries: sumOf(facts, 'redeliveries'),
-    expired: sumOf(facts, 'expired'),
-    deadLetters: sumOf(facts, 'deadLetters'),
-    rebalances: 0,
-    fenced: 0,
+): void {
+  for (const lane of lanes) {
+    const { redeliveries, expired, deadLetters } = lane.counters
+    tally.lag += lane.lag
+    tally.redeliveries += redeliveries
+    tally.expired += expired
+    tally.deadLetters += deadLetters
   }
-}
-
-/** What was removed from the log is not met until somebody asks for records. */
-function lagOf({ lag }: SharedFacts, { logStart, end }: SharedLane): number {
-  return Math.min(lag, end - logStart)
+  if (seats.size === 0) return
+  const facts = lanes.map((lane) => lane.facts())
+  for (const member of membersOf(facts, seats, nowMs)) {
+    if (member.silentMs !== null && member.silentMs >= silentMs) tally.silentMembers++
+  }
 }
 
 function partitionOf(facts: SharedFacts, partition: number, lane: SharedLane): GroupPartition {
   const position: Offset = toOffset(Math.max(facts.floor, lane.logStart))
-  const lag = lagOf(facts, lane)
+  const { lag } = lane
   return { partition, position, end: lane.end, lag, inFlight: Math.min(facts.inFlight, lag), member: '' }
 }
 
