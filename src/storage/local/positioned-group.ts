@@ -16,13 +16,9 @@ import type { GroupLog } from './group-log.js'
 import type { GroupTally, LocalGroup, NewPartition, SoughtPartition } from './local-group.js'
 import { PositionLane, type PositionOwner } from './position-lane.js'
 import { countPositioned, positionedState } from './positioned-state.js'
+import { StallGrace } from './stall-grace.js'
 
 const debug = createLog('storage:groups')
-
-/** A timer that is late by so much was held up with everything else: whoever is waited for was not heard, */
-const STALL_MS = 100
-/** and is given this much longer, once. */
-const STALL_GRACE_MS = 1_000
 
 export const PARTITIONED: PartitionedGroupOptions = {
   assignor: 'sticky',
@@ -68,7 +64,7 @@ export class PositionedGroup implements LocalGroup, PositionOwner {
   #isTelling = false
   #timer: Timer | null = null
   #timerMs = Number.POSITIVE_INFINITY
-  #isGraced = false
+  readonly #stall = new StallGrace()
   /** Commits of those who lost their place. */
   #fenced = 0
   #closed: Error | null = null
@@ -294,9 +290,8 @@ export class PositionedGroup implements LocalGroup, PositionOwner {
 
   #pass(deadlineMs: number): void {
     this.#timerMs = Number.POSITIVE_INFINITY
-    const lateMs = this.#nowMs - deadlineMs
-    this.#isGraced = lateMs > STALL_MS && !this.#isGraced
-    if (this.#isGraced) this.machine.stoodStill(lateMs + STALL_GRACE_MS)
+    const graceMs = this.#stall.graceFor(this.#nowMs - deadlineMs)
+    if (graceMs > 0) this.machine.stoodStill(graceMs)
     else this.machine.tick(this.#nowMs)
     this.#acted()
   }

@@ -19,6 +19,7 @@ import type { GroupTally, LocalGroup, NewPartition, SoughtPartition } from './lo
 import type { LocalPartition } from './local-partition.js'
 import { type LaneOwner, SharedLane } from './shared-lane.js'
 import { countShared, type SeatFacts, sharedState } from './shared-state.js'
+import { StallGrace } from './stall-grace.js'
 
 interface Seat extends SeatFacts {
   readonly member: ShareMember
@@ -58,6 +59,8 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   #isStirred = false
   #timer: Timer | null = null
   #timerMs = Number.POSITIVE_INFINITY
+  readonly #stall = new StallGrace()
+  #stoodStillMs = 0
   #isClosed = false
 
   constructor(name: string, clock: Clock, log: GroupLog) {
@@ -98,8 +101,9 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     this.stirred()
   }
 
+  /** Time as its members have had it. */
   nowMs(): number {
-    return this.#clock.monotonic()
+    return this.#clock.monotonic() - this.#stoodStillMs
   }
 
   /** The topic has other settings, or a member came with its own. */
@@ -253,6 +257,7 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     this.#timerMs = firstMs
     this.#timer = this.#clock.after(Math.max(0, firstMs - this.nowMs()), () => {
       this.#timerMs = Number.POSITIVE_INFINITY
+      this.#stoodStillMs += this.#stall.graceFor(this.nowMs() - firstMs)
       for (const lane of this.#lanes) lane.pass()
       this.stirred()
     })
