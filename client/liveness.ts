@@ -62,6 +62,7 @@ export class Liveness {
     if (this.#hasCaughtUp || this.#isAsking || this.#askTimer !== null || !this.#owner.isSubscribed) return
     const progress = this.#owner.progress()
     if (progress === 'caught-up') this.#tellCaughtUp()
+    else if (progress === 'unassigned') this.#askAgain()
     else if (typeof progress !== 'string') this.#await(progress, () => this.#askAgain())
   }
 
@@ -101,7 +102,8 @@ export class Liveness {
     const stall = { reason, waitedMs: this.#waitedMs }
     if (!this.#hasStalled) callUser(() => this.#options.onStalled?.(stall))
     this.#hasStalled = true
-    if (this.#timeoutMs === null || this.#waitedMs < this.#timeoutMs) return
+    // Who stands by waits for as long as others read.
+    if (reason === 'unassigned' || this.#timeoutMs === null || this.#waitedMs < this.#timeoutMs) return
     const message = `no record came in ${Math.round(this.#waitedMs)} ms, and it has not caught up: ${reason}`
     this.#owner.timedOut(new LeveretError('LVT_TIMEOUT', message))
   }

@@ -110,8 +110,9 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     return tenure.signal.signal
   }
 
-  progress(): Promise<Progress> {
+  progress(): Progress | Promise<Progress> {
     const { context, topicName } = this.#host
+    if (this.#tenures.size === 0) return 'unassigned'
     return groupProgress(context.requests, topicName, this.name.group, ({ partitions }) =>
       partitions.every(({ partition, end, lag }) => {
         const tenure = this.#tenures.get(partition)

@@ -58,7 +58,7 @@ export interface ReaderName {
 }
 
 /** Where it stands when everything that was fetched is consumed. */
-export type Progress = 'caught-up' | 'behind' | 'paused'
+export type Progress = 'caught-up' | 'behind' | 'paused' | 'unassigned'
 
 export interface Reading<T> {
   readonly name: ReaderName

@@ -54,8 +54,8 @@ export interface SubscribeOptions {
   /** A record of a shared group that its member says nothing of for so long goes to another one. Default 30,000. */
   readonly ackWaitMs?: number
   /**
-   * The iteration throws LVT_TIMEOUT when it has waited so long and cannot say that it has caught up. Default: never, since
-   * the client reconnects for ever; `onStalled` tells.
+   * The iteration throws LVT_TIMEOUT when it has waited so long and cannot say that it has caught up, nor that other members
+   * have all partitions. Default: never, since the client reconnects for ever; `onStalled` tells.
    */
   readonly stallTimeoutMs?: number
   readonly signal?: AbortSignal
@@ -72,9 +72,10 @@ export interface SubscribeOptions {
 export interface Stall {
   /**
    * `disconnected`: there is no connection, or the server has not taken the subscription on it. `paused`: the group is.
-   * `behind`: there are records, and the server does not send them; other members may have as many as the group allows.
+   * `unassigned`: other members have all partitions. `behind`: there are records, and the server does not send them; other
+   * members may have as many as the group allows.
    */
-  readonly reason: 'disconnected' | 'paused' | 'behind'
+  readonly reason: 'disconnected' | 'paused' | 'unassigned' | 'behind'
   /** For about so long. */
   readonly waitedMs: number
 }
