@@ -41,7 +41,8 @@ export class Liveness {
   #received = 0
   #hasCaughtUp = false
   #hasStalled = false
-  #isAsking = false
+  /** What the server is being asked. */
+  #asked: Promise<Progress> | null = null
   #askAgainMs = ASK_AGAIN_MS
   #askTimer: Timer | null = null
 
@@ -59,11 +60,10 @@ export class Liveness {
 
   /** Everything is consumed. */
   dry(): void {
-    if (this.#hasCaughtUp || this.#isAsking || this.#askTimer !== null || !this.#owner.isSubscribed) return
-    const progress = this.#owner.progress()
-    if (progress === 'caught-up') this.#tellCaughtUp()
-    else if (progress === 'unassigned') this.#askAgain()
-    else if (typeof progress !== 'string') this.#await(progress, () => this.#askAgain())
+    if (this.#hasCaughtUp || this.#asked !== null || this.#askTimer !== null || !this.#owner.isSubscribed) return
+    const progress = this.#progress()
+    if (progress === 'unassigned') this.#askAgain()
+    else if (typeof progress !== 'string') void progress.then(() => this.#askAgain())
   }
 
   close(): void {
@@ -84,17 +84,16 @@ export class Liveness {
     this.#waitedMs += this.#beatMs
     if (this.#waitedMs < this.#patienceMs) return
     if (!isSubscribed) this.#stall('disconnected')
-    else if (!this.#isAsking && (this.#isWatched || !this.#hasCaughtUp)) {
+    else if (this.#isWatched || !this.#hasCaughtUp) {
       const look = (progress: Progress): void => {
         if (progress === 'caught-up') {
           this.#waitedMs = 0
           this.#hasStalled = false
-          this.#tellCaughtUp()
         } else if (this.#owner.isDry && this.#owner.received === received) this.#stall(progress)
       }
-      const progress = this.#owner.progress()
+      const progress = this.#asked ?? this.#progress()
       if (typeof progress === 'string') look(progress)
-      else this.#await(progress, look)
+      else void progress.then(look)
     }
   }
 
@@ -108,19 +107,25 @@ export class Liveness {
     this.#owner.timedOut(new LeveretError('LVT_TIMEOUT', message))
   }
 
-  #await(asked: Promise<Progress>, then: (progress: Progress) => void): void {
+  #progress(): Progress | Promise<Progress> {
+    const progress = this.#owner.progress()
+    if (typeof progress === 'string') {
+      if (progress === 'caught-up') this.#tellCaughtUp()
+      return progress
+    }
     const { received } = this.#owner
-    this.#isAsking = true
-    void asked
+    this.#asked = progress
       // Without an answer nobody can say that it has caught up.
       .catch((): Progress => 'behind')
       .then((answer) => {
-        this.#isAsking = false
+        this.#asked = null
+        if (answer !== 'caught-up') return answer
         // What came meanwhile is not in the answer.
-        const isTrue = answer !== 'caught-up' || (this.#owner.isDry && this.#owner.received === received)
-        if (answer === 'caught-up' && isTrue) this.#tellCaughtUp()
-        then(isTrue ? answer : 'behind')
+        if (!this.#owner.isDry || this.#owner.received !== received) return 'behind'
+        this.#tellCaughtUp()
+        return answer
       })
+    return this.#asked
   }
 
   /** The server is asked now and then, not each time that everything is consumed. */
