@@ -101,8 +101,10 @@ export class SharedReading<T> implements Reading<T> {
 
   progress(): Promise<Progress> {
     const { context, topicName } = this.#host
-    // What other members have is nothing that this one could get.
-    return groupProgress(context.requests, topicName, this.name.group, ({ lag, inFlight }) => lag <= inFlight)
+    // What members have at hand is nothing that this one could get; what rests before it comes again is.
+    return groupProgress(context.requests, topicName, this.name.group, ({ lag, members }) => {
+      return lag <= members.reduce((sum, { held }) => sum + held, 0)
+    })
   }
 
   flush(): void {

@@ -193,6 +193,7 @@ export class LiveSubscription<T>
   fail(error: LeveretError | null): void {
     if (error === null) this.queue.clear()
     this.#finish(error, false)
+    this.#reading.close(error ?? new ClosedError('the client was closed'))
   }
 
   // ---- what records ask ----
@@ -366,7 +367,7 @@ export class LiveSubscription<T>
     await this.#over
   }
 
-  /** What was said of records may still be answered, for a while. */
+  /** What was said of records may still be answered, for a while, or until the connection is lost. */
   async #letGo(reason: LeveretError): Promise<void> {
     this.#reading.over(reason)
     if (this.context.link.isUp) {
@@ -375,6 +376,7 @@ export class LiveSubscription<T>
       timer.cancel()
     }
     this.#reading.close(reason)
+    this.context.forget(this.number)
   }
 
   /** `tellServer`: it still thinks that there is a subscription. */
@@ -390,7 +392,6 @@ export class LiveSubscription<T>
     this.#retryTimer?.cancel()
     this.#liveness.close()
     this.options.signal?.removeEventListener('abort', this.#onAbort)
-    this.context.forget(this.number)
     this.#failReady(error ?? new ClosedError('the subscription was closed before it began'))
     this.queue.end(error)
     this.#over = this.#letGo(error ?? new ClosedError('the subscription is over'))

@@ -49,7 +49,7 @@ async function waiting(context: TestContext, options: SubscribeOptions, describe
   return { clock, server, client, events, records, next, pass, close }
 }
 
-function group(more: object): FakeServer['describing'] {
+function group({ held = 0, ...more }: { lag: number; held?: number; isPaused?: boolean }): FakeServer['describing'] {
   const counters = { redeliveries: 0, expired: 0, deadLetters: 0, rebalances: 0, fenced: 0 }
   const state = {
     name: 'g',
@@ -64,19 +64,27 @@ function group(more: object): FakeServer['describing'] {
     kind: 'description',
     id,
     topics: [],
-    groups: [{ ...state, ...counters, partitions: [], members: [], ...more }],
+    groups: [
+      {
+        ...state,
+        ...counters,
+        partitions: [],
+        members: [{ name: 'm', partitions: [], held, expired: 0, silentMs: null }],
+        ...more,
+      },
+    ],
     more: false,
   })
 }
 
 test('a member that could get nothing has caught up, also while others are at work', async (context) => {
-  const { events, pass } = await waiting(context, { group: 'g' }, group({ lag: 3, inFlight: 3 }))
+  const { events, pass } = await waiting(context, { group: 'g' }, group({ lag: 3, held: 3 }))
   await pass(5 * HEARTBEAT_MS)
   assert.deepEqual(events, ['caught up'])
 })
 
 test('a member that gets nothing although there is something says so within two heartbeats, once', async (context) => {
-  const { events, pass } = await waiting(context, { group: 'g' }, group({ lag: 3, inFlight: 2 }))
+  const { events, pass } = await waiting(context, { group: 'g' }, group({ lag: 3, held: 2 }))
   await pass(PATIENCE_MS)
   assert.deepEqual(events, ['behind'])
   await pass(10 * HEARTBEAT_MS)
@@ -87,7 +95,7 @@ test('a member of a paused group says so, and again after a record has come', as
   const { server, events, pass, next, records, close } = await waiting(
     context,
     { group: 'g' },
-    group({ lag: 3, inFlight: 2, isPaused: true }),
+    group({ lag: 3, held: 2, isPaused: true }),
   )
   await pass(PATIENCE_MS)
   assert.deepEqual(events, ['paused'])
