@@ -3,13 +3,15 @@
  */
 import type { ClientRow } from './client.js'
 import { durableSections } from './durable/sections.js'
+import { groupSections } from './groups/sections.js'
 import type { Conditions } from './harness/conditions.js'
 import type { Spread } from './harness/statistics.js'
-import { invalid, mib, rangeOf, section, thousands, times } from './harness/table.js'
+import { invalid, kib, mib, rangeOf, section, thousands, times } from './harness/table.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
-import { type Results, type Verdict, verdictsOf } from './targets.js'
+import { type Results, verdictsOf } from './targets.js'
 import type { ThroughputRow } from './throughput.js'
+import type { Verdict } from './verdict.js'
 
 /** `parts` names, for each bench, when it ran. */
 export function pageOf(results: Results, conditions: Readonly<Record<string, Conditions>>): string {
@@ -22,6 +24,7 @@ export function pageOf(results: Results, conditions: Readonly<Record<string, Con
     results.latency === undefined ? '' : section('Latency at 10,000 records/s, 100 B', latencyTable(results.latency)),
     results.memory === undefined || results.memory === null ? '' : section('Memory', memoryTable(results.memory)),
     results.durable === undefined ? '' : durableSections(results.durable),
+    results.groups === undefined ? '' : groupSections(results.groups),
   ]
   return `${sections.filter((text) => text !== '').join('\n\n')}\n`
 }
@@ -110,7 +113,6 @@ function latencyTable(rows: readonly LatencyRow[]): string[][] {
 
 function memoryTable(memory: MemoryReport): string[][] {
   const { churn } = memory
-  const kib = (bytes: number): string => `${(bytes / 1024).toFixed(2)} KiB`
   const line = (what: string, spread: Spread | null, show: (bytes: number) => string): string[] => [
     what,
     spread === null ? '-' : show(spread.median),

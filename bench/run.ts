@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { benchClient } from './client.js'
 import { benchDurable } from './durable.js'
+import { benchGroups } from './groups.js'
 import { Bench } from './harness/bench.js'
 import { type Conditions, conditionsNow } from './harness/conditions.js'
 import { selfTimes } from './harness/self-time.js'
@@ -29,6 +30,7 @@ const BENCHES = {
   latency: benchLatency,
   memory: benchMemory,
   durable: benchDurable,
+  groups: benchGroups,
 } as const
 
 type Name = keyof typeof BENCHES
@@ -79,7 +81,7 @@ async function main(): Promise<void> {
 
 /** Of the peers that stand in the tables of a bench. */
 function versionsFor(name: Name, { nats, jetstream, redis }: Peers): Pick<Conditions, 'nats' | 'redis'> {
-  if (name !== 'durable') return { nats: nats?.version ?? null }
+  if (name !== 'durable' && name !== 'groups') return { nats: nats?.version ?? null }
   return { nats: jetstream?.version ?? null, redis: redis?.version ?? null }
 }
 

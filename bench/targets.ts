@@ -4,11 +4,14 @@
 import type { ClientRow } from './client.js'
 import type { ContenderId } from './durable/contenders.js'
 import type { DurableReport } from './durable.js'
+import { groupVerdicts } from './groups/verdicts.js'
+import type { GroupsReport } from './groups.js'
 import type { Contender } from './harness/rig.js'
 import type { Spread } from './harness/statistics.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
 import type { ThroughputRow } from './throughput.js'
+import { atLeast, atMost, ratio, scaled, steadied, type Verdict } from './verdict.js'
 
 export interface Results {
   readonly throughput?: readonly ThroughputRow[]
@@ -16,18 +19,7 @@ export interface Results {
   readonly client?: readonly ClientRow[]
   readonly memory?: MemoryReport | null
   readonly durable?: DurableReport
-}
-
-export interface Verdict {
-  readonly what: string
-  /** Null when it could not be measured; `note` then says why. */
-  readonly figure: number | null
-  readonly bound: number
-  readonly isAtLeast: boolean
-  readonly unit: string
-  readonly verdict: 'PASS' | 'MISS' | 'NOT MEASURED'
-  /** The runs of a row behind it lie so far apart that the machine was disturbed: to be measured again, not believed. */
-  readonly isUnsteady?: boolean
+  readonly groups?: GroupsReport
 }
 
 const KIB = 1024
@@ -35,10 +27,7 @@ const MIB = 1024 * KIB
 /** What a churn may leave behind and still count as ended where it began: less than 1 KiB for ten connections. */
 const CHURN_BYTES_MAX = 8 * MIB
 
-/** The fastest run of a row over its slowest, from which on it is not believed. */
-const UNSTEADY_FROM = 2
-
-export function verdictsOf({ throughput, latency, client, memory, durable }: Results): Verdict[] {
+export function verdictsOf({ throughput, latency, client, memory, durable, groups }: Results): Verdict[] {
   const verdicts: Verdict[] = []
   if (throughput !== undefined) verdicts.push(...throughputVerdicts(throughput))
   if (client !== undefined) {
@@ -48,6 +37,7 @@ export function verdictsOf({ throughput, latency, client, memory, durable }: Res
   if (latency !== undefined) verdicts.push(...latencyVerdicts(latency))
   if (memory !== undefined && memory !== null) verdicts.push(...memoryVerdicts(memory))
   if (durable !== undefined) verdicts.push(...durableVerdicts(durable))
+  if (groups !== undefined) verdicts.push(...groupVerdicts(groups))
   return verdicts
 }
 
@@ -179,28 +169,4 @@ function ackVerdicts(rows: DurableReport['ackLatency']): Verdict[] {
       ours?.p99Us ?? null,
     ),
   ]
-}
-
-function steadied(verdict: Verdict, ...rows: readonly (Spread | null)[]): Verdict {
-  const isUnsteady =
-    verdict.figure !== null && rows.some((spread) => spread !== null && spread.max >= spread.min * UNSTEADY_FROM)
-  return { ...verdict, isUnsteady }
-}
-
-function atLeast(what: string, figure: number | null, bound: number): Verdict {
-  const verdict = figure === null ? 'NOT MEASURED' : figure >= bound ? 'PASS' : 'MISS'
-  return { what, figure, bound, isAtLeast: true, unit: 'x', verdict }
-}
-
-function atMost(what: string, figure: number | null, bound: number, unit: string): Verdict {
-  const verdict = figure === null ? 'NOT MEASURED' : figure <= bound ? 'PASS' : 'MISS'
-  return { what, figure, bound, isAtLeast: false, unit, verdict }
-}
-
-function ratio(ours: number | null, theirs: number | null): number | null {
-  return ours === null || theirs === null ? null : ours / theirs
-}
-
-function scaled(bytes: number | undefined, unit: number): number | null {
-  return bytes === undefined ? null : bytes / unit
 }

@@ -95,7 +95,7 @@ export class Rig implements AsyncDisposable {
   }
 
   /** The two sides of a server that is there already, and that stays. */
-  static async beside(bench: Bench, { pid, port }: ChildServer, sides: Sides): Promise<Rig> {
+  static async beside(bench: Bench, { pid, port }: Pick<ChildServer, 'pid' | 'port'>, sides: Sides): Promise<Rig> {
     const parts = new Disposables()
     try {
       return await Rig.#between(bench, parts, { pid, publisher: port, subscribers: port }, sides)

@@ -33,6 +33,10 @@ export function mib(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
 }
 
+export function kib(bytes: number): string {
+  return `${(bytes / 1024).toFixed(2)} KiB`
+}
+
 /** The first line of each that differs: a table has no room for what a server said before it ended. */
 export function invalid(problems: readonly string[]): string {
   const lines = new Set(problems.map((problem) => problem.split('\n')[0]?.slice(0, PROBLEM_CHARACTERS_MAX)))

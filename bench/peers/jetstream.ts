@@ -43,6 +43,27 @@ export async function streamRecords(port: number): Promise<number> {
   return info.state.messages
 }
 
+/** A durable pull consumer that wants an ack of each record, from the first one on. */
+export async function createConsumer(port: number, name: string, ackPendingMax: number): Promise<void> {
+  const config = {
+    durable_name: name,
+    ack_policy: 'explicit',
+    deliver_policy: 'all',
+    replay_policy: 'instant',
+    ack_wait: 30e9,
+    max_ack_pending: ackPendingMax,
+  }
+  await ask(port, `CONSUMER.DURABLE.CREATE.${STREAM}.${name}`, JSON.stringify({ stream_name: STREAM, config }))
+}
+
+/** How many records are acked, each one and all before it. */
+export async function ackFloor(port: number, consumer: string): Promise<number> {
+  const info = JSON.parse(await ask(port, `CONSUMER.INFO.${STREAM}.${consumer}`, '')) as {
+    ack_floor: { stream_seq: number }
+  }
+  return info.ack_floor.stream_seq
+}
+
 async function ask(port: number, what: string, body: string): Promise<string> {
   const request = `SUB answer 1\r\nPUB $JS.API.${what} answer ${body.length}\r\n${body}\r\n`
   const progress = new Progress()

@@ -6,7 +6,8 @@ import { createServer } from 'node:net'
 import { ChildServer } from '../harness/child-server.js'
 import { listenOn } from '../harness/listen.js'
 import { openRaw, Progress } from '../harness/raw-socket.js'
-import { streamLength } from '../wire/redis-dialect.js'
+import { KEY, streamLength } from '../wire/redis-dialect.js'
+import { command } from '../wire/resp.js'
 import { findProgram } from './find-program.js'
 
 export interface RedisServer {
@@ -49,19 +50,34 @@ export async function startRedis(server: RedisServer, cwd: string, appendFsync: 
 
 /** How many entries the stream has. */
 export async function streamEntries(port: number): Promise<number> {
+  return Number(/^:(\d+)/.exec(await ask(port, streamLength()))?.[1] ?? Number.NaN)
+}
+
+/** From the first entry on. */
+export async function createGroup(port: number, group: string): Promise<void> {
+  const answer = await ask(port, command('XGROUP', 'CREATE', KEY, group, '0'))
+  if (!answer.startsWith('+OK')) throw new Error(`Redis answered ${answer}`)
+}
+
+/** Entries that were given to a consumer of the group and not acked. */
+export async function pendingEntries(port: number, group: string): Promise<number> {
+  return Number(/^\*4\r\n:(\d+)/.exec(await ask(port, command('XPENDING', KEY, group)))?.[1] ?? Number.NaN)
+}
+
+async function ask(port: number, request: Buffer): Promise<string> {
   const progress = new Progress()
   let text = ''
-  const socket = await openRaw(port, streamLength(), progress, (chunk) => {
+  const socket = await openRaw(port, request, progress, (chunk) => {
     text += chunk.toString('latin1')
     progress.made()
   })
   await progress.until(
     () => text.endsWith('\r\n'),
     ANSWER_MS_MAX,
-    () => 'no length',
+    () => 'Redis gave no answer',
   )
   socket.destroy()
-  return Number(/^:(\d+)/.exec(text)?.[1] ?? Number.NaN)
+  return text
 }
 
 /** Redis cannot pick one itself. */

@@ -2,6 +2,7 @@
  * The frames that a bench sends to leveret, encoded field by field from proto/leveret.proto with the project's
  * protobuf writer, and the few things that it must see in an answer.
  */
+import { MODES } from '../../src/model/group.js'
 import { DEFAULT_TOPIC_SETTINGS, type Durability, KEEP_FOREVER, type TopicSettings } from '../../src/model/topic.js'
 import { ServerFrameDecoder } from '../../src/protocol/decode-server.js'
 import { encodeRun } from '../../src/protocol/records.js'
@@ -11,6 +12,7 @@ import { putVarint, varintBytes, WireReader, WireWriter } from '../../src/protoc
 const HELLO = 2
 const CREATE_TOPIC = 3
 const SUBSCRIBE = 4
+const UNSUBSCRIBE = 5
 const PUBLISH = 6
 const COMMIT = 7
 const DESCRIBE = 10
@@ -58,6 +60,35 @@ export function subscribe(id: number, subscription: number, topic: string, windo
   })
 }
 
+/** Take part in a shared group. */
+export function joinShared(
+  id: number,
+  subscription: number,
+  topic: string,
+  { group, member, window }: { readonly group: string; readonly member: string; readonly window: number },
+): Buffer {
+  return frame(id, SUBSCRIBE, (writer) => {
+    writer.uint(1, subscription)
+    writer.string(2, topic)
+    writer.uint(5, MODES.indexOf('shared'))
+    writer.string(6, group)
+    writer.uint(7, window)
+    writer.string(9, member)
+  })
+}
+
+export function unsubscribe(id: number, subscription: number): Buffer {
+  return frame(id, UNSUBSCRIBE, (writer) => writer.uint(1, subscription))
+}
+
+/** Each of these records is done with. */
+export function ackEach(id: number, subscription: number, offsets: readonly number[]): Buffer {
+  return frame(id, COMMIT, (writer) => {
+    writer.uint(1, subscription)
+    writer.packed(4, offsets)
+  })
+}
+
 /** Everything up to `offset` is done with. */
 export function commit(subscription: number, offset: number): Buffer {
   return frame(0, COMMIT, (writer) => {
@@ -75,8 +106,12 @@ export function publish(id: number, topic: string, run: Buffer, durability: Dura
   })
 }
 
-export function describe(id: number, topic: string): Buffer {
-  return frame(id, DESCRIBE, (writer) => writer.string(1, topic))
+/** The topic, or a group of it. */
+export function describe(id: number, topic: string, group = ''): Buffer {
+  return frame(id, DESCRIBE, (writer) => {
+    writer.string(1, topic)
+    writer.string(2, group)
+  })
 }
 
 /** A run of `count` equal records without keys. */

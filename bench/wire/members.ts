@@ -1,0 +1,15 @@
+/**
+ * The members by the name of their peer, as a job that travels between processes names them.
+ */
+import type { MemberDialect, MemberJob } from './group-member.js'
+import { jetstreamMember } from './jetstream-member.js'
+import { leveretMember } from './leveret-member.js'
+import { redisMember } from './redis-member.js'
+
+export const MEMBERS = {
+  leveret: leveretMember,
+  jetstream: jetstreamMember,
+  redis: redisMember,
+} as const satisfies Record<string, (job: MemberJob) => MemberDialect>
+
+export type MemberDialectName = keyof typeof MEMBERS
