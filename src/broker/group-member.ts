@@ -67,15 +67,15 @@ export class GroupMember implements ShareMember {
   }
 
   /** Resolves, when it is safe, with the ranges that the member does not have any more. Rejects with typed errors. */
-  async settle(
+  settle(
     partition: number,
     { from, to }: OffsetRange,
     outcome: GroupOutcome,
     delayMs: number,
     reason = '',
   ): Promise<readonly OffsetRange[]> {
-    if (this.#share === null) return [{ from, to }]
-    return await this.#share.settle(partition, toOffset(from), toOffset(to), verdictOf(outcome, delayMs, reason))
+    if (this.#share === null) return Promise.resolve([{ from, to }])
+    return this.#share.settle(partition, toOffset(from), toOffset(to), verdictOf(outcome, delayMs, reason))
   }
 
   leave(): void {

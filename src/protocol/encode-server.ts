@@ -89,6 +89,18 @@ export function putPublished(
   return putField(buffer, at, 0x30, durability)
 }
 
+/** More than any Done frame takes. */
+export const DONE_BYTES_MAX = 16
+
+/** Write a whole Done frame; returns the position after it: `length [0x08 id] 0x1a 0`. */
+export function putDone(buffer: Buffer, position: number, id: number): number {
+  let at = putVarint(buffer, position, fieldBytes(id) + 2)
+  at = putField(buffer, at, 0x08, id)
+  buffer[at++] = 0x1a
+  buffer[at++] = 0
+  return at
+}
+
 function fieldBytes(value: number): number {
   return value === 0 ? 0 : 1 + varintBytes(value)
 }

@@ -7,6 +7,9 @@ import { LeaseLostError } from '../common/errors.js'
 import type { Loss } from '../model/record.js'
 import type { CommitFrame, EndedReason } from '../protocol/frames.js'
 import { endedReason } from './ended-reason.js'
+import { joined, OffsetSet, rangesOf } from './offset-set.js'
+
+const NOTHING_SAID: Promise<readonly OffsetRange[]> = Promise.resolve([])
 
 /** Writes what the subscription gets. */
 export interface GroupSubscriptionOwner {
@@ -27,8 +30,11 @@ export class GroupSubscription implements GroupListener {
   #member: GroupMember | null = null
   #isStarted = false
   /** By partition: sent, and nothing said of it. A record that comes twice counts once. */
-  readonly #unsettled = new Map<number, Set<number>>()
+  readonly #unsettled = new Map<number, OffsetSet>()
   #count = 0
+  /** What became of the last Commit, and what is answered to it. */
+  #settled: Promise<readonly OffsetRange[]> | null = null
+  #answer: Promise<void> = Promise.resolve()
 
   constructor(id: number, topic: string, window: number, owner: GroupSubscriptionOwner) {
     this.id = id
@@ -54,10 +60,10 @@ export class GroupSubscription implements GroupListener {
 
   delivered(delivery: GroupDelivery): void {
     const { partition, from, to } = delivery
-    const unsettled = this.#unsettled.get(partition) ?? new Set()
+    const unsettled = this.#unsettled.get(partition) ?? new OffsetSet()
     this.#unsettled.set(partition, unsettled)
     this.#count -= unsettled.size
-    for (let offset: number = from; offset < to; offset++) unsettled.add(offset)
+    unsettled.add(from, to)
     this.#count += unsettled.size
     this.#owner.sendGroupRecords(this, delivery)
     if (this.#owner.isHeldBack) this.#member?.ask(0)
@@ -72,15 +78,44 @@ export class GroupSubscription implements GroupListener {
     this.#owner.endGroup(this, endedReason(reason))
   }
 
-  /** Resolves when what it says is safe. Rejects with LVT_LEASE_LOST if it does not count for all of the records. */
-  async commit({ partition, offset, offsets, outcome, delayMs, reason }: CommitFrame): Promise<void> {
-    const named = offset === null ? offsets : [...this.#heldUpTo(partition, offset), ...offsets]
-    const ranges = rangesOf(named)
-    const member = this.#member
-    const settling = ranges.map((range) => member?.settle(partition, range, outcome, delayMs, reason) ?? [range])
-    if (outcome !== 'extend') this.#forget(partition, named)
+  /**
+   * Resolves when what it says is safe. Rejects with LVT_LEASE_LOST if it does not count for all of the records. Commits
+   * that become safe together have one promise: a member may say each record in a frame of its own.
+   */
+  commit({ partition, offset, offsets, outcome, delayMs, reason }: CommitFrame): Promise<void> {
+    const unsettled = this.#unsettled.get(partition)
+    const ranges = offset === null ? rangesOf(offsets) : joined(unsettled?.upTo(offset) ?? [], rangesOf(offsets))
+    const settled = this.#settle(partition, ranges, { outcome, delayMs, reason })
+    if (outcome !== 'extend' && unsettled !== undefined) {
+      this.#count -= unsettled.size
+      for (const { from, to } of ranges) unsettled.delete(from, to)
+      this.#count += unsettled.size
+    }
     this.#owner.goOnSoon(this)
-    const stale = (await Promise.all(settling)).flat()
+    if (settled !== this.#settled) {
+      this.#settled = settled
+      this.#answer = settled.then((stale) => this.#answerTo(settled, stale))
+    }
+    return this.#answer
+  }
+
+  /** One promise for all ranges where that is possible: mostly they are written together. */
+  #settle(
+    partition: number,
+    ranges: readonly OffsetRange[],
+    { outcome, delayMs, reason }: Pick<CommitFrame, 'outcome' | 'delayMs' | 'reason'>,
+  ): Promise<readonly OffsetRange[]> {
+    const member = this.#member
+    if (member === null) return Promise.resolve(ranges)
+    const different = new Set<Promise<readonly OffsetRange[]>>()
+    for (const range of ranges) different.add(member.settle(partition, range, outcome, delayMs, reason))
+    const [first = NOTHING_SAID] = different
+    return different.size <= 1 ? first : Promise.all(different).then((stale) => stale.flat())
+  }
+
+  #answerTo(settled: Promise<readonly OffsetRange[]>, stale: readonly OffsetRange[]): void {
+    // Nobody asks for it any more.
+    if (this.#settled === settled) this.#settled = null
     if (stale.length === 0) return
     const lost = stale.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, index) => from + index))
     const message = `${lost.length} of these records are not this member's any more, the first of them ${lost[0]}`
@@ -92,24 +127,4 @@ export class GroupSubscription implements GroupListener {
     this.#member = null
     this.#unsettled.clear()
   }
-
-  #heldUpTo(partition: number, offset: number): number[] {
-    return Array.from(this.#unsettled.get(partition) ?? []).filter((held) => held <= offset)
-  }
-
-  #forget(partition: number, offsets: readonly number[]): void {
-    const unsettled = this.#unsettled.get(partition)
-    for (const offset of offsets) if (unsettled?.delete(offset) === true) this.#count--
-  }
-}
-
-/** As few ranges as say it. */
-function rangesOf(offsets: readonly number[]): OffsetRange[] {
-  const ranges: { from: number; to: number }[] = []
-  for (const offset of offsets.toSorted((a, b) => a - b)) {
-    const last = ranges.at(-1)
-    if (last !== undefined && offset <= last.to) last.to = Math.max(last.to, offset + 1)
-    else ranges.push({ from: offset, to: offset + 1 })
-  }
-  return ranges
 }

@@ -9,7 +9,13 @@ import { asLeveretError, type ErrorCode, LeaseLostError, type LeveretError } fro
 import { brief, createLog } from '../common/log.js'
 import type { PublishReceipt } from '../model/receipt.js'
 import { ClientFrameDecoder } from '../protocol/decode-client.js'
-import { encodeServerFrame, publishedBytesMax, putPublished } from '../protocol/encode-server.js'
+import {
+  DONE_BYTES_MAX,
+  encodeServerFrame,
+  publishedBytesMax,
+  putDone,
+  putPublished,
+} from '../protocol/encode-server.js'
 import { FrameSplitter } from '../protocol/frame-splitter.js'
 import type { ClientFrame, ServerFrame } from '../protocol/frames.js'
 import type { Connection } from '../transport/connection.js'
@@ -54,6 +60,8 @@ export class NativeSession implements Accepted, DispatchTarget {
   #isPeerDone = false
   /** Requests with an id whose publish, or verdict on records of a group, is not settled. */
   #publishing = 0
+  /** Requests that are answered together, by what they wait for: there may be one for each record of a group. */
+  readonly #settling = new Map<Promise<void>, number[]>()
   /** What to say once nothing is under way any more. */
   #goodbye: { code: ErrorCode; message: string } | null = null
   #heartbeatMs: number | null = null
@@ -205,15 +213,35 @@ export class NativeSession implements Accepted, DispatchTarget {
 
   answerLater(id: number, pending: Promise<void>): void {
     this.publishing(id)
-    pending
-      .then(() => {
-        if (id !== 0) this.reply({ kind: 'done', id })
-      })
-      .catch((error: unknown) => this.#fail(id, asLeveretError(error), ''))
-      .finally(() => {
-        this.publishing(-id)
-        if (this.#goodbye !== null) this.#sayGoodbyeIfSettled()
-      })
+    const ids = this.#settling.get(pending)
+    if (ids !== undefined) {
+      ids.push(id)
+      return
+    }
+    this.#settling.set(pending, [id])
+    pending.then(
+      () => this.#settled(pending, null),
+      (error: unknown) => this.#settled(pending, asLeveretError(error)),
+    )
+  }
+
+  #settled(pending: Promise<void>, error: LeveretError | null): void {
+    const ids = this.#settling.get(pending) ?? []
+    this.#settling.delete(pending)
+    for (const id of ids) {
+      if (error !== null) this.#fail(id, error, '')
+      else if (id !== 0) this.#done(id)
+      this.publishing(-id)
+    }
+    if (this.#goodbye !== null) this.#sayGoodbyeIfSettled()
+  }
+
+  #done(id: number): void {
+    const { outbox, isEnding } = this.#connection
+    if (isEnding) return
+    const slab = outbox.room(DONE_BYTES_MAX)
+    outbox.wrote(putDone(slab.buffer, slab.used, id))
+    this.#connection.flushSoon()
   }
 
   #readFrames(): void {

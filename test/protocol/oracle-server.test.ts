@@ -7,9 +7,11 @@ import fc from 'fast-check'
 import { ServerFrameDecoder } from '../../src/protocol/decode-server.js'
 import {
   DELIVERY_HEADER_BYTES_MAX,
+  DONE_BYTES_MAX,
   encodeServerFrame,
   publishedBytesMax,
   putDeliveryHeader,
+  putDone,
   putPublished,
 } from '../../src/protocol/encode-server.js'
 import type { DeliveryFrame, PublishedFrame, ServerFrame } from '../../src/protocol/frames.js'
@@ -72,6 +74,16 @@ test('a receipt laid in place makes the bytes of the stock library', () => {
       const receipt = { ...frame, duplicates: null, keptOffsets: null, parts: null }
       const bytes = buffer.subarray(0, putPublished(buffer, 0, frame.id, name, receipt))
       assert.equal(bytes.toString('hex'), stock.encodeDelimited(stockServerFrame(frame)).toString('hex'))
+    }),
+  )
+})
+
+test('a Done laid in place makes the bytes of the stock library', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 0xffff_ffff }), (id) => {
+      const buffer = Buffer.alloc(DONE_BYTES_MAX)
+      const bytes = buffer.subarray(0, putDone(buffer, 0, id))
+      assert.equal(bytes.toString('hex'), stock.encodeDelimited(stockServerFrame({ kind: 'done', id })).toString('hex'))
     }),
   )
 })

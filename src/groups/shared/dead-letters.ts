@@ -34,6 +34,11 @@ export class DeadLetters {
     this.#news.push(offset)
   }
 
+  /** There may be something to take. */
+  get isWaiting(): boolean {
+    return this.#queue !== null
+  }
+
   get hasNews(): boolean {
     return this.#news.length > 0
   }

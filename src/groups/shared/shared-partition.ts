@@ -126,6 +126,11 @@ export class SharedPartition {
     return this.#dead.take(max)
   }
 
+  /** There may be something to take. */
+  get hasDead(): boolean {
+    return this.#dead.isWaiting
+  }
+
   /** The dead letter is written, or nobody wants one: the record is acked. False if it was not handed over, or is gone. */
   deadDone(offset: Offset): boolean {
     const isDone = this.#dead.done(offset)

@@ -18,6 +18,8 @@ const GROWN_BYTES_MIN = 1024 * 1024
 /** nor is one of less than so many times what there is to know. */
 const GROWN_TIMES = 4
 
+const NOTHING_TO_WRITE = Promise.resolve()
+
 /** One partition of a group, as the log asks it. */
 export interface FactSource {
   readonly group: string
@@ -29,15 +31,21 @@ export interface FactSource {
   everything(): GroupFact[]
 }
 
-/** What is being written, and who waits for it. */
-interface Writing {
-  readonly sources: ReadonlySet<FactSource>
-  readonly waiters: Waiter[]
-}
+/** What is being written, and the promise of all who wait for it. */
+class Writing {
+  readonly sources = new Set<FactSource>()
+  readonly done: Promise<void>
+  resolve!: () => void
+  reject!: (error: unknown) => void
 
-interface Waiter {
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    // Perhaps nobody waits.
+    this.done.catch((error: unknown) => debug('facts were not written: %O', error))
+  }
 }
 
 export interface GroupLogSeams {
@@ -57,7 +65,8 @@ export class GroupLog {
   /** Of groups that are gone, or were never made: nothing more is said of them. */
   readonly #gone = new WeakSet<FactSource>()
   #writing: Writing | null = null
-  #waiters: Waiter[] = []
+  /** What is written after that; null: there is nothing to write. */
+  #next: Writing | null = null
   #flushing: Promise<void> | null = null
   /** Since it was begun anew. */
   #grownBytes = 0
@@ -86,15 +95,17 @@ export class GroupLog {
     return facts
   }
 
-  /** Resolves when the news of the source are written; rejects when nobody can say so. */
+  /**
+   * Resolves when the news of the source are written; rejects when nobody can say so. One promise for everybody whose news
+   * are written together: there may be a commit for each record.
+   */
   commit(source: FactSource): Promise<void> {
-    if (this.#gone.has(source)) return Promise.resolve()
+    if (this.#gone.has(source)) return NOTHING_TO_WRITE
     if (!source.hasNews && !this.#untold.has(source)) return this.#written(source)
     this.#dirty.add(source)
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
-      this.#flushing ??= this.#flush()
-    })
+    this.#next ??= new Writing()
+    this.#flushing ??= this.#flush()
+    return this.#next.done
   }
 
   /** Say nothing more of it; who waits for its news is told when what others said is written. */
@@ -106,7 +117,7 @@ export class GroupLog {
 
   /** Write its news some time; nobody waits for them. */
   note(source: FactSource): void {
-    if (source.hasNews) this.commit(source).catch((error: unknown) => debug('facts were not written: %O', error))
+    if (source.hasNews) void this.commit(source)
   }
 
   /** Facts that no source will tell; resolves when they are written. */
@@ -123,38 +134,37 @@ export class GroupLog {
 
   /** Its last news may be on their way. */
   #written(source: FactSource): Promise<void> {
-    const { sources, waiters } = this.#writing ?? {}
-    if (sources === undefined || waiters === undefined || !sources.has(source)) return Promise.resolve()
-    return new Promise((resolve, reject) => waiters.push({ resolve, reject }))
+    return this.#writing?.sources.has(source) === true ? this.#writing.done : NOTHING_TO_WRITE
   }
 
   async #flush(): Promise<void> {
     // What others say in this step goes along.
     await Promise.resolve()
-    while (this.#waiters.length > 0) await this.#writeOnce()
+    for (let writing = this.#next; writing !== null; writing = this.#next) {
+      this.#next = null
+      this.#writing = writing
+      await this.#write(writing)
+    }
     this.#flushing = null
   }
 
-  async #writeOnce(): Promise<void> {
-    const waiters = this.#waiters
-    this.#waiters = []
+  async #write({ sources, resolve, reject }: Writing): Promise<void> {
     const isGrown = this.#grownBytes > this.#grownBytesMax
-    const sources = new Set(isGrown ? this.#sources() : [])
+    if (isGrown) for (const source of this.#sources()) sources.add(source)
     for (const source of [...this.#dirty, ...this.#untold]) sources.add(source)
     this.#dirty.clear()
-    this.#writing = { sources, waiters }
     const body = encodeFacts(Array.from(sources, (source) => this.#told(source, isGrown)))
     try {
       // All of them may have been forgotten.
       const begin = sources.size === 0 ? this.#log.end : await this.#append(body)
       this.#grownBytes += body.length
       this.#writing = null
-      for (const { resolve } of waiters) resolve()
+      resolve()
       if (isGrown) await this.#begunAnew(begin, body.length)
     } catch (error) {
       this.#writing = null
       for (const source of sources) if (!this.#gone.has(source)) this.#untold.add(source)
-      for (const { reject } of waiters) reject(error)
+      reject(error)
     }
   }
 

@@ -192,21 +192,15 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     if (records > 0) this.stirred()
   }
 
-  async #settle(
-    number: number,
-    partition: number,
-    from: Offset,
-    to: Offset,
-    verdict: Verdict,
-  ): Promise<readonly Range[]> {
-    if (this.#isClosed) throw new ClosedError('the group is closed')
+  #settle(number: number, partition: number, from: Offset, to: Offset, verdict: Verdict): Promise<readonly Range[]> {
+    if (this.#isClosed) return Promise.reject(new ClosedError('the group is closed'))
     const lane = this.#lanes[partition]
     if (lane === undefined) {
-      throw new PartitionNotFoundError(`group "${this.name}" has no partition ${partition}`)
+      return Promise.reject(new PartitionNotFoundError(`group "${this.name}" has no partition ${partition}`))
     }
     const seat = this.#seats.get(number)
     if (seat !== undefined) seat.gotMs = null
-    return await lane.settle(number, from, to, verdict)
+    return lane.settle(number, from, to, verdict)
   }
 
   #leave(number: number): void {

@@ -29,6 +29,9 @@ const READ_BYTES = 256 * 1024
 /** What failed is tried again after this. */
 const RETRY_MS = 1_000
 
+const NO_RANGES: readonly Range[] = []
+const COUNTED = Promise.resolve(NO_RANGES)
+
 /** The group, as a partition of it sees it. */
 export interface LaneOwner {
   readonly name: string
@@ -51,6 +54,9 @@ export class SharedLane implements FactSource, Waiter {
   #isBurying = false
   #isWatching = false
   #isClosed = false
+  /** What the verdicts of late are written with, and what is said of those that count. */
+  #written: Promise<void> | null = null
+  #counted = COUNTED
   /** What failed is tried again then. */
   #retryMs: number | null = null
 
@@ -127,12 +133,25 @@ export class SharedLane implements FactSource, Waiter {
   }
 
   /** Resolves with the ranges that it does not count for, when what it changed is written. */
-  async settle(member: number, from: Offset, to: Offset, verdict: Verdict): Promise<readonly Range[]> {
+  settle(member: number, from: Offset, to: Offset, verdict: Verdict): Promise<readonly Range[]> {
     const stale = this.#machine.settle(member, from, to, verdict, this.#owner.nowMs())
     const written = this.#log.commit(this)
     if (verdict.kind !== 'extend') this.#changed()
-    await written
-    return stale
+    if (stale.length > 0) return written.then(() => stale)
+    // Most verdicts count, and many are written together: they have one answer.
+    if (written !== this.#written) {
+      this.#written = written
+      this.#counted = written.then(() => this.#allCounted(written))
+    }
+    return this.#counted
+  }
+
+  #allCounted(written: Promise<void>): readonly Range[] {
+    if (this.#written === written) {
+      this.#written = null
+      this.#counted = COUNTED
+    }
+    return NO_RANGES
   }
 
   /** What the member holds is due again at once. */
@@ -217,7 +236,7 @@ export class SharedLane implements FactSource, Waiter {
   #changed(): void {
     if (this.#isClosed) return
     this.#log.note(this)
-    if (!this.#isBurying && this.#retryMs === null) void this.#bury()
+    if (this.#machine.hasDead && !this.#isBurying && this.#retryMs === null) void this.#bury()
     this.#owner.stirred()
   }
 
