@@ -34,8 +34,8 @@ export interface Entrant {
   readonly server: DurableContender
   /** Before its members come. */
   makeGroup(port: number, group: string): Promise<void>
-  /** Whether the server says that all records are acked; null when it cannot be asked. */
-  isDone(port: number, group: string, records: number): Promise<boolean | null>
+  /** Whether the server says that all records are acked. */
+  isDone(port: number, group: string, records: number): Promise<boolean>
   /** The members cannot know it, the server is asked until it says so. */
   readonly isAskedForEnd: boolean
   seat(bench: Bench): Seats
@@ -76,10 +76,7 @@ function leveret(server: DurableContender, id: EntrantId, name: string, seats: (
     name,
     server,
     makeGroup: async () => {},
-    isDone: async (port, group) => {
-      const lag = await groupLag(port, group)
-      return lag === null ? null : lag === 0
-    },
+    isDone: async (port, group) => (await groupLag(port, group)) === 0,
     isAskedForEnd: id === 'leveret client iterate',
     seat: (bench) => seats()(bench),
   }

@@ -12,8 +12,8 @@ import type { IdleGroupsApi } from '../workers/idle-groups.js'
 const GROUPS = 10_000
 /** Few, so that code and buffers that come with the first group are not counted to each. */
 const WARM_UP_GROUPS = 500
-const QUIET_MS = 4_000
-const SETTLE_MS_MAX = 12_000
+const QUIET_MS = 9_000
+const SETTLE_MS_MAX = 20_000
 /** One record a publish, so that what each publish costs shows most. */
 const WORKLOAD = { payloadBytes: 100, batch: 1 } as const
 const UNANSWERED_BYTES_MAX = 256 * 1024

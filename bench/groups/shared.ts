@@ -122,8 +122,8 @@ export async function consume(
   const lastNs = await allAcked(used, records)
   const endNs = entrant.isAskedForEnd ? await saidToBeDone(entrant, port, group, records) : lastNs
   const seconds = processorSeconds(pid)
-  const isDone = await entrant.isDone(port, group, records)
-  if (isDone === false) throw new Error(`not all of ${records} records are acked, says the server`)
+  if (!(await entrant.isDone(port, group, records)))
+    throw new Error(`not all of ${records} records are acked, says the server`)
   await Promise.all(used.map((each) => each.close()))
   return {
     perSecond: (records * 1e9) / (endNs - Math.min(...starts)),
@@ -157,9 +157,8 @@ async function allAcked(seats: readonly Seats[], records: number): Promise<numbe
 
 async function saidToBeDone(entrant: Entrant, port: number, group: string, records: number): Promise<number> {
   const startNs = nowNs()
-  for (let isDone: boolean | null = false; isDone === false; ) {
+  while (!(await entrant.isDone(port, group, records))) {
     if (nowNs() - startNs > STALL_MS_MAX * 1e6) throw new Error(`the server does not say that ${records} are acked`)
-    isDone = await entrant.isDone(port, group, records)
   }
   return nowNs()
 }

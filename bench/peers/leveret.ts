@@ -54,10 +54,10 @@ export async function keptRecords(port: number): Promise<number> {
   return partitions.reduce((total, { logStart, end }) => total + end - logStart, 0)
 }
 
-/** How many records of that topic a group is not done with; null while the server does not describe groups. */
-export async function groupLag(port: number, group: string): Promise<number | null> {
+/** How many records of that topic a group is not done with. */
+export async function groupLag(port: number, group: string): Promise<number> {
   const { groups } = await described(port, describe(1, TOPIC, group))
-  return groups[0]?.lag ?? null
+  return groups[0]?.lag ?? Number.NaN
 }
 
 async function described(port: number, request: Buffer): Promise<DescriptionFrame> {
@@ -68,10 +68,6 @@ async function described(port: number, request: Buffer): Promise<DescriptionFram
     splitter.push(chunk)
     while (splitter.next()) {
       const frame = new ServerFrameDecoder().decode(splitter.buffer, splitter.start, splitter.end)
-      if (frame.kind === 'failure' && frame.code === 'LVT_UNSUPPORTED') {
-        answer = { kind: 'description', id: 1, topics: [], groups: [], more: false }
-        continue
-      }
       if (frame.kind !== 'description') throw new Error(`leveret answered ${JSON.stringify(frame)}`)
       answer = frame
     }
