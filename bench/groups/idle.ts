@@ -2,24 +2,23 @@
  * What ten thousand groups cost a topic while nobody takes part in them: memory, and time of whoever publishes.
  */
 import type { Bench } from '../harness/bench.js'
-import { settledBytes } from '../harness/process-memory.js'
-import { Rig } from '../harness/rig.js'
+import { Rig, type Round } from '../harness/rig.js'
 import { type Spread, spreadOrNull } from '../harness/statistics.js'
+import { thousands } from '../harness/table.js'
 import type { DialectName } from '../wire/dialects.js'
+import { TOPIC } from '../wire/leveret-dialect.js'
 import type { EmbeddedBrokerApi } from '../workers/embedded-broker.js'
 import type { IdleGroupsApi } from '../workers/idle-groups.js'
 
 const GROUPS = 10_000
-/** Few, so that code and buffers that come with the first group are not counted to each. */
-const WARM_UP_GROUPS = 500
-const QUIET_MS = 9_000
-const SETTLE_MS_MAX = 20_000
+/** On a topic of their own: what the heap grows by for the work alone is not counted to each. */
+const WARM_UP_GROUPS = 10_000
 /** One record a publish, so that what each publish costs shows most. */
 const WORKLOAD = { payloadBytes: 100, batch: 1 } as const
 const UNANSWERED_BYTES_MAX = 256 * 1024
 const FIRST_RECORDS = 20_000
 const ROUND_SECONDS = 0.4
-const TURNS = 7
+const TURNS = 9
 
 export interface IdleReport {
   readonly groups: number
@@ -28,6 +27,11 @@ export interface IdleReport {
   /** Publishes a second to a topic without groups, and to the one with them; on one server, in turns. */
   readonly alone: Spread | null
   readonly beside: Spread | null
+  /** The one over the other, turn by turn: what disturbs the machine disturbs both. */
+  readonly ratio: Spread | null
+  /** Processor time of the server for a publish. */
+  readonly aloneNs: Spread | null
+  readonly besideNs: Spread | null
   readonly problems: readonly string[]
 }
 
@@ -36,11 +40,14 @@ interface Samples {
   readonly resident: number[]
   readonly alone: number[]
   readonly beside: number[]
+  readonly ratios: number[]
+  readonly aloneNs: number[]
+  readonly besideNs: number[]
 }
 
 export async function benchIdle(bench: Bench): Promise<IdleReport | null> {
   if (!bench.filter.test('leveret idle groups')) return null
-  const samples: Samples = { heap: [], resident: [], alone: [], beside: [] }
+  const samples: Samples = { heap: [], resident: [], alone: [], beside: [], ratios: [], aloneNs: [], besideNs: [] }
   const problems: string[] = []
   for (let run = 0; run < bench.runs; run++) {
     await bench.attempt('leveret idle groups', problems, () => measure(bench, samples))
@@ -51,6 +58,9 @@ export async function benchIdle(bench: Bench): Promise<IdleReport | null> {
     residentBytesEach: spreadOrNull(samples.resident),
     alone: spreadOrNull(samples.alone),
     beside: spreadOrNull(samples.beside),
+    ratio: spreadOrNull(samples.ratios),
+    aloneNs: spreadOrNull(samples.aloneNs),
+    besideNs: spreadOrNull(samples.besideNs),
     problems,
   }
 }
@@ -60,19 +70,15 @@ async function measure(bench: Bench, samples: Samples): Promise<void> {
   await using broker = bench.code.start<EmbeddedBrokerApi>('embedded-broker')
   const port = await broker.call('open', folder.path)
   await using maker = bench.code.start<IdleGroupsApi>('idle-groups')
-  await maker.call('prepare', port)
-  await maker.call('make', { port, first: 0, groups: WARM_UP_GROUPS })
-  const heapBefore = await broker.call('heapBytes', null)
-  const residentBefore = await settled(bench, broker.pid)
-  await maker.call('make', { port, first: WARM_UP_GROUPS, groups: GROUPS })
-  const heap = ((await broker.call('heapBytes', null)) - heapBefore) / GROUPS
+  await maker.call('make', { port, topic: 'warm', groups: WARM_UP_GROUPS })
+  const before = await broker.call('memory', null)
+  await maker.call('make', { port, topic: TOPIC, groups: GROUPS })
+  const after = await broker.call('memory', null)
+  const heap = (after.heapBytes - before.heapBytes) / GROUPS
+  const resident = (after.residentBytes - before.residentBytes) / GROUPS
   samples.heap.push(heap)
-  bench.say(`  ${GROUPS} idle groups: ${Math.round(heap)} B of heap each`)
-  if (residentBefore !== null) {
-    const resident = (((await settled(bench, broker.pid)) ?? 0) - residentBefore) / GROUPS
-    samples.resident.push(resident)
-    bench.say(`  ${GROUPS} idle groups: ${Math.round(resident)} B resident each`)
-  }
+  samples.resident.push(resident)
+  bench.say(`  ${GROUPS} idle groups: ${Math.round(heap)} B of heap each, ${Math.round(resident)} B resident`)
   await publishInTurns(bench, { pid: broker.pid, port }, samples)
 }
 
@@ -89,15 +95,16 @@ async function publishInTurns(bench: Bench, server: { pid: number; port: number 
   await alone.round(records)
   await beside.round(records)
   for (let turn = 0; turn < TURNS; turn++) {
-    samples.alone.push((await alone.round(records)).perSecond)
-    samples.beside.push((await beside.round(records)).perSecond)
+    const [first, second] = turn % 2 === 0 ? [alone, beside] : [beside, alone]
+    const rounds = new Map([[first, await first.round(records)]])
+    rounds.set(second, await second.round(records))
+    const [without, withGroups] = [rounds.get(alone) as Round, rounds.get(beside) as Round]
+    samples.alone.push(without.perSecond)
+    samples.beside.push(withGroups.perSecond)
+    samples.ratios.push(withGroups.perSecond / without.perSecond)
+    if (without.serverNs !== null) samples.aloneNs.push(without.serverNs)
+    if (withGroups.serverNs !== null) samples.besideNs.push(withGroups.serverNs)
   }
-  const [without, withGroups] = [samples.alone, samples.beside].map((rates) => spreadOrNull(rates)?.median ?? 0)
-  const figures = [without, withGroups].map((rate) => Math.round(rate ?? 0).toLocaleString('en'))
+  const figures = [samples.alone, samples.beside].map((rates) => thousands(spreadOrNull(rates)?.median))
   bench.say(`  publishes: ${figures[0]}/s to a topic without groups, ${figures[1]}/s to the one with them`)
-}
-
-async function settled({ isQuick }: Bench, pid: number): Promise<number | null> {
-  if (process.platform !== 'linux') return null
-  return isQuick ? settledBytes(pid, 1_000, 2_000) : settledBytes(pid, QUIET_MS, SETTLE_MS_MAX)
 }

@@ -2,6 +2,7 @@
  * The part of the page about groups.
  */
 import type { GroupsReport } from '../groups.js'
+import type { Spread } from '../harness/statistics.js'
 import { invalid, kib, rangeOf, section, thousands, times } from '../harness/table.js'
 import type { IdleReport } from './idle.js'
 import type { SharedRow } from './shared.js'
@@ -35,23 +36,24 @@ function sharedSections(rows: readonly SharedRow[]): string[] {
   })
 }
 
-function idleTable({ heapBytesEach, residentBytesEach, alone, beside, problems }: IdleReport): string[][] {
+function idleTable(idle: IdleReport): string[][] {
+  const line = (what: string, spread: Spread | null, show: (value: number) => string, ratio = ''): string[] => {
+    return [what, spread === null ? '-' : show(spread.median), rangeOf(spread, show), ratio]
+  }
+  const { alone, beside, ratio, aloneNs, besideNs } = idle
   const lines = [
-    ['heap, each', heapBytesEach === null ? '-' : kib(heapBytesEach.median), rangeOf(heapBytesEach, kib), ''],
-    [
-      'resident, each',
-      residentBytesEach === null ? '-' : kib(residentBytesEach.median),
-      rangeOf(residentBytesEach, kib),
-      '',
-    ],
-    ['publishes/s to a topic without groups', thousands(alone?.median), rangeOf(alone, thousands), ''],
-    [
+    line('heap, each', idle.heapBytesEach, kib),
+    line('resident, each', idle.residentBytesEach, kib),
+    line('publishes/s to a topic without groups', alone, thousands),
+    line(
       'publishes/s to the topic with the groups',
-      thousands(beside?.median),
-      rangeOf(beside, thousands),
-      times(beside?.median, alone?.median),
-    ],
+      beside,
+      thousands,
+      ratio === null ? '' : `${ratio.median.toFixed(2)}x`,
+    ),
+    line('server ns/publish without groups', aloneNs, thousands),
+    line('server ns/publish with the groups', besideNs, thousands, times(besideNs?.median, aloneNs?.median)),
   ]
-  if (problems.length > 0) lines.push([invalid(problems), '', '', ''])
+  if (idle.problems.length > 0) lines.push([invalid(idle.problems), '', '', ''])
   return [['', 'median', 'min-max', '/ without'], ...lines]
 }

@@ -7,7 +7,7 @@ import { FrameSplitter } from '../../src/protocol/frame-splitter.js'
 import type { ServerFrame } from '../../src/protocol/frames.js'
 import { offer } from '../harness/calls.js'
 import { openRaw, Progress } from '../harness/raw-socket.js'
-import { FRAME_BYTES_MAX, TOPIC } from '../wire/leveret-dialect.js'
+import { FRAME_BYTES_MAX } from '../wire/leveret-dialect.js'
 import { ackEach, createTopic, joinShared, KEPT_TOPIC, publish, runOf, unsubscribe } from '../wire/leveret-frames.js'
 import { payloadOf } from '../wire/stream.js'
 
@@ -18,19 +18,15 @@ const WINDOW = 16
 
 export interface IdleGroupsJob {
   readonly port: number
-  /** They are numbered from here. */
-  readonly first: number
+  readonly topic: string
   readonly groups: number
 }
 
 const api = {
-  /** Create the topic, with one record in it. */
-  async prepare(port: number): Promise<void> {
-    await exchange(port, createTopic(1, TOPIC, KEPT_TOPIC))
-    await exchange(port, publish(1, TOPIC, runOf(payloadOf(100), 1)))
-  },
-
-  async make({ port, first, groups }: IdleGroupsJob): Promise<void> {
+  /** On a topic of their own, which is created with one record in it. */
+  async make({ port, topic, groups }: IdleGroupsJob): Promise<void> {
+    await exchange(port, createTopic(1, topic, KEPT_TOPIC))
+    await exchange(port, publish(1, topic, runOf(payloadOf(100), 1)))
     const progress = new Progress()
     const splitter = new FrameSplitter(FRAME_BYTES_MAX)
     const decoder = new ServerFrameDecoder()
@@ -39,8 +35,8 @@ const api = {
     const join = (socket: Socket): void => {
       if (begun === groups) return
       const subscription = ++begun
-      const job = { group: `idle-${first + subscription}`, member: 'm', window: WINDOW }
-      socket.write(joinShared(idOf(subscription, 'join'), subscription, TOPIC, job))
+      const job = { group: `idle-${subscription}`, member: 'm', window: WINDOW }
+      socket.write(joinShared(idOf(subscription, 'join'), subscription, topic, job))
     }
     const socket = await openRaw(port, Buffer.alloc(0), progress, (chunk, from) => {
       splitter.push(chunk)
