@@ -20,6 +20,7 @@ const WINDOW_MAX = 16_384
 
 export type EntrantId =
   | 'leveret wire'
+  | 'leveret wire single'
   | 'leveret client ack'
   | 'leveret client iterate'
   | 'jetstream wire'
@@ -63,14 +64,15 @@ export function entrantsOf(bench: Bench): Entrant[] {
     ...server('redis-everysec').map(redis),
     ...server('redis-always').map(redis),
     ...server('leveret-disk').flatMap((each) => [
-      leveret(each, 'leveret wire', 'leveret, raw members, acks synced', () => wire('leveret')),
-      leveret(each, 'leveret client ack', 'leveret client, record.ack()', () => client('leveret', 'ack')),
-      leveret(each, 'leveret client iterate', 'leveret client, by iterating', () => client('leveret', 'iterate')),
+      leveret(each, 'leveret wire', 'leveret, raw members, acks synced', wire('leveret')),
+      leveret(each, 'leveret wire single', 'leveret, raw members, a Commit a record', wire('leveret-single')),
+      leveret(each, 'leveret client ack', 'leveret client, record.ack()', client('leveret', 'ack')),
+      leveret(each, 'leveret client iterate', 'leveret client, by iterating', client('leveret', 'iterate')),
     ]),
   ]
 }
 
-function leveret(server: DurableContender, id: EntrantId, name: string, seats: () => SeatsOf): Entrant {
+function leveret(server: DurableContender, id: EntrantId, name: string, seat: SeatsOf): Entrant {
   return {
     id,
     name,
@@ -78,7 +80,7 @@ function leveret(server: DurableContender, id: EntrantId, name: string, seats: (
     makeGroup: async () => {},
     isDone: async (port, group) => (await groupLag(port, group)) === 0,
     isAskedForEnd: id === 'leveret client iterate',
-    seat: (bench) => seats()(bench),
+    seat,
   }
 }
 

@@ -5,12 +5,16 @@ import type { GroupsReport } from '../groups.js'
 import type { Spread } from '../harness/statistics.js'
 import { invalid, kib, rangeOf, section, thousands, times } from '../harness/table.js'
 import type { IdleReport } from './idle.js'
+import type { PartitionedRow } from './partitioned.js'
 import type { SharedRow } from './shared.js'
 
-export function groupSections({ shared, idle, missing }: GroupsReport): string {
+export function groupSections({ shared, partitioned, idle, missing }: GroupsReport): string {
   const sections = [
     missing.map((sentence) => `- **groups**: ${sentence}`).join('\n'),
     ...sharedSections(shared),
+    partitioned.length === 0
+      ? ''
+      : section('Partitioned group, 100 B, leveret client, by iterating', partitionedTable(partitioned)),
     idle === null ? '' : section(`${thousands(idle.groups)} idle groups on one topic`, idleTable(idle)),
   ]
   return sections.filter((text) => text !== '').join('\n\n')
@@ -34,6 +38,17 @@ function sharedSections(rows: readonly SharedRow[]): string[] {
     const title = `Shared group, 100 B, every record acked, ${members} member${members === 1 ? '' : 's'}`
     return section(title, [head, ...lines])
   })
+}
+
+function partitionedTable(rows: readonly PartitionedRow[]): string[][] {
+  const lines = rows.map(({ members, partitions, perSecond, serverNs, problems }) => [
+    `${members} member${members === 1 ? '' : 's'}, ${partitions} partitions`,
+    thousands(perSecond?.median),
+    rangeOf(perSecond, thousands),
+    thousands(serverNs?.median),
+    invalid(problems),
+  ])
+  return [['', 'records/s', 'min-max', 'server ns/record', ''], ...lines]
 }
 
 function idleTable(idle: IdleReport): string[][] {

@@ -2,7 +2,7 @@
  * The dialects by name, as a job that travels between processes names them.
  */
 import { jetstreamDialect } from './jetstream-dialect.js'
-import { keptDialect, leveretDialect } from './leveret-dialect.js'
+import { keptDialect, leveretDialect, partitionedDialect } from './leveret-dialect.js'
 import { natsDialect } from './nats-dialect.js'
 import { plainDialect } from './plain-dialect.js'
 import { redisDialect } from './redis-dialect.js'
@@ -20,6 +20,7 @@ export const DIALECTS = {
   'leveret-disk': keptDialect('disk'),
   'leveret-memory-beside': keptDialect('memory', OTHER_TOPIC),
   'leveret-disk-beside': keptDialect('disk', OTHER_TOPIC),
+  'leveret-partitioned': partitionedDialect,
   jetstream: jetstreamDialect,
   redis: redisDialect,
 } as const satisfies Record<string, Dialect>

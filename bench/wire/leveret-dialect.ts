@@ -63,6 +63,23 @@ export function keptDialect(durability: Durability, topic = TOPIC): Dialect {
   }
 }
 
+export const PARTITIONS = 8
+
+/** A topic of several partitions that keeps everything, a frame for each of them in turn; for publishers alone. */
+export const partitionedDialect: Dialect = {
+  ...keptDialect('disk'),
+  publisherGreeting: () => createTopic(1, TOPIC, { ...KEPT_TOPIC, partitions: PARTITIONS }),
+  blast: ({ payloadBytes, batch }) => {
+    const run = runOf(payloadOf(payloadBytes), batch)
+    const frames = Array.from({ length: PARTITIONS }, (_, partition) =>
+      publish(PUBLISH_ID, TOPIC, run, 'disk', partition),
+    )
+    const round = repeat(Buffer.concat(frames), batch, BLAST_BYTES)
+    const units = round.units * PARTITIONS
+    return { ...round, units, unitBytes: round.bytes.length / units }
+  },
+}
+
 /** What stands in a Delivery before its records. One object reads them all. */
 export class DeliveryHeader {
   baseOffset = 0

@@ -97,10 +97,17 @@ export function commit(subscription: number, offset: number): Buffer {
   })
 }
 
-/** Asks for the topic's own durability unless it names one. */
-export function publish(id: number, topic: string, run: Buffer, durability: Durability | null = null): Buffer {
+/** Asks for the topic's own durability unless it names one, and lets the server choose the partition. */
+export function publish(
+  id: number,
+  topic: string,
+  run: Buffer,
+  durability: Durability | null = null,
+  partition: number | null = null,
+): Buffer {
   return frame(id, PUBLISH, (writer) => {
     writer.string(1, topic)
+    writer.optionalUint(2, partition)
     writer.uint(3, durabilityToWire(durability))
     writer.raw(run)
   })

@@ -1,6 +1,6 @@
 /**
  * A member of a shared group of leveret on a raw socket: each chunk that arrives is answered with one Commit that names
- * every record in it, and whose Done confirms them.
+ * every record in it, or with a Commit for each of them; their Dones confirm them.
  */
 import { FrameSplitter } from '../../src/protocol/frame-splitter.js'
 import type { MemberDialect, MemberJob } from './group-member.js'
@@ -12,7 +12,11 @@ const HELLO_ID = 1
 const SUBSCRIBE_ID = 2
 
 export function leveretMember(job: MemberJob): MemberDialect {
-  return new LeveretMember(job)
+  return new LeveretMember(job, Number.POSITIVE_INFINITY)
+}
+
+export function leveretSingleMember(job: MemberJob): MemberDialect {
+  return new LeveretMember(job, 1)
 }
 
 class LeveretMember implements MemberDialect {
@@ -24,13 +28,16 @@ class LeveretMember implements MemberDialect {
   readonly #recordBytes: number
   readonly #splitter = new FrameSplitter(FRAME_BYTES_MAX)
   readonly #header = new DeliveryHeader()
+  /** In one Commit. */
+  readonly #offsetsMax: number
   #offsets: number[] = []
   /** How many records the Commit with an id named. */
   readonly #unconfirmed = new Map<number, number>()
   #lastId = SUBSCRIBE_ID
 
-  constructor(job: MemberJob) {
+  constructor(job: MemberJob, offsetsMax: number) {
     this.#job = job
+    this.#offsetsMax = offsetsMax
     this.#recordBytes = runOf(payloadOf(job.payloadBytes), 1).length
   }
 
@@ -51,9 +58,14 @@ class LeveretMember implements MemberDialect {
       else this.#onAnswer(buffer, start, end)
     }
     if (this.#offsets.length === 0) return
-    const id = ++this.#lastId
-    this.#unconfirmed.set(id, this.#offsets.length)
-    reply(ackEach(id, 1, this.#offsets))
+    const commits: Buffer[] = []
+    for (let from = 0; from < this.#offsets.length; from += this.#offsetsMax) {
+      const offsets = this.#offsets.slice(from, from + this.#offsetsMax)
+      const id = ++this.#lastId
+      this.#unconfirmed.set(id, offsets.length)
+      commits.push(ackEach(id, 1, offsets))
+    }
+    reply(Buffer.concat(commits))
     this.#offsets = []
   }
 

@@ -3,11 +3,12 @@
  */
 import type { MemberDialect, MemberJob } from './group-member.js'
 import { jetstreamMember } from './jetstream-member.js'
-import { leveretMember } from './leveret-member.js'
+import { leveretMember, leveretSingleMember } from './leveret-member.js'
 import { redisMember } from './redis-member.js'
 
 export const MEMBERS = {
   leveret: leveretMember,
+  'leveret-single': leveretSingleMember,
   jetstream: jetstreamMember,
   redis: redisMember,
 } as const satisfies Record<string, (job: MemberJob) => MemberDialect>

@@ -107,6 +107,8 @@ export class GroupSubscription implements GroupListener {
   ): Promise<readonly OffsetRange[]> {
     const member = this.#member
     if (member === null) return Promise.resolve(ranges)
+    const [only] = ranges
+    if (only !== undefined && ranges.length === 1) return member.settle(partition, only, outcome, delayMs, reason)
     const different = new Set<Promise<readonly OffsetRange[]>>()
     for (const range of ranges) different.add(member.settle(partition, range, outcome, delayMs, reason))
     const [first = NOTHING_SAID] = different
