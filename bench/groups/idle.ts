@@ -5,7 +5,7 @@ import type { Bench } from '../harness/bench.js'
 import { Rig, type Round } from '../harness/rig.js'
 import { type Spread, spreadOrNull } from '../harness/statistics.js'
 import { thousands } from '../harness/table.js'
-import type { DialectName } from '../wire/dialects.js'
+import { type DialectName, OTHER_TOPIC } from '../wire/dialects.js'
 import { TOPIC } from '../wire/leveret-dialect.js'
 import type { EmbeddedBrokerApi } from '../workers/embedded-broker.js'
 import type { IdleGroupsApi } from '../workers/idle-groups.js'
@@ -18,7 +18,18 @@ const WORKLOAD = { payloadBytes: 100, batch: 1 } as const
 const UNANSWERED_BYTES_MAX = 256 * 1024
 const FIRST_RECORDS = 20_000
 const ROUND_SECONDS = 0.4
-const TURNS = 9
+const TURNS = 10
+
+interface TopicToPublishTo {
+  readonly name: string
+  readonly dialect: DialectName
+}
+
+/** One has the groups, the other none, by turns: two topics alike differ by some percent whatever the reason. */
+const TOPICS: readonly TopicToPublishTo[] = [
+  { name: TOPIC, dialect: 'leveret-memory' },
+  { name: OTHER_TOPIC, dialect: 'leveret-memory-beside' },
+]
 
 export interface IdleReport {
   readonly groups: number
@@ -50,7 +61,8 @@ export async function benchIdle(bench: Bench): Promise<IdleReport | null> {
   const samples: Samples = { heap: [], resident: [], alone: [], beside: [], ratios: [], aloneNs: [], besideNs: [] }
   const problems: string[] = []
   for (let run = 0; run < bench.runs; run++) {
-    await bench.attempt('leveret idle groups', problems, () => measure(bench, samples))
+    const topics = run % 2 === 0 ? TOPICS : TOPICS.toReversed()
+    await bench.attempt('leveret idle groups', problems, () => measure(bench, topics, samples))
   }
   return {
     groups: GROUPS,
@@ -65,30 +77,33 @@ export async function benchIdle(bench: Bench): Promise<IdleReport | null> {
   }
 }
 
-async function measure(bench: Bench, samples: Samples): Promise<void> {
+async function measure(bench: Bench, topics: readonly TopicToPublishTo[], samples: Samples): Promise<void> {
+  const [grouped, plain] = topics as [TopicToPublishTo, TopicToPublishTo]
   await using folder = bench.folder()
   await using broker = bench.code.start<EmbeddedBrokerApi>('embedded-broker')
   const port = await broker.call('open', folder.path)
   await using maker = bench.code.start<IdleGroupsApi>('idle-groups')
   await maker.call('make', { port, topic: 'warm', groups: WARM_UP_GROUPS })
   const before = await broker.call('memory', null)
-  await maker.call('make', { port, topic: TOPIC, groups: GROUPS })
+  await maker.call('make', { port, topic: grouped.name, groups: GROUPS })
   const after = await broker.call('memory', null)
   const heap = (after.heapBytes - before.heapBytes) / GROUPS
   const resident = (after.residentBytes - before.residentBytes) / GROUPS
   samples.heap.push(heap)
   samples.resident.push(resident)
   bench.say(`  ${GROUPS} idle groups: ${Math.round(heap)} B of heap each, ${Math.round(resident)} B resident`)
-  await publishInTurns(bench, { pid: broker.pid, port }, samples)
+  const open = ({ dialect }: TopicToPublishTo): Promise<Rig> => {
+    const sides = { dialect, workload: WORKLOAD, publishers: 1, unansweredBytesMax: UNANSWERED_BYTES_MAX, fanOut: 0 }
+    return Rig.beside(bench, { pid: broker.pid, port }, sides)
+  }
+  await using alone = await open(plain)
+  await using beside = await open(grouped)
+  await publishInTurns(alone, beside, samples)
+  const figures = [samples.alone, samples.beside].map((rates) => thousands(spreadOrNull(rates)?.median))
+  bench.say(`  publishes: ${figures[0]}/s to a topic without groups, ${figures[1]}/s to the one with them`)
 }
 
-async function publishInTurns(bench: Bench, server: { pid: number; port: number }, samples: Samples): Promise<void> {
-  const open = (dialect: DialectName): Promise<Rig> => {
-    const sides = { dialect, workload: WORKLOAD, publishers: 1, unansweredBytesMax: UNANSWERED_BYTES_MAX, fanOut: 0 }
-    return Rig.beside(bench, server, sides)
-  }
-  await using alone = await open('leveret-memory-beside')
-  await using beside = await open('leveret-memory')
+async function publishInTurns(alone: Rig, beside: Rig, samples: Samples): Promise<void> {
   await alone.round(FIRST_RECORDS)
   const { perSecond } = await beside.round(FIRST_RECORDS)
   const records = Math.round(perSecond * ROUND_SECONDS)
@@ -105,6 +120,4 @@ async function publishInTurns(bench: Bench, server: { pid: number; port: number 
     if (without.serverNs !== null) samples.aloneNs.push(without.serverNs)
     if (withGroups.serverNs !== null) samples.besideNs.push(withGroups.serverNs)
   }
-  const figures = [samples.alone, samples.beside].map((rates) => thousands(spreadOrNull(rates)?.median))
-  bench.say(`  publishes: ${figures[0]}/s to a topic without groups, ${figures[1]}/s to the one with them`)
 }

@@ -9,7 +9,7 @@ import { redisDialect } from './redis-dialect.js'
 import type { Dialect } from './stream.js'
 
 /** A topic beside the one that is looked at. */
-const OTHER_TOPIC = 'beside'
+export const OTHER_TOPIC = 'beside'
 
 export const DIALECTS = {
   leveret: leveretDialect,
