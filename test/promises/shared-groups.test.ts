@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type BrokerOptions, createBroker } from '../../src/index.js'
-import type { SubscribeFrame } from '../../src/protocol/frames.js'
+import type { ServerFrame, SubscribeFrame } from '../../src/protocol/frames.js'
 import { VirtualClock } from '../helpers/virtual-clock.js'
 import {
   commitFrame,
@@ -232,4 +232,29 @@ test('a group ends with its topic, and its members are told', async () => {
   await broker.deleteTopic('jobs')
   assert.equal((await client.expect('ended')).reason, 'topic-deleted')
   assert.equal(await client.fails(commitFrame({ offset: 0 })), 'LVT_SUBSCRIPTION_NOT_FOUND')
+})
+
+test('each of many commits in one write has its own answer, with what it does not count for', async () => {
+  await withData(async (options) => {
+    await using broker = await createBroker(options)
+    await using client = await WireClient.connect(broker)
+    await client.create('jobs')
+    const payloads = Array.from({ length: 100 }, (_, index) => `job ${index}`)
+    await client.publish('jobs', payloads)
+    await client.subscribe('jobs', { ...SHARED, window: 100 })
+    await take(client, 100)
+    const offsets = payloads.map((_, offset) => offset).reverse()
+    const twice = offsets.flatMap((offset) => (offset % 10 === 0 ? [offset, offset] : [offset]))
+    client.send(...twice.map((offset, index) => commitFrame({ id: index + 1, offsets: [offset] })))
+    client.send({ kind: 'close', id: 0 })
+    const answers: ServerFrame[] = []
+    while (answers.length < twice.length) answers.push(await client.next())
+    await client.expect('closing')
+    for (const [index, offset] of twice.entries()) {
+      const [answer, ...more] = answers.filter(({ id }) => id === index + 1)
+      assert.deepEqual(more, [])
+      if (twice[index - 1] !== offset) assert.equal(answer?.kind, 'done')
+      else assert.deepEqual(answer?.kind === 'failure' && [answer.code, answer.offsets], ['LVT_LEASE_LOST', [offset]])
+    }
+  })
 })
