@@ -22,6 +22,8 @@ export class Verdicts implements TurnTask {
   /** For so many records it did not count. */
   readonly #onLost: (records: number) => void
   #gathered: Saying[] = []
+  /** Mostly the next record is said the same of. */
+  #last: Saying | null = null
   readonly #underWay = new Set<Saying>()
   #isScheduled = false
   readonly #whenIdle: (() => void)[] = []
@@ -55,6 +57,7 @@ export class Verdicts implements TurnTask {
     const gathered = this.#gathered
     if (gathered.length === 0) return
     this.#gathered = []
+    this.#last = null
     const { link, settings } = this.#context
     for (const saying of gathered) {
       this.#underWay.add(saying)
@@ -77,10 +80,13 @@ export class Verdicts implements TurnTask {
   fail(error: LeveretError): void {
     const gathered = this.#gathered
     this.#gathered = []
+    this.#last = null
     for (const saying of [...this.#underWay, ...gathered]) this.#settle(saying, error)
   }
 
   #sayingOf(partition: number, verdict: Verdict): Saying {
+    const last = this.#last
+    if (last?.partition === partition && last.verdict === verdict && last.offsets.length < OFFSETS_MAX) return last
     const gathered = this.#gathered
     for (let index = gathered.length - 1; index >= 0; index--) {
       const saying = gathered[index] as Saying
@@ -88,6 +94,7 @@ export class Verdicts implements TurnTask {
     }
     const saying = new Saying(partition, verdict, (answer) => this.#answered(saying, answer))
     gathered.push(saying)
+    this.#last = saying
     if (!this.#isScheduled) {
       this.#isScheduled = true
       this.#context.turn.afterwards(this)
