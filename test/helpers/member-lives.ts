@@ -112,9 +112,14 @@ export class MemberLives {
     const client = await connect({ port: proxy.port, reconnect: { minDelayMs: 1, maxDelayMs: 10 } })
     const mode = this.#mode
     const records = client.topic('t', { codec: json<number>() }).subscribe({
-      ...{ group: 'g', mode, manualCommit: true, window: 1 + below(this.#random, 20) },
+      ...{ group: 'g', mode, manualCommit: true, window: 3 + below(this.#random, 20) },
     })
-    this.#members.push({ client, proxy, records, working: this.#work(records) })
+    this.#members.push({
+      client,
+      proxy,
+      records,
+      working: chance(this.#random, 0.3) ? this.#run(records) : this.#work(records),
+    })
     await records.ready.catch(() => {})
   }
 
@@ -140,6 +145,19 @@ export class MemberLives {
       else acks.push(acked)
     }
     await Promise.all(acks)
+  }
+
+  /** With handlers: what they are done with is acked by itself. */
+  async #run(records: Subscription<number>): Promise<void> {
+    const concurrency = 1 + below(this.#random, 3)
+    await records.run(
+      async ({ partition, offset }) => {
+        this.#handedOut(partition, offset, `${partition}/${offset}`)
+        while (chance(this.#random, 0.3)) await turn()
+        if (chance(this.#random, 0.1)) throw new Error('not this time')
+      },
+      { concurrency, retryDelayMs: 2 },
+    )
   }
 
   #handedOut(partition: number, offset: number, name: string): void {
