@@ -65,7 +65,7 @@ export class MemberLives {
   /** Something happens. */
   async step(): Promise<void> {
     const choice = below(this.#random, 10)
-    if (choice < 3) await this.#publish(1 + below(this.#random, 20))
+    if (choice < 3) await this.#publish(1 + below(this.#random, 60))
     else if (choice < 5 && this.#members.length < MEMBERS_MAX) await this.#join()
     else if (choice === 5) await this.#end((member) => member.records.close())
     // It dies: nobody says goodbye.
@@ -112,7 +112,7 @@ export class MemberLives {
     const client = await connect({ port: proxy.port, reconnect: { minDelayMs: 1, maxDelayMs: 10 } })
     const mode = this.#mode
     const records = client.topic('t', { codec: json<number>() }).subscribe({
-      ...{ group: 'g', mode, manualCommit: true, window: 3 + below(this.#random, 20) },
+      ...{ group: 'g', mode, manualCommit: true, window: 3 + below(this.#random, 60) },
     })
     this.#members.push({
       client,
@@ -129,7 +129,7 @@ export class MemberLives {
       const { partition, offset } = record
       const name = `${partition}/${offset}`
       this.#handedOut(partition, offset, name)
-      if (chance(this.#random, 0.2)) await turn()
+      while (chance(this.#random, 0.6)) await turn()
       if (this.#mode === 'shared' && chance(this.#random, 0.1)) {
         // What it said before it was lost may have counted, or not: it comes again either way, sooner or later.
         acks.push(record.retry({ delayMs: below(this.#random, 30) }).catch(() => {}))
@@ -153,7 +153,7 @@ export class MemberLives {
     await records.run(
       async ({ partition, offset }) => {
         this.#handedOut(partition, offset, `${partition}/${offset}`)
-        while (chance(this.#random, 0.3)) await turn()
+        while (chance(this.#random, 0.6)) await turn()
         if (chance(this.#random, 0.1)) throw new Error('not this time')
       },
       { concurrency, retryDelayMs: 2 },
