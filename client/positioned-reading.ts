@@ -10,6 +10,7 @@ import type { AssignedFrame, ServerFrame } from '../src/protocol/frames.js'
 import { callUser } from './call-user.js'
 import { letGo, upTo } from './commit-frames.js'
 import { groupProgress } from './group-requests.js'
+import { inDoubt } from './in-doubt.js'
 import type { Progress, ReaderName, Reading, ReadingHost } from './reading.js'
 import type { DeliveredRun, Verdict } from './received-record.js'
 import { errorOf } from './requests.js'
@@ -232,7 +233,10 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     this.#confirmed = 0
     this.#retryTimer?.cancel()
     this.#retryTimer = null
-    for (const tenure of tenures) this.#end(tenure, reason)
+    for (const tenure of tenures) {
+      tenure.failed(tenure.said, inDoubt())
+      this.#end(tenure, reason)
+    }
     this.#tellAnswered()
   }
 

@@ -40,9 +40,7 @@ export class SharedReading<T> implements Reading<T> {
   down(): void {
     // What was fetched is given to other members, or comes again.
     this.#host.queue.clear()
-    this.#lose(
-      new LeaseLostError('the connection was lost: the record comes again, unless what was said of it counted'),
-    )
+    this.#lose(new LeaseLostError('the connection was lost: the record comes again'))
   }
 
   delivered(run: DeliveredRun<T>): void {

@@ -77,9 +77,9 @@ export class Tenure {
 
   /** A Commit up to here did not count; it may be said again. */
   failed(next: number, error: Error): void {
-    this.said = Math.min(this.said, this.committed)
     const waiters = this.#waiters
     this.#waiters = waiters.filter(({ offset }) => offset >= next)
     for (const waiter of waiters) if (waiter.offset < next) waiter.reject(error)
+    this.said = Math.min(this.said, this.committed)
   }
 }

@@ -7,6 +7,7 @@ import { LeaseLostError, LeveretError } from '../src/common/errors.js'
 import type { TurnTask } from '../src/common/turn.js'
 import type { ServerFrame } from '../src/protocol/frames.js'
 import { verdictOn } from './commit-frames.js'
+import { inDoubt } from './in-doubt.js'
 import type { Answerable } from './link.js'
 import { nothing, quiet } from './quiet.js'
 import type { SubscribeContext } from './reading.js'
@@ -76,12 +77,13 @@ export class Verdicts implements TurnTask {
     return new Promise((resolve) => this.#whenIdle.push(resolve))
   }
 
-  /** The connection is lost: nobody can say any more whether it counted. */
+  /** The connection is lost. What was sent may have counted; of what was not, `error` is said. */
   fail(error: LeveretError): void {
     const gathered = this.#gathered
     this.#gathered = []
     this.#last = null
-    for (const saying of [...this.#underWay, ...gathered]) this.#settle(saying, error)
+    for (const saying of this.#underWay) this.#settle(saying, inDoubt())
+    for (const saying of gathered) this.#settle(saying, error)
   }
 
   #sayingOf(partition: number, verdict: Verdict): Saying {

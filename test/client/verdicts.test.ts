@@ -79,7 +79,7 @@ test('a connection that is lost before the answer leaves nobody waiting', async 
   const answers = taken.map((record) => codeOf(record.ack()))
   await server.until(() => server.all('commit').length === 1)
   server.peer.cut()
-  assert.deepEqual(await Promise.all(answers), ['LVT_LEASE_LOST', 'LVT_LEASE_LOST'])
+  assert.deepEqual(await Promise.all(answers), ['LVT_IN_DOUBT', 'LVT_IN_DOUBT'])
 })
 
 test('an answer that never comes is a timeout', async () => {
