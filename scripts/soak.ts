@@ -12,6 +12,8 @@ import { publishRealInput } from '../test/helpers/kill-real-input.js'
 import { killRounds } from '../test/helpers/kill-rounds.js'
 import { spread } from '../test/helpers/kill-server.js'
 import { shutdownRounds } from '../test/helpers/kill-shutdown.js'
+import { workThrough } from '../test/helpers/kill-work-queue.js'
+import { weatherStorm } from '../test/helpers/rebalance-storm.js'
 
 const SIMULATIONS = 'test/storage/log'
 const KILL_ROUNDS = 50
@@ -22,6 +24,10 @@ const SIMULATED_FILE_MS = 3_600_000
 /** The whole of it at once: 3.2 million records. */
 const REAL_INPUT_TIMES = 1_000
 const REAL_INPUT_KILLS_MIN = 20
+const WORK_QUEUE_TIMES = 100
+const WORK_QUEUE_KILLS_MIN = 40
+const STORM_MS = 600_000
+const STORM_EVERY_MS = 200
 
 interface Part {
   readonly name: string
@@ -50,6 +56,19 @@ const PARTS: readonly Part[] = [
       const options = { seed, times: REAL_INPUT_TIMES, killsMin: REAL_INPUT_KILLS_MIN }
       const { restartsMs, ...counts } = await publishRealInput(options, say)
       return `${facts(counts)}; restarts ${spread(restartsMs)}; lost 0, duplicates 0, reordered 0`
+    },
+  },
+  {
+    name: 'work-queue',
+    async run(seed) {
+      const options = { seed, times: WORK_QUEUE_TIMES, workers: 8, killsMin: WORK_QUEUE_KILLS_MIN }
+      return `${facts(await workThrough(options))}; lost 0, processed after a safe ack 0`
+    },
+  },
+  {
+    name: 'storm',
+    async run(seed) {
+      return facts(await weatherStorm({ seed, forMs: STORM_MS, everyMs: STORM_EVERY_MS }))
     },
   },
   { name: 'simulations', run: simulate },
