@@ -21,7 +21,7 @@ const MEMBERS_MAX = 4
 const DRAIN_STEPS_MAX = 2_000
 
 /** What may be answered to an ack whose record is another's by now. */
-const NOT_MINE: readonly ErrorCode[] = ['LVT_LEASE_LOST', 'LVT_FENCED', 'LVT_CLOSED']
+const NOT_MINE: readonly ErrorCode[] = ['LVT_LEASE_LOST', 'LVT_FENCED', 'LVT_IN_DOUBT', 'LVT_CLOSED']
 
 interface Member {
   readonly client: Client
