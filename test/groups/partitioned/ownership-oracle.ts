@@ -33,6 +33,7 @@ export class OwnershipOracle {
   readonly #told = new Map<string, AssignmentFact>()
   readonly #kept: PartitionedChange[] = []
   #generation = 0
+  readonly #toldGenerations = new Set([0])
 
   constructor(partitions: number, options: PartitionedGroupOptions) {
     this.options = options
@@ -80,8 +81,9 @@ export class OwnershipOracle {
     return this.#look()
   }
 
-  /** Returns whether it was the owner's. */
-  commit(member: string, partition: number, generation: number, position: number): boolean {
+  /** Returns whether it was the owner's. One that was passed over in a single step was told to nobody: then the next one is said. */
+  commit(member: string, partition: number, said: number, position: number): boolean {
+    const generation = this.#toldGenerations.has(said) ? said : Math.max(said, this.#generation + 1)
     const owned = this.#owned[partition] ?? null
     const before = this.#positions[partition] ?? null
     const isOwner = owned?.member === member && owned.since <= generation && generation <= this.#generation
@@ -184,6 +186,7 @@ export class OwnershipOracle {
     assert.ok(this.group.generation >= this.#generation, 'generations only grow')
     assert.equal(this.group.generation > this.#generation, facts.length > 0, 'a generation is what members are told')
     this.#generation = this.group.generation
+    this.#toldGenerations.add(this.#generation)
     const given = facts.map((fact) => this.#hearOfOwned(fact))
     for (const [partition, owned] of this.#owned.entries()) {
       const waitedMs = owned?.revoked ? this.nowMs - owned.revoked.atMs : -1
