@@ -63,7 +63,9 @@ test('a publish that is repeated is stored once, or refused, over connections an
       assert.equal(baseOffset, sent.length)
       sent.push({ producer, sequence, offset: baseOffset })
       // Its answer was lost, and that of some before it: they come again, here or on another connection.
-      const repeated = sent[sent.length - 1 - below(random, Math.min(sent.length, 2 * PRODUCERS * SEQUENCES_KEPT))] as Sent
+      const repeated = sent[
+        sent.length - 1 - below(random, Math.min(sent.length, 2 * PRODUCERS * SEQUENCES_KEPT))
+      ] as Sent
       if (below(random, 4) === 0) {
         client.socket.destroy()
         client = await WireClient.connect(broker)
