@@ -17,12 +17,29 @@ what a subscriber sees:
   offset 1: order-2, first click
   offset 2: order-3, first click
 `,
+  'consumer-group.ts': `ann is alone and reads 4 partitions
+bob has come: each of them reads 2
+bob has gone: ann reads all 4 again
+ada: order 1, order 2, order 3, order 4
+bert: order 1, order 2, order 3, order 4
+cleo: order 1, order 2, order 3, order 4
+dora: order 1, order 2, order 3, order 4
+emil: order 1, order 2, order 3, order 4
+`,
   'echo.ts': `published "one" at offset 0
 published "two" at offset 1
 published "three" at offset 2
 received "one" from offset 0
 received "two" from offset 1
 received "three" from offset 2
+`,
+  'work-queue.ts': `published 6 jobs
+fly: given up: max-deliveries (3)
+glue: done at attempt 2
+pack: done
+paint: done
+polish: done
+sand: done
 `,
   'retention.ts': `published 2 readings to a topic that keeps them for 2000 ms
 a subscriber that comes later:
