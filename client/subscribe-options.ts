@@ -53,6 +53,8 @@ export interface SubscribeOptions {
   readonly member?: string
   /** A record of a shared group that its member says nothing of for so long goes to another one. Default 30,000. */
   readonly ackWaitMs?: number
+  /** How long a record of a shared group rests after its 1st, 2nd, ... delivery in vain, unless a retry says it itself. Default: not at all. */
+  readonly backoffMs?: readonly number[]
   /**
    * The iteration throws LVT_TIMEOUT when it has waited so long and cannot say that it has caught up, nor that other members
    * have all partitions. Default: never, since the client reconnects for ever; `onStalled` tells.
@@ -125,7 +127,7 @@ export const ACK_WAIT_MS_DEFAULT = 30_000
 
 /** What contradicts itself. Throws InvalidArgumentError. */
 export function checkOptions(options: SubscribeOptions): void {
-  const { name, group, mode, takeOver, member, ackWaitMs, until, stallTimeoutMs, onAssigned } = options
+  const { name, group, mode, takeOver, member, ackWaitMs, backoffMs, until, stallTimeoutMs, onAssigned } = options
   const isShared = group !== undefined && mode !== 'partitioned'
   const refuse = (isWrong: boolean, message: string): void => {
     if (isWrong) throw new InvalidArgumentError(message)
@@ -138,11 +140,12 @@ export function checkOptions(options: SubscribeOptions): void {
   refuse(mode !== undefined && mode !== 'cursor' && group === undefined, `mode "${mode}" needs a group`)
   refuse(takeOver !== undefined && name === undefined, 'takeOver is for cursors with a name')
   refuse(member !== undefined && name === undefined && group === undefined, 'a member needs a name or a group')
-  refuse(ackWaitMs !== undefined && !isShared, 'ackWaitMs is for shared groups')
+  refuse((ackWaitMs ?? backoffMs) !== undefined && !isShared, 'ackWaitMs and backoffMs are for shared groups')
   refuse(until !== undefined && group !== undefined, 'a group has no end')
   refuse(onAssigned !== undefined && (isShared || (name ?? group) === undefined), 'nothing is assigned to it')
   if (until !== undefined) wholeNumber('until', until)
   if (ackWaitMs !== undefined) requireWithin('ackWaitMs', ackWaitMs, 1, 0x7fff_ffff)
+  for (const restMs of backoffMs ?? []) requireWithin('backoffMs', restMs, 0, 0x7fff_ffff)
   if (stallTimeoutMs !== undefined) requireWithin('stallTimeoutMs', stallTimeoutMs, 1, 0x7fff_ffff)
 }
 

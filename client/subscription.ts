@@ -243,6 +243,7 @@ export class LiveSubscription<T>
       untilOffset: until ?? null,
       window: this.window,
       ackWaitMs: name.mode === 'shared' ? this.ackWaitMs : null,
+      backoffMs: this.options.backoffMs ?? [],
       ...name,
     })
   }

@@ -18,6 +18,7 @@ export interface JoinHow {
   /** Where the group begins, if it is new. */
   readonly start: Start
   readonly ackWaitMs: number
+  readonly backoffMs: readonly number[]
   /** About the most that one delivery brings. */
   readonly deliveryBytesMax: number
 }

@@ -12,6 +12,7 @@ export function decodeSubscribe(reader: WireReader, id: number): ClientFrame {
   let start = EARLIEST
   let untilOffset: number | null = null
   let takeOver = false
+  const backoffMs: number[] = []
   const numbers = { subscription: 0, mode: 0, window: 0, ackWaitMs: 0 }
   const texts = { topic: '', group: '', member: '' }
   while (!reader.done) {
@@ -35,7 +36,8 @@ export function decodeSubscribe(reader: WireReader, id: number): ClientFrame {
     } else if (field === 10) {
       reader.expect(tag & 7, WIRE_VARINT)
       takeOver = reader.bool()
-    } else reader.skip(tag & 7)
+    } else if (field === 11) reader.uints(tag & 7, backoffMs)
+    else reader.skip(tag & 7)
   }
   const mode = MODES[numbers.mode]
   if (mode === undefined) throw new ProtocolError(`subscription mode ${numbers.mode} is not known`)
@@ -52,6 +54,7 @@ export function decodeSubscribe(reader: WireReader, id: number): ClientFrame {
     ackWaitMs: numbers.ackWaitMs || null,
     member: texts.member,
     takeOver,
+    backoffMs,
   }
 }
 

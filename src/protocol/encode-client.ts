@@ -171,6 +171,7 @@ function writeSubscribe(body: WireWriter, frame: SubscribeFrame): void {
   body.uint(8, frame.ackWaitMs ?? 0)
   body.string(9, frame.member)
   body.bool(10, frame.takeOver)
+  body.packed(11, frame.backoffMs)
 }
 
 function writePublish(body: WireWriter, frame: PublishFrame): void {

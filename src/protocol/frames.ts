@@ -57,6 +57,8 @@ export interface SubscribeFrame {
   readonly group: string
   readonly window: number
   readonly ackWaitMs: number | null
+  /** How long a record rests after its 1st, 2nd, ... delivery in vain; the last one holds for all further ones. */
+  readonly backoffMs: readonly number[]
   /** Who takes part; the same one again takes its own place over. */
   readonly member: string
   /** Of a named cursor: whoever reads under this name has to go. */

@@ -24,6 +24,8 @@ import { endedReason } from './ended-reason.js'
 import { GroupSubscription, type GroupSubscriptionOwner } from './group-subscription.js'
 import { Subscription, type SubscriptionOwner } from './subscription.js'
 
+const BACKOFF_STEPS_MAX = 32
+
 export interface SubscriptionLimits {
   readonly subscriptionsMax: number
   readonly windowMax: number
@@ -223,6 +225,7 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
     start,
     window,
     ackWaitMs,
+    backoffMs,
   }: SubscribeFrame): Promise<() => void> {
     const { broker, limits } = this.#peers
     const subscription = new GroupSubscription(id, topic, window, this)
@@ -233,6 +236,7 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
         member: this.#nameOf(name, id),
         start,
         ackWaitMs: ackWaitMs ?? limits.ackWaitMs,
+        backoffMs,
         deliveryBytesMax: limits.deliveryBytesMax,
       }
       const member = await broker.join(topic, group, how, subscription)
@@ -320,6 +324,12 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
   #refuse(frame: SubscribeFrame): void {
     if (frame.mode !== 'cursor' && frame.untilOffset !== null) {
       throw new UnsupportedError(`an end is for cursors: members of mode "${frame.mode}" have no offsets in common`)
+    }
+    if (frame.backoffMs.length > BACKOFF_STEPS_MAX) {
+      throw new InvalidArgumentError(`a back-off has at most ${BACKOFF_STEPS_MAX} steps`)
+    }
+    if (frame.backoffMs.length > 0 && frame.mode !== 'shared') {
+      throw new UnsupportedError('only records of a shared group rest before they come again')
     }
     if (frame.window > this.#peers.limits.windowMax) {
       throw new InvalidArgumentError(`a window has at most ${this.#peers.limits.windowMax} records`)

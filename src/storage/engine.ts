@@ -90,6 +90,8 @@ export interface ShareHow {
   readonly start: Start
   /** A record of which its member says nothing for so long goes to another one. */
   readonly ackWaitMs: number
+  /** How long a record rests after its 1st, 2nd, ... delivery in vain; the last one holds for all further ones. */
+  readonly backoffMs: readonly number[]
   /** Records given out and not done with, all members together. */
   readonly inFlightMax: number
   /** Records between the oldest one that is not done with and the newest that was given out. */

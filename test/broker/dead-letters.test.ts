@@ -35,7 +35,7 @@ test('a dead letter is stored once, and others at its place of a topic made anew
   await broker.join(
     'jobs',
     'g',
-    { member: '', start: { kind: 'earliest' }, ackWaitMs: 1, deliveryBytesMax: 1 },
+    { member: '', start: { kind: 'earliest' }, ackWaitMs: 1, backoffMs: [], deliveryBytesMax: 1 },
     listener,
   )
   const bury = async (offset: number, timestampMs: number) => {

@@ -116,6 +116,7 @@ export const arbClientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
     group: arbText,
     window: atLeastOne(arbUint32),
     ackWaitMs: fc.option(atLeastOne(arbUint32)),
+    backoffMs: fc.array(arbUint32, { maxLength: 5 }),
     member: arbText,
     takeOver: fc.boolean(),
   }),

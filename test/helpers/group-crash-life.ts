@@ -93,7 +93,8 @@ export class GroupLife {
 
   async join(records: number): Promise<void> {
     const seat = new Seat(this)
-    const how = { member: '', start: { kind: 'earliest' }, ackWaitMs: ACK_WAIT_MS, deliveryBytesMax: 1e6 } as const
+    const lengths = { ackWaitMs: ACK_WAIT_MS, backoffMs: [0, 100], deliveryBytesMax: 1e6 }
+    const how = { member: '', start: { kind: 'earliest' }, ...lengths } as const
     seat.member = await this.#require(this.#broker).join('jobs', 'workers', how, seat)
     this.#seats.push(seat)
     seat.member.ask(records)

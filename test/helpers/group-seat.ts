@@ -28,6 +28,7 @@ export class GroupSeat implements ShareMember {
       member: '',
       start: { kind: 'earliest' },
       ackWaitMs: 1_000,
+      backoffMs: [],
       inFlightMax: 1_000,
       spanMax: 1_000,
       deliveryBytesMax: 1e6,

@@ -48,13 +48,13 @@ export function stockClientFrame(frame: ClientFrame): StockMessage {
     case 'create-topic':
       return { id, createTopic: { topic: frame.topic, settings: stockSettings(frame.settings) } }
     case 'subscribe': {
-      const { subscription, topic, untilOffset, group, window, ackWaitMs, member, takeOver } = frame
+      const { subscription, topic, untilOffset, group, window, ackWaitMs, member, takeOver, backoffMs } = frame
       const start = stockStart(frame.start)
       const mode = MODE[frame.mode]
       return {
         id,
         subscribe: {
-          ...{ subscription, topic, start, untilOffset, mode, group, window, member, takeOver },
+          ...{ subscription, topic, start, untilOffset, mode, group, window, member, takeOver, backoffMs },
           ackWaitMs: ackWaitMs ?? 0,
         },
       }

@@ -93,6 +93,7 @@ const CLIENT: Samples = {
     subscribe: {
       ...{ subscription: UINT32_MAX, topic: 'orders', start: START.earliest, untilOffset: '1000', mode: 'MODE_SHARED' },
       ...{ group: 'billing', window: 256, ackWaitMs: 30_000, member: 'worker-1', takeOver: true },
+      backoffMs: [0, 1_000, 60_000],
     },
   },
   'subscribe as a member': { id: 6, subscribe: { ...SUBSCRIBE, mode: 'MODE_PARTITIONED', group: 'g' } },

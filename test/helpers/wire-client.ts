@@ -60,7 +60,7 @@ export function publishFrame(
 
 export function subscribeFrame(topic: string, more: Partial<SubscribeFrame> = {}): SubscribeFrame {
   const plain = { start: EARLIEST, untilOffset: null, mode: 'cursor', group: '', ackWaitMs: null } as const
-  const place = { member: '', takeOver: false }
+  const place = { member: '', takeOver: false, backoffMs: [] }
   return { kind: 'subscribe', id: 0, subscription: 1, topic, window: 1, ...plain, ...place, ...more }
 }
 

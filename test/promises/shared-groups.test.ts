@@ -117,6 +117,35 @@ test('a record that its member keeps silent about comes again after the ack wait
   assert.deepEqual([...quick.frames, ...slow.frames], [])
 })
 
+test('a record rests longer after each delivery in vain, unless a retry says how long', async () => {
+  const clock = new VirtualClock()
+  await using broker = await createBroker({ clock })
+  await using client = await WireClient.connect(broker)
+  await client.create('jobs')
+  await client.publish('jobs', ['a'])
+  await client.subscribe('jobs', { ...SHARED, ackWaitMs: 5_000, backoffMs: [1_000, 3_000] })
+  assert.deepEqual(await take(client, 1), [['a', 0]])
+  const restsFor = async (ms: number): Promise<void> => {
+    clock.advance(ms - 1)
+    await client.ping()
+    assert.deepEqual(client.frames, [])
+    clock.advance(1)
+  }
+  await client.askFor('done', commitFrame({ offsets: [0], outcome: 'retry' }))
+  await restsFor(1_000)
+  assert.deepEqual(await take(client, 1), [['a', 1]])
+  await client.askFor('done', commitFrame({ offsets: [0], outcome: 'retry' }))
+  await restsFor(3_000)
+  assert.deepEqual(await take(client, 1), [['a', 2]])
+  await client.askFor('done', commitFrame({ offsets: [0], outcome: 'retry', delayMs: 50 }))
+  await restsFor(50)
+  assert.deepEqual(await take(client, 1), [['a', 3]])
+  assert.equal(
+    await client.fails(subscribeFrame('jobs', { ...SHARED, subscription: 2, backoffMs: new Array(33).fill(1) })),
+    'LVT_INVALID_ARGUMENT',
+  )
+})
+
 test('a record that is given back comes again after the delay', async () => {
   const clock = new VirtualClock()
   await using broker = await createBroker({ clock })

@@ -21,6 +21,7 @@ const HOW: ShareHow = {
   member: 'm',
   start: { kind: 'earliest' },
   ackWaitMs: 1_000,
+  backoffMs: [],
   inFlightMax: 1_000,
   spanMax: 1_000,
   deliveryBytesMax: 1e6,

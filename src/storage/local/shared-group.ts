@@ -29,8 +29,8 @@ interface Seat extends SeatFacts {
 
 /** The settings of the machines, from those of the topic and of the one who came last. */
 function sharedSettings({ maxDeliveries }: TopicSettings, how: ShareHow): SharedSettings {
-  const { ackWaitMs, inFlightMax, spanMax } = how
-  return { ackWaitMs, inFlightMax, spanMax, maxDeliveries }
+  const { ackWaitMs, backoffMs, inFlightMax, spanMax } = how
+  return { ackWaitMs, backoffMs, inFlightMax, spanMax, maxDeliveries }
 }
 
 /** Who takes part, and whose turn it is. */
