@@ -1,5 +1,6 @@
 /** A member of a shared group that notes what it gets, and tests can wait for it. */
 
+import assert from 'node:assert/strict'
 import { ACK, type Range, type Verdict } from '../../src/groups/shared/settings.js'
 import { toOffset } from '../../src/model/offset.js'
 import type { Loss } from '../../src/model/record.js'
@@ -67,7 +68,9 @@ export class GroupSeat implements ShareMember {
     while (!isSo()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
-  delivered({ partition, from, to, deliveryCount }: ShareDelivery): void {
+  delivered({ partition, batch, from, to, deliveryCount }: ShareDelivery): void {
+    const { baseOffset, count } = batch
+    assert.ok(baseOffset <= from && to <= baseOffset + count, `${from} to ${to} of the batch at ${baseOffset}`)
     for (let offset: number = from; offset < to; offset++) this.got.push({ partition, offset, deliveryCount })
     this.#look()
   }

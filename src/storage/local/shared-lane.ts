@@ -59,6 +59,8 @@ export class SharedLane implements FactSource, Waiter {
   #counted = COUNTED
   /** What failed is tried again then. */
   #retryMs: number | null = null
+  /** When the last offer was made. */
+  #offeredMs = 0
 
   constructor(owner: LaneOwner, partition: number, machine: SharedPartition, records: LocalPartition, log: GroupLog) {
     this.#owner = owner
@@ -108,6 +110,7 @@ export class SharedLane implements FactSource, Waiter {
     if (this.#isReading || this.#isClosed) return null
     this.#purge()
     const nowMs = this.#owner.nowMs()
+    this.#offeredMs = nowMs
     if (this.#machine.expire(nowMs) > 0) this.#changed()
     const offer = this.#machine.peek(this.end, nowMs)
     if (offer === null) {
@@ -121,13 +124,16 @@ export class SharedLane implements FactSource, Waiter {
     return null
   }
 
-  /** Give out at most `max` records of the batch that the offer begins with, of about `bytesMax` together. */
+  /**
+   * Give out at most `max` records of the batch that the offer begins with, of about `bytesMax` together. At the time of the
+   * offer: what has become due since comes before it, and may lie in another batch.
+   */
   take(member: number, offer: Offer, max: number, bytesMax: number): ShareDelivery[] {
     const batch = this.#shelf.find(offer.from)
     if (batch === null) return []
     const fitting = Math.max(1, Math.floor((bytesMax * batch.count) / Math.max(1, batch.body.length)))
     const below = advance(batch.baseOffset, batch.count)
-    const taken = this.#machine.take(member, Math.min(max, fitting), this.end, this.#owner.nowMs(), below)
+    const taken = this.#machine.take(member, Math.min(max, fitting), this.end, this.#offeredMs, below)
     const { partition } = this
     return taken.map(({ from, to, deliveryCount }) => ({ partition, batch, from, to, deliveryCount }))
   }
