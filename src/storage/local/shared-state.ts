@@ -34,7 +34,7 @@ export function sharedState(
     generation: 0,
     lag: partitions.reduce((sum, { lag }) => sum + lag, 0),
     inFlight: partitions.reduce((sum, { inFlight }) => sum + inFlight, 0),
-    oldestMs: since.length === 0 ? null : Math.floor(nowMs - Math.min(...since)),
+    oldestMs: since.length === 0 ? null : agoMs(nowMs, Math.min(...since)),
     redeliveries: sumOf(facts, 'redeliveries'),
     expired: sumOf(facts, 'expired'),
     deadLetters: sumOf(facts, 'deadLetters'),
@@ -84,7 +84,7 @@ function membersOf(
   return Array.from(seats, ([number, { name, gotMs }]) => {
     const one = held.get(number) ?? NOTHING
     const sinceMs = Math.max(one.lastVerdictMs ?? gotMs ?? nowMs, gotMs ?? 0)
-    const silentMs = one.held === 0 ? null : Math.floor(nowMs - sinceMs)
+    const silentMs = one.held === 0 ? null : agoMs(nowMs, sinceMs)
     return { name, partitions: [], held: one.held, expired: one.expired, silentMs }
   })
 }
@@ -96,6 +96,11 @@ function together(one: Held, other: Held): Held {
     expired: one.expired + other.expired,
     lastVerdictMs: verdicts.length === 0 ? null : Math.max(...verdicts),
   }
+}
+
+/** The time of a group goes back when its members are given what the process has lost. */
+function agoMs(nowMs: number, sinceMs: number): number {
+  return Math.max(0, Math.floor(nowMs - sinceMs))
 }
 
 function sumOf(facts: readonly SharedFacts[], counter: 'redeliveries' | 'expired' | 'deadLetters'): number {
