@@ -118,6 +118,10 @@ export class CursorReading<T> implements Reading<T>, TurnTask {
     return ANSWERED
   }
 
+  drained(): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+
   over(reason: LeveretError): void {
     this.#over.abort(reason)
     this.#backlog = null

@@ -33,6 +33,7 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
   #isCommitScheduled = false
   #retryTimer: Timer | null = null
   readonly #whenAnswered: (() => void)[] = []
+  readonly #whenDrained: ((isDone: boolean) => void)[] = []
 
   constructor(host: ReadingHost<T>, name: ReaderName) {
     this.name = name
@@ -55,6 +56,7 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     // What was on its way when the partition was taken away is another's.
     if (tenure === undefined || tenure.signal.isAborted) return
     run.tenure = tenure
+    tenure.end = run.nextOffset + run.remaining
     this.#host.queue.push(run)
   }
 
@@ -140,6 +142,13 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     return new Promise((resolve) => this.#whenAnswered.push(resolve))
   }
 
+  drained(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#whenDrained.push(resolve)
+      this.#tellDrained()
+    })
+  }
+
   over(reason: LeveretError): void {
     for (const { signal } of [...this.#tenures.values(), ...this.#leaving]) signal.abort(reason)
   }
@@ -177,6 +186,7 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     else {
       tenure.isCommitted(next)
       if (tenure.done > tenure.said) this.#commit(tenure)
+      this.#tellDrained()
     }
     this.#confirm()
     if (tenure.underWay === 0) this.#tellAnswered()
@@ -223,6 +233,7 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     this.#host.queue.drop(tenure)
     tenure.signal.abort(reason)
     tenure.failed(Number.POSITIVE_INFINITY, reason)
+    this.#tellDrained()
   }
 
   #lose(reason: LeveretError): void {
@@ -242,6 +253,12 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
 
   #tellAnswered(): void {
     for (const resolve of this.#whenAnswered.splice(0)) resolve()
+  }
+
+  #tellDrained(): void {
+    const isDone = this.#tenures.size > 0
+    for (const { committed, end } of this.#tenures.values()) if (committed < end) return
+    for (const resolve of this.#whenDrained.splice(0)) resolve(isDone)
   }
 
   #fenced(tenure: Tenure | null): Error {

@@ -85,6 +85,11 @@ export interface Reading<T> {
   flush(): void
   /** Resolves when everything that was said is answered, or cannot be any more. */
   answered(): Promise<void>
+  /**
+   * Of a named cursor that was sent everything: resolves with true when all of it is committed, so that the server has let go
+   * of the seat, and with false when that cannot be any more.
+   */
+  drained(): Promise<boolean>
   /** The subscription is over: nothing that was handed out is its own any more. */
   over(reason: LeveretError): void
   /** Nobody waits any longer for an answer. */

@@ -170,10 +170,26 @@ export class RecordQueue<T> {
       const error = this.takeError()
       return error === null ? Promise.resolve(DONE) : quiet(Promise.reject(error))
     }
-    this.#owner.onDry()
     const waiter = new Waiter<T>()
     this.#waiters.push(waiter)
+    this.#owner.onDry()
     return waiter.promise
+  }
+}
+
+/** Whole deliveries, each as far as it is not handed out; in the end `records` is closed. */
+export async function* batchesOf<T>(
+  records: { next(): Promise<RecordResult<T>>; close(): Promise<void> },
+  queue: RecordQueue<T>,
+): AsyncGenerator<ReceivedRecord<T>[], undefined> {
+  try {
+    for (;;) {
+      const first = await records.next()
+      if (first.done === true) return
+      yield [first.value, ...queue.takeRest()]
+    }
+  } finally {
+    await records.close()
   }
 }
 

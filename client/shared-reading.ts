@@ -113,6 +113,10 @@ export class SharedReading<T> implements Reading<T> {
     return this.#verdicts.idle()
   }
 
+  drained(): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+
   over(reason: LeveretError): void {
     this.#leases.loseAll(reason)
   }

@@ -119,11 +119,12 @@ export interface Subscription<T = Uint8Array> extends AsyncIterableIterator<Rece
   [Symbol.asyncIterator](): Subscription<T>
 }
 
-export const WINDOW_DEFAULT = 1_000
+const WINDOW_DEFAULT = 1_000
 /** The ack wait of all that was fetched runs, so that a slow member had better not hold much. */
-export const GROUP_WINDOW_DEFAULT = 100
+const GROUP_WINDOW_DEFAULT = 100
+const WINDOW_MAX = 0xffff_ffff
 
-export const ACK_WAIT_MS_DEFAULT = 30_000
+const ACK_WAIT_MS_DEFAULT = 30_000
 
 /** What contradicts itself. Throws InvalidArgumentError. */
 export function checkOptions(options: SubscribeOptions): void {
@@ -147,6 +148,14 @@ export function checkOptions(options: SubscribeOptions): void {
   if (ackWaitMs !== undefined) requireWithin('ackWaitMs', ackWaitMs, 1, 0x7fff_ffff)
   for (const restMs of backoffMs ?? []) requireWithin('backoffMs', restMs, 0, 0x7fff_ffff)
   if (stallTimeoutMs !== undefined) requireWithin('stallTimeoutMs', stallTimeoutMs, 1, 0x7fff_ffff)
+}
+
+/** Where it begins and how much of it may be on its way. Throws InvalidArgumentError. */
+export function flowOf({ from, group, mode, window: given, ackWaitMs = ACK_WAIT_MS_DEFAULT }: SubscribeOptions) {
+  const isShared = group !== undefined && mode !== 'partitioned'
+  const window = given ?? (isShared ? GROUP_WINDOW_DEFAULT : WINDOW_DEFAULT)
+  requireWithin('window', window, 1, WINDOW_MAX)
+  return { start: startOf(from), window, ackWaitMs, isShared }
 }
 
 /** Throws InvalidArgumentError. */

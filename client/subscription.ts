@@ -2,7 +2,6 @@
  * One subscription, as the user has it: iterates what was fetched, begins, takes itself up again on a new connection, and
  * ends. How it reads is its reading's to know (reading.ts). Called by topic.ts and client.ts.
  */
-import type { Timer } from '../src/common/clock.js'
 import { AbortedError, ClosedError, InvalidArgumentError, type LeveretError } from '../src/common/errors.js'
 import type { LossCause } from '../src/model/record.js'
 import type { Start } from '../src/model/topic.js'
@@ -12,27 +11,16 @@ import { endedBy, readingOf } from './choose-reading.js'
 import type { Codec } from './codec.js'
 import { forgetCursor } from './group-requests.js'
 import { Liveness, type LivenessOwner } from './liveness.js'
-import { requireWithin } from './options.js'
 import { nothing, quiet } from './quiet.js'
 import type { Progress, Reading, ReadingHost, SubscribeContext } from './reading.js'
 import { DeliveredRun, type ReceivedRecord, type RecordSource, type Verdict } from './received-record.js'
-import { DONE, type QueueOwner, RecordQueue, type RecordResult } from './record-queue.js'
+import { batchesOf, DONE, type QueueOwner, RecordQueue, type RecordResult } from './record-queue.js'
 import { RecordRunner, type RunnerHost } from './record-runner.js'
 import { errorOf } from './requests.js'
 import type { RecordHandler, RunOptions } from './run-options.js'
-import {
-  ACK_WAIT_MS_DEFAULT,
-  checkOptions,
-  GROUP_WINDOW_DEFAULT,
-  type SubscribeOptions,
-  type Subscription,
-  startOf,
-  WINDOW_DEFAULT,
-} from './subscribe-options.js'
+import { checkOptions, flowOf, type SubscribeOptions, type Subscription } from './subscribe-options.js'
+import { SubscribeRetry } from './subscribe-retry.js'
 
-const RETRY_DELAY_MS = 250
-const RETRY_DELAY_MS_MAX = 5_000
-const WINDOW_MAX = 0xffff_ffff
 /** How long a subscription that is closed waits for the answers to what was said of its records. */
 const ANSWERS_TIMEOUT_MS = 5_000
 
@@ -53,17 +41,19 @@ export class LiveSubscription<T>
 
   readonly #reading: Reading<T>
   readonly #liveness: Liveness
+  readonly #retry: SubscribeRetry
   #epoch = 0
   /** The server took the subscription, once. */
   #isReady = false
   /** It has, on this connection. */
   #isSubscribed = false
+  /** Of a named cursor: it has sent everything up to `until`, and waits for what is said of it. */
+  #isComplete = false
+  #isOver = false
   #markReady: () => void = nothing
   #failReady: (error: LeveretError) => void = nothing
   #lostRecords = 0
   #lostLeases = 0
-  #retryTimer: Timer | null = null
-  #retryDelayMs = RETRY_DELAY_MS
   #runner: RecordRunner<T> | null = null
   #closing: Promise<void> | null = null
   #over: Promise<void> | null = null
@@ -77,11 +67,10 @@ export class LiveSubscription<T>
     this.number = number
     this.topicName = topic
     this.codec = codec
-    this.start = startOf(options.from)
-    const isShared = options.group !== undefined && options.mode !== 'partitioned'
-    this.window = options.window ?? (isShared ? GROUP_WINDOW_DEFAULT : WINDOW_DEFAULT)
-    requireWithin('window', this.window, 1, WINDOW_MAX)
-    this.ackWaitMs = options.ackWaitMs ?? ACK_WAIT_MS_DEFAULT
+    const { start, window, ackWaitMs, isShared } = flowOf(options)
+    this.start = start
+    this.window = window
+    this.ackWaitMs = ackWaitMs
     this.queue = new RecordQueue(this)
     this.#reading = readingOf(this, isShared)
     this.ready = new Promise((resolve, reject) => {
@@ -89,6 +78,7 @@ export class LiveSubscription<T>
       this.#failReady = reject
     })
     void quiet(this.ready)
+    this.#retry = new SubscribeRetry(context.settings, () => this.onUp())
     const { clock, heartbeatMs } = context.settings
     this.#liveness = new Liveness(clock, heartbeatMs, options, this)
     const { signal } = options
@@ -110,7 +100,7 @@ export class LiveSubscription<T>
 
   /** Nothing more will be fetched. */
   get isOver(): boolean {
-    return this.queue.isOver
+    return this.#isOver
   }
 
   get epoch(): number {
@@ -129,16 +119,8 @@ export class LiveSubscription<T>
   }
 
   /** Iterate whole deliveries: an array of at least one record each time, all of one partition. */
-  async *batches(): AsyncGenerator<ReceivedRecord<T>[], undefined> {
-    try {
-      for (;;) {
-        const first = await this.next()
-        if (first.done === true) return
-        yield [first.value, ...this.queue.takeRest()]
-      }
-    } finally {
-      await this.close()
-    }
+  batches(): AsyncGenerator<ReceivedRecord<T>[], undefined> {
+    return batchesOf(this, this.queue)
   }
 
   /** Called when a loop is left. */
@@ -225,7 +207,8 @@ export class LiveSubscription<T>
   }
 
   onDry(): void {
-    this.#liveness.dry()
+    if (this.#isComplete) this.#complete()
+    else this.#liveness.dry()
   }
 
   // ---- what the reading asks ----
@@ -299,7 +282,10 @@ export class LiveSubscription<T>
   onDown(): void {
     this.#epoch++
     this.#isSubscribed = false
-    this.#retryTimer?.cancel()
+    this.#isComplete = false
+    this.#retry.cancel()
+    // Nobody iterates any more.
+    if (this.queue.isOver) this.#finish(null)
     this.#reading.down()
   }
 
@@ -319,37 +305,47 @@ export class LiveSubscription<T>
         return
       case 'ended':
         this.#isSubscribed = false
-        // What a group has given it is another's now.
-        if (this.#reading.name.group !== '') this.queue.clear()
-        this.#finish(
-          frame.reason === 'until-reached' ? null : endedBy(frame.reason, this.topicName, this.#reading.name.group),
-          false,
-        )
+        this.#ended(frame.reason)
         return
       default:
     }
+  }
+
+  #ended(reason: string): void {
+    const { group } = this.#reading.name
+    if (reason !== 'until-reached') {
+      // What a group has given it is another's now.
+      if (group !== '') this.queue.clear()
+      this.#finish(endedBy(reason, this.topicName, group), false)
+    } else if (group === '') this.#finish(null, false)
+    else {
+      this.#isComplete = true
+      if (this.isDry) this.#complete()
+    }
+  }
+
+  /** Everything up to `until` is handed out. The iteration ends when it is committed; at once, where that is the user's. */
+  #complete(): void {
+    if (this.options.manualCommit === true) this.queue.end(null)
+    this.#reading.flush()
+    void this.#reading.drained().then((isDone) => {
+      if (this.#isComplete) this.#finish(null, !isDone)
+    })
   }
 
   #onSubscribed(frame: ServerFrame): void {
     if (this.isOver) return
     if (frame.kind === 'failure') {
       const error = errorOf(frame)
-      if (this.#isReady && error.retryable) this.#subscribeAgain()
+      if (this.#isReady && error.retryable) this.#retry.again()
       else this.#finish(error, false)
       return
     }
-    this.#retryDelayMs = RETRY_DELAY_MS
+    this.#retry.taken()
     this.#isReady = true
     this.#isSubscribed = true
     this.#markReady()
     if (this.isDry) this.onDry()
-  }
-
-  #subscribeAgain(): void {
-    const { clock, random } = this.context.settings
-    const delayMs = this.#retryDelayMs * (0.5 + random.next() / 2)
-    this.#retryDelayMs = Math.min(this.#retryDelayMs * 2, RETRY_DELAY_MS_MAX)
-    this.#retryTimer = clock.after(delayMs, () => this.onUp())
   }
 
   // ---- the end ----
@@ -390,10 +386,11 @@ export class LiveSubscription<T>
       this.#reading.flush()
       link.send({ kind: 'unsubscribe', id: 0, subscription: this.number, forget: false })
     }
-    this.#retryTimer?.cancel()
+    this.#retry.cancel()
     this.#liveness.close()
     this.options.signal?.removeEventListener('abort', this.#onAbort)
     this.#failReady(error ?? new ClosedError('the subscription was closed before it began'))
+    this.#isOver = true
     this.queue.end(error)
     this.#over = this.#letGo(error ?? new ClosedError('the subscription is over'))
   }

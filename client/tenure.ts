@@ -23,6 +23,8 @@ export class Tenure {
   readonly generation: number
   /** Aborts when the partition is this reader's no more. */
   readonly signal = new LazySignal()
+  /** One beyond the last record that came; 0 until one does. */
+  end = 0
   /** What is handed out now. */
   current: HandedRun | null = null
   /** Next offset that is not dealt with; 0 until something is. */

@@ -4,7 +4,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type Client, connect, json, KEEP_FOREVER, type SubscribeOptions, type Topic } from '../../client/index.js'
+import {
+  type Client,
+  connect,
+  json,
+  KEEP_FOREVER,
+  type ReceivedRecord,
+  type SubscribeOptions,
+  type Topic,
+} from '../../client/index.js'
 import { createBroker } from '../../src/index.js'
 import { TcpProxy } from '../helpers/tcp-proxy.js'
 
@@ -159,4 +167,68 @@ test('options that contradict each other are refused at once', async () => {
   ] as const) {
     assert.throws(() => topic.subscribe(options), { code: 'LVT_INVALID_ARGUMENT' }, JSON.stringify(options))
   }
+})
+
+for (const manualCommit of [false, true]) {
+  test(`a named cursor that came to its end has committed it${manualCommit ? ' as far as it was acked' : ''}`, async () => {
+    await using broker = await createBroker()
+    await using client = await connect({ port: broker.port })
+    const topic = await withNumbers(client, 10)
+    const seen: number[] = []
+    const cursor = topic.subscribe({ name: 'reader', until: 5, window: 2, manualCommit })
+    for await (const record of cursor) {
+      seen.push(record.value)
+      if (manualCommit) await record.ack()
+    }
+    assert.deepEqual(seen, [0, 1, 2, 3, 4])
+    assert.equal(cursor.isOver, true)
+    const { partitions, members } = await client.describeGroup('numbers', 'reader')
+    assert.deepEqual([partitions[0]?.position, members], [5, []])
+    // The seat is free, and there is nothing left before the end.
+    assert.deepEqual(await read(topic, 1, { name: 'reader', until: 5 }), [])
+    assert.deepEqual(await read(topic, 2, { name: 'reader' }), [5, 6])
+  })
+}
+
+test('what was read up to the end may be acked when the iteration is over', async () => {
+  await using broker = await createBroker()
+  await using client = await connect({ port: broker.port })
+  const topic = await withNumbers(client, 10)
+  const records: ReceivedRecord<number>[] = []
+  for await (const record of topic.subscribe({ name: 'reader', until: 5, manualCommit: true })) records.push(record)
+  await records.at(2)?.ack()
+  assert.equal((await client.describeGroup('numbers', 'reader')).members.length, 1)
+  await records.at(-1)?.ack()
+  const { partitions, members } = await client.describeGroup('numbers', 'reader')
+  assert.deepEqual([partitions[0]?.position, members], [5, []])
+})
+
+test('a named cursor runs to its end, and is closed before it', async () => {
+  await using broker = await createBroker()
+  await using client = await connect({ port: broker.port })
+  const topic = await withNumbers(client, 10)
+  const seen: number[] = []
+  await topic.subscribe({ name: 'reader', until: 4 }).run(({ value }) => void seen.push(value), { concurrency: 2 })
+  assert.deepEqual(seen, [0, 1, 2, 3])
+  assert.equal((await client.describeGroup('numbers', 'reader')).partitions[0]?.position, 4)
+  assert.deepEqual(await read(topic, 2, { name: 'reader', until: 8 }), [4, 5])
+  const { partitions, members } = await client.describeGroup('numbers', 'reader')
+  assert.deepEqual([partitions[0]?.position, members], [5, []])
+})
+
+test('a named cursor that loses its connection before its end is committed reads the rest again', async () => {
+  await using broker = await createBroker()
+  await using proxy = await TcpProxy.start(broker.port)
+  await using client = await connect({ port: proxy.port, reconnect: { minDelayMs: 1, maxDelayMs: 5 } })
+  const topic = await withNumbers(client, 10)
+  const seen: number[] = []
+  for await (const { value } of topic.subscribe({ name: 'reader', until: 5 })) {
+    seen.push(value)
+    if (seen.length !== 3) continue
+    proxy.cut()
+    while (client.status !== 'connected' || proxy.accepted < 2) await new Promise(setImmediate)
+  }
+  assert.deepEqual([seen.slice(0, 3), seen.at(-1), new Set(seen).size], [[0, 1, 2], 4, 5])
+  await using direct = await connect({ port: broker.port })
+  assert.equal((await direct.describeGroup('numbers', 'reader')).partitions[0]?.position, 5)
 })

@@ -71,6 +71,17 @@ describe('groups on the command line', () => {
     assert.equal(await print('sub', 'orders', '--group', 'billing', '--from', '2', '--count', '1'), 'c\n')
   })
 
+  test('a named cursor with an end prints up to it, keeps its position and leaves its seat', async () => {
+    await print('topics', 'create', 'chapters', '--retain', '1h')
+    await server.succeed(['pub', 'chapters'], 'a\nb\nc\nd\n')
+    assert.equal(await print('sub', 'chapters', '--name', 'reader', '--until', '3'), 'a\nb\nc\n')
+    const { partitions, members } = await state('chapters', 'reader')
+    assert.deepEqual([partitions[0]?.position, members], [3, []])
+    assert.equal(await print('sub', 'chapters', '--name', 'reader', '--until', '3'), '')
+    assert.equal(await print('sub', 'chapters', '--name', 'reader', '--until', '4'), 'd\n')
+    assert.equal((await state('chapters', 'reader')).lag, 0)
+  })
+
   test('moves one partition alone, and lists the groups of all topics', async () => {
     await print('topics', 'create', 'split', '--retain', '1h', '--partitions', '2')
     await server.succeed(['pub', 'split'], 'a\nb\nc\nd\ne\nf\n')
