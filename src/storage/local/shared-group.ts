@@ -50,6 +50,8 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   readonly #log: GroupLog
   #settings: SharedSettings = FORGETFUL
   readonly #lanes: SharedLane[] = []
+  /** It is being written where they begin: they are in use when it is. */
+  #growing: readonly SharedLane[] = []
   #company = NO_COMPANY
   /** Numbers of members are not given twice. */
   #nextMember = 0
@@ -73,8 +75,9 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     return this.#lanes.length
   }
 
+  /** With those that nobody uses yet: a log that is begun anew has to tell where they begin. */
   get sources(): readonly SharedLane[] {
-    return this.#lanes
+    return this.#growing.length === 0 ? this.#lanes : [...this.#lanes, ...this.#growing]
   }
 
   /** A partition as the log tells of it. They come in the order of their numbers, before anything else happens. */
@@ -91,11 +94,14 @@ export class SharedGroup implements LocalGroup, LaneOwner {
       if (isPaused) machine.pause()
       return new SharedLane(this, first + index, machine, records, this.#log)
     })
+    this.#growing = lanes
     try {
       await Promise.all(lanes.map((lane, index) => lane.seek((partitions[index] as NewPartition).start)))
     } catch (error) {
       for (const lane of lanes) this.#log.forget(lane)
       throw error
+    } finally {
+      this.#growing = []
     }
     this.#lanes.push(...lanes)
     this.stirred()
