@@ -19,12 +19,20 @@ export interface Clock {
   every(intervalMs: number, callback: () => void): Timer
 }
 
+/** The longest that a timer of the system waits; one that is to wait for longer would fire at once. */
+const TIMER_MS_MAX = 0x7fff_ffff
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, callback, keepsAlive = false) {
-    const timeout = setTimeout(callback, delayMs)
-    if (!keepsAlive) timeout.unref()
+    let timeout: NodeJS.Timeout
+    const wait = (leftMs: number): void => {
+      const next = leftMs > TIMER_MS_MAX ? () => wait(leftMs - TIMER_MS_MAX) : callback
+      timeout = setTimeout(next, Math.min(leftMs, TIMER_MS_MAX))
+      if (!keepsAlive) timeout.unref()
+    }
+    wait(delayMs)
     return { cancel: () => clearTimeout(timeout) }
   },
   every(intervalMs, callback) {
