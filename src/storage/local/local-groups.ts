@@ -67,7 +67,8 @@ export class LocalGroups {
   }
 
   async share(name: string, how: ShareHow, member: ShareMember): Promise<Share> {
-    this.#refuseNames(name)
+    // It may have none here.
+    this.#refuseNames(name, how.member || '-')
     return await this.#inTurn(name, async (log) => {
       const known = this.#groups.get(name)
       if (known !== undefined && known.mode !== 'shared') throw this.#conflict(known)
