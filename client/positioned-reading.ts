@@ -18,6 +18,8 @@ import { Tenure } from './tenure.js'
 
 /** Before a Commit that the engine could not do is said again. */
 const RETRY_DELAY_MS = 500
+/** The server waits 10 s for what it took away, and its wait began before this one. */
+const LEAVE_MS = 9_500
 
 export class PositionedReading<T> implements Reading<T>, TurnTask {
   readonly name: ReaderName
@@ -66,7 +68,9 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     for (const [partition, tenure] of [...this.#tenures]) if (!kept.has(partition)) this.#leave(tenure)
     for (const partition of started) {
       const before = this.#tenures.get(partition)
-      if (before !== undefined) this.#end(before, new FencedError(`partition ${partition} is read from elsewhere now`))
+      const elsewhere = new FencedError(`partition ${partition} is read from elsewhere now`)
+      if (before !== undefined) this.#end(before, elsewhere)
+      for (const leaving of this.#leaving) if (leaving.partition === partition) this.#end(leaving, elsewhere)
       this.#tenures.set(partition, new Tenure(partition, generation))
     }
     const assigned = { generation, partitions: [...partitions], started: [...started] }
@@ -214,6 +218,14 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     this.#leaving.push(tenure)
     this.#host.queue.drop(tenure)
     this.#commit(tenure)
+    tenure.leaving = this.#host.context.settings.clock.after(LEAVE_MS, () => this.#outstayed(tenure))
+  }
+
+  /** The server gives it away now, whether its record is dealt with or not. */
+  #outstayed(tenure: Tenure): void {
+    tenure.failed(tenure.said, inDoubt())
+    this.#end(tenure, new FencedError(`partition ${tenure.partition} was not let go of in time`))
+    this.#confirm()
   }
 
   #confirm(): void {
@@ -231,6 +243,7 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
   #end(tenure: Tenure, reason: LeveretError): void {
     if (this.#tenures.get(tenure.partition) === tenure) this.#tenures.delete(tenure.partition)
     this.#host.queue.drop(tenure)
+    tenure.leaving?.cancel()
     tenure.signal.abort(reason)
     tenure.failed(Number.POSITIVE_INFINITY, reason)
     this.#tellDrained()

@@ -2,6 +2,7 @@
  * A partition while it is assigned to this reader: how far it was handed out, dealt with, and committed. Called by
  * positioned-reading.ts.
  */
+import type { Timer } from '../src/common/clock.js'
 import { LazySignal } from './lazy-signal.js'
 import { nothing, quiet } from './quiet.js'
 
@@ -34,6 +35,8 @@ export class Tenure {
   committed = 0
   /** Commits without an answer. */
   underWay = 0
+  /** Ends it, once it was taken away; null before. */
+  leaving: Timer | null = null
   /** Records dealt with since the last Commit. */
   records = 0
   #waiters: Waiter[] = []
