@@ -63,7 +63,7 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   #timerMs = Number.POSITIVE_INFINITY
   readonly #stall = new StallGrace()
   #stoodStillMs = 0
-  #isClosed = false
+  #closed: Error | null = null
 
   constructor(name: string, clock: Clock, log: GroupLog) {
     this.name = name
@@ -120,7 +120,9 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     for (const lane of this.#lanes) lane.configure(this.#settings)
   }
 
+  /** Throws when it was closed while the member was on its way. */
   join({ member: name, deliveryBytesMax }: ShareHow, member: ShareMember): Share {
+    if (this.#closed !== null) throw this.#closed
     const number = this.#nextMember++
     if (this.#company === NO_COMPANY) this.#company = { seats: new Map(), turn: new FairTurn() }
     this.#seats.set(number, { name, member, bytesMax: deliveryBytesMax, gotMs: null })
@@ -173,8 +175,8 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   }
 
   close(reason: Error): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
+    if (this.#closed !== null) return
+    this.#closed = reason
     this.#timer?.cancel()
     for (const lane of this.#lanes) lane.close()
     for (const [number, { member }] of this.#seats) {
@@ -199,7 +201,7 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   }
 
   #settle(number: number, partition: number, from: Offset, to: Offset, verdict: Verdict): Promise<readonly Range[]> {
-    if (this.#isClosed) return Promise.reject(new ClosedError('the group is closed'))
+    if (this.#closed !== null) return Promise.reject(new ClosedError('the group is closed'))
     const lane = this.#lanes[partition]
     if (lane === undefined) {
       return Promise.reject(new PartitionNotFoundError(`group "${this.name}" has no partition ${partition}`))
@@ -249,7 +251,7 @@ export class SharedGroup implements LocalGroup, LaneOwner {
 
   /** For the first deadline of all. One that has moved on is met in vain, once. */
   #setTimer(): void {
-    if (this.#isClosed) return
+    if (this.#closed !== null) return
     let firstMs = Number.POSITIVE_INFINITY
     for (const { nextDeadlineMs } of this.#lanes) firstMs = Math.min(firstMs, nextDeadlineMs ?? firstMs)
     if (firstMs >= this.#timerMs) return
