@@ -32,12 +32,26 @@ export function isChange(fact: GroupFact): fact is Change {
   return fact.kind !== 'mode' && fact.kind !== 'generation' && fact.kind !== 'dropped'
 }
 
-export function encodeFacts(lines: readonly GroupFacts[]): Buffer {
-  return Buffer.from(
-    lines
-      .map(({ group, partition, changes }) => JSON.stringify([group, partition, ...changes.map(wordsOf)]))
-      .join('\n'),
-  )
+/** A batch of about so many bytes, or of one line. There may be a hundred thousand groups, and a batch has a limit. */
+const BATCH_BYTES = 1024 * 1024
+
+/** In as many batches as it takes. */
+export function encodeFacts(lines: readonly GroupFacts[]): Buffer[] {
+  const batches: Buffer[] = []
+  let texts: string[] = []
+  let length = 0
+  for (const { group, partition, changes } of lines) {
+    const text = JSON.stringify([group, partition, ...changes.map(wordsOf)])
+    if (length > 0 && length + text.length > BATCH_BYTES) {
+      batches.push(Buffer.from(texts.join('\n')))
+      texts = []
+      length = 0
+    }
+    texts.push(text)
+    length += text.length + 1
+  }
+  if (texts.length > 0) batches.push(Buffer.from(texts.join('\n')))
+  return batches
 }
 
 /** Throws LVT_DATA_DAMAGED: the bytes are those that were written, so another version wrote them. */

@@ -122,9 +122,7 @@ export class GroupLog {
 
   /** Facts that no source will tell; resolves when they are written. */
   async write(facts: readonly GroupFacts[]): Promise<void> {
-    const body = encodeFacts(facts)
-    await this.#append(body)
-    this.#grownBytes += body.length
+    await this.#appendAll(encodeFacts(facts))
   }
 
   /** Resolves when nothing is being written. */
@@ -153,14 +151,12 @@ export class GroupLog {
     if (isGrown) for (const source of this.#sources()) sources.add(source)
     for (const source of [...this.#dirty, ...this.#untold]) sources.add(source)
     this.#dirty.clear()
-    const body = encodeFacts(Array.from(sources, (source) => this.#told(source, isGrown)))
+    const batches = encodeFacts(Array.from(sources, (source) => this.#told(source, isGrown)))
     try {
-      // All of them may have been forgotten.
-      const begin = sources.size === 0 ? this.#log.end : await this.#append(body)
-      this.#grownBytes += body.length
+      const { begin, bytes } = await this.#appendAll(batches)
       this.#writing = null
       resolve()
-      if (isGrown) await this.#begunAnew(begin, body.length)
+      if (isGrown) await this.#begunAnew(begin, bytes)
     } catch (error) {
       this.#writing = null
       for (const source of sources) if (!this.#gone.has(source)) this.#untold.add(source)
@@ -173,6 +169,14 @@ export class GroupLog {
     const news = source.news()
     const isUntold = this.#untold.delete(source)
     return { group, partition, changes: isEverything || isUntold ? source.everything() : news }
+  }
+
+  /** Where the first of them is, and how many bytes they have together. There may be none: all groups were forgotten. */
+  async #appendAll(batches: readonly Buffer[]): Promise<{ begin: PartitionLog['end']; bytes: number }> {
+    const [begin = this.#log.end] = await Promise.all(batches.map((body) => this.#append(body)))
+    const bytes = batches.reduce((sum, { length }) => sum + length, 0)
+    this.#grownBytes += bytes
+    return { begin, bytes }
   }
 
   async #append(body: Buffer): Promise<PartitionLog['end']> {
