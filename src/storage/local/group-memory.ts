@@ -3,9 +3,11 @@
  * makes the groups of it.
  */
 import type { Clock } from '../../common/clock.js'
+import type { Change } from '../../groups/shared/changes.js'
 import type { SharedSettings } from '../../groups/shared/settings.js'
 import { SharedPartition } from '../../groups/shared/shared-partition.js'
-import type { Offset } from '../../model/offset.js'
+import { SPAN_LIMIT } from '../../groups/shared/slot-window.js'
+import { FIRST_OFFSET, type Offset } from '../../model/offset.js'
 import type { Durability } from '../../model/topic.js'
 import type { PartitionLog } from '../store.js'
 import { clampedTo, type GroupFact, type GroupFacts, isChange } from './group-facts.js'
@@ -109,5 +111,30 @@ function note(facts: Remembered['facts'], { group, partition, changes }: GroupFa
 }
 
 function sharedSnapshot(facts: readonly GroupFact[]): GroupFact[] {
-  return SharedPartition.restore(facts.filter(isChange), FORGETFUL).snapshot()
+  return SharedPartition.restore(fromTheBeginning(facts, FIRST_OFFSET), FORGETFUL).snapshot()
+}
+
+/**
+ * What there is to know of one partition of a shared group. Where it begins may be damaged: then it begins at `start`, and
+ * what is known of records that are too far from there for one window is forgotten: they come again.
+ */
+export function fromTheBeginning(facts: readonly GroupFact[], start: Offset): readonly Change[] {
+  const changes = facts.filter(isChange)
+  if (changes[0]?.kind === 'seek') return changes
+  return [{ kind: 'seek', offset: start }, ...changes.filter((change) => endOf(change) - start <= SPAN_LIMIT)]
+}
+
+/** One beyond the last record in flight that it makes. */
+function endOf(change: Change): number {
+  switch (change.kind) {
+    case 'acked':
+    case 'redelivered':
+      return change.to
+    case 'rejected':
+      return change.offset + 1
+    case 'seek':
+    case 'purged':
+    case 'paused':
+      return 0
+  }
 }

@@ -15,9 +15,9 @@ import type { PartitionedGroupOptions } from '../../groups/partitioned/partition
 import type { GroupState, Mode } from '../../model/group.js'
 import type { Start } from '../../model/topic.js'
 import type { JoinHow, PartitionMember, Seat, Share, ShareHow, ShareMember } from '../engine.js'
-import { type GroupFact, isChange } from './group-facts.js'
+import type { GroupFact } from './group-facts.js'
 import type { FactSource, GroupLog } from './group-log.js'
-import { GroupMemory, isPositioned, type MemoryPorts } from './group-memory.js'
+import { fromTheBeginning, GroupMemory, isPositioned, type MemoryPorts } from './group-memory.js'
 import { type GroupTally, type NewPartition, noTally, type SoughtPartition } from './local-group.js'
 import type { LocalPartition, PartitionTopic } from './local-partition.js'
 import { cursorOptions, PositionedGroup } from './positioned-group.js'
@@ -277,10 +277,7 @@ export class LocalGroups {
     if (isPositioned(told)) return this.#restorePositioned(name, told, records, log)
     const group = new SharedGroup(name, this.#ports.clock, log)
     for (const [index, partition] of records.entries()) {
-      const changes = (told[index] ?? []).filter(isChange)
-      // What it began with may be damaged.
-      const begin = { kind: 'seek', offset: partition.log.logStart } as const
-      group.restore(partition, changes[0]?.kind === 'seek' ? changes : [begin, ...changes])
+      group.restore(partition, fromTheBeginning(told[index] ?? [], partition.log.logStart))
     }
     return group
   }
