@@ -96,7 +96,8 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     })
     this.#growing = lanes
     try {
-      await Promise.all(lanes.map((lane, index) => lane.seek((partitions[index] as NewPartition).start)))
+      const begin = (lane: SharedLane, index: number) => lane.seek((partitions[index] as NewPartition).start)
+      await Promise.all(this.#together(() => lanes.map(begin)))
     } catch (error) {
       for (const lane of lanes) this.#log.forget(lane)
       throw error
@@ -117,7 +118,9 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     this.how = how
     if (how === null) return
     this.#settings = sharedSettings(settings, how)
-    for (const lane of this.#lanes) lane.configure(this.#settings)
+    this.#together(() => {
+      for (const lane of this.#lanes) lane.configure(this.#settings)
+    })
   }
 
   /** Throws when it was closed while the member was on its way. */
@@ -134,12 +137,13 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   }
 
   async seek(partitions: readonly SoughtPartition[]): Promise<void> {
-    await Promise.all(partitions.map(({ partition, offset }) => (this.#lanes[partition] as SharedLane).seek(offset)))
+    const seek = ({ partition, offset }: SoughtPartition) => (this.#lanes[partition] as SharedLane).seek(offset)
+    await Promise.all(this.#together(() => partitions.map(seek)))
   }
 
   /** Resolves when it is written. */
   async pause(isPaused: boolean): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.pause(isPaused)))
+    await Promise.all(this.#together(() => this.#lanes.map((lane) => lane.pause(isPaused))))
   }
 
   state(): Promise<GroupState> {
@@ -214,8 +218,9 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   #leave(number: number): void {
     if (!this.#seats.delete(number)) return
     this.#turn.ask(number, 0)
-    for (const lane of this.#lanes) lane.leave(number)
-    this.stirred()
+    this.#together(() => {
+      for (const lane of this.#lanes) lane.leave(number)
+    })
     if (this.#seats.size > 0) return
     this.#company = NO_COMPANY
     for (const lane of this.#lanes) lane.rest()
@@ -227,6 +232,18 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     this.#timer?.cancel()
     this.#timer = null
     this.#timerMs = Number.POSITIVE_INFINITY
+  }
+
+  /** Each partition that it touches may be stirred: there is one look at all of them, when that is over. */
+  #together<T>(act: () => T): T {
+    const isGiving = this.#isGiving
+    this.#isGiving = true
+    try {
+      return act()
+    } finally {
+      this.#isGiving = isGiving
+      this.stirred()
+    }
   }
 
   /** What there is for the member whose turn it is; false when there is nothing, or nobody asks. */
@@ -260,8 +277,9 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     this.#timer = this.#clock.after(Math.max(0, firstMs - this.nowMs()), () => {
       this.#timerMs = Number.POSITIVE_INFINITY
       this.#stoodStillMs += this.#stall.graceFor(this.nowMs() - firstMs)
-      for (const lane of this.#lanes) lane.pass()
-      this.stirred()
+      this.#together(() => {
+        for (const lane of this.#lanes) lane.pass()
+      })
     })
   }
 }
