@@ -25,9 +25,9 @@ import { SharedGroup } from './shared-group.js'
 
 const debug = createLog('storage:groups')
 
-const NAME_LENGTH_MAX = 255
+export const NAME_LENGTH_MAX = 255
 /** Groups of one topic. Each costs about a kilobyte and a line in the log. */
-const GROUPS_MAX = 100_000
+export const GROUPS_MAX = 100_000
 
 export interface GroupPorts extends MemoryPorts {
   readonly turn: Turn
