@@ -197,8 +197,6 @@ export interface Seat {
    * changed. What is not beyond what was committed before changes nothing.
    */
   commit(partition: number, position: Offset, generation: number): Promise<void>
-  /** Say that it is alive, where it may be taken for gone otherwise. */
-  heartbeat(): void
   leave(): void
 }
 

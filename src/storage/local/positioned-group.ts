@@ -124,7 +124,6 @@ export class PositionedGroup implements LocalGroup, PositionOwner {
     return {
       confirm: (generation) => this.#confirm(place, generation),
       commit: (partition, position, generation) => this.#commit(place, partition, position, generation),
-      heartbeat: () => void (this.#has(place) && this.machine.heartbeat(name, this.#nowMs)),
       leave: () => this.#leave(place),
     }
   }
