@@ -109,6 +109,15 @@ export class CursorReading<T> implements Reading<T>, TurnTask {
     this.flush()
   }
 
+  leaving(): boolean {
+    // What was fetched and is not committed is read again by whoever goes on.
+    return false
+  }
+
+  late(): void {
+    // As above.
+  }
+
   flush(): void {
     const { context, number } = this.#host
     this.#ledger.take((partition, offset) => context.link.send(upTo(0, number, partition, offset, 0)))

@@ -137,6 +137,15 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     this.#confirm()
   }
 
+  leaving(): boolean {
+    // What was fetched and is not committed is read again by whoever goes on.
+    return false
+  }
+
+  late(): void {
+    // As above.
+  }
+
   flush(): void {
     for (const tenure of [...this.#tenures.values(), ...this.#leaving]) this.#commit(tenure)
   }

@@ -81,6 +81,13 @@ export interface Reading<T> {
   /** Aborts when the record is this reader's no more. */
   signalOf(run: DeliveredRun<T>, offset: number): AbortSignal
   progress(): Progress | Promise<Progress>
+  /**
+   * It ends, and what is fetched will not be handed out. True if the server is told so, and what is on its way yet is to be
+   * said something of before the Unsubscribe.
+   */
+  leaving(): boolean
+  /** Came after the end. */
+  late(run: DeliveredRun<T>): void
   /** Send what is consumed and not committed: the subscription ends after this. */
   flush(): void
   /** Resolves when everything that was said is answered, or cannot be any more. */

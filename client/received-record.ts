@@ -16,11 +16,13 @@ const DELAY_MS_MAX = 0x7fff_ffff
 
 /** What can be said of a record of a shared group. */
 export interface Verdict {
-  readonly outcome: 'ack' | 'retry' | 'reject' | 'extend'
+  readonly outcome: 'ack' | 'retry' | 'reject' | 'extend' | 'release'
   readonly delayMs: number
   readonly reason: string
 }
 
+/** Of what was fetched and not handed out; users cannot say it. */
+export const RELEASE: Verdict = { outcome: 'release', delayMs: 0, reason: '' }
 const EXTEND: Verdict = { outcome: 'extend', delayMs: 0, reason: '' }
 const RETRY: Verdict = { outcome: 'retry', delayMs: 0, reason: '' }
 const REJECT: Verdict = { outcome: 'reject', delayMs: 0, reason: '' }

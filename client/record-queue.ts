@@ -36,6 +36,8 @@ export class RecordQueue<T> {
   #begun: DeliveredRun<T> | null = null
   #taker: RecordTaker | null = null
   #received = 0
+  /** Records that are not handed out. */
+  #waiting = 0
   /** Nothing more comes; the error, if any, is thrown once when everything is handed out. */
   #end: { error: LeveretError | null } | null = null
 
@@ -64,6 +66,7 @@ export class RecordQueue<T> {
 
   push(run: DeliveredRun<T>): void {
     this.#received++
+    this.#waiting += run.remaining
     this.#runs.push(run)
     if (this.#taker !== null) {
       this.#taker.goOn()
@@ -89,6 +92,7 @@ export class RecordQueue<T> {
     const run = this.#handed
     while (run !== null && run.remaining > 0) rest.push(run.take())
     this.#handedRecords += rest.length
+    this.#waiting -= rest.length
     return rest
   }
 
@@ -104,6 +108,7 @@ export class RecordQueue<T> {
     if (run === undefined) return null
     this.#owner.onBegun(run)
     const record = run.take()
+    this.#waiting--
     if (run.remaining === 0) this.#runs.splice(index, 1)
     return { run, record }
   }
@@ -119,13 +124,28 @@ export class RecordQueue<T> {
   clear(): void {
     for (const run of this.#runs) run.abandon()
     this.#runs.length = 0
+    this.#waiting = 0
+  }
+
+  /** What was fetched and not handed out. */
+  get fetched(): Iterable<DeliveredRun<T>> {
+    return this.#runs
+  }
+
+  /** Let go of the oldest deliveries until about so many records are left that are not handed out. */
+  keepNewest(records: number): void {
+    for (let index = 0; this.#waiting > records && index < this.#runs.length; index++) {
+      const run = this.#runs[index] as DeliveredRun<T>
+      // Of the one at hand somebody may still want the rest.
+      if (run !== this.#handed) this.#abandon(run)
+    }
   }
 
   /** Let go of what was fetched of a partition while it was assigned. */
   drop(tenure: Tenure): void {
     const kept = this.#runs.filter((run) => run.tenure !== tenure)
     if (kept.length === this.#runs.length) return
-    for (const run of this.#runs) if (run.tenure === tenure) run.abandon()
+    for (const run of this.#runs) if (run.tenure === tenure) this.#abandon(run)
     this.#runs.splice(0, this.#runs.length, ...kept)
   }
 
@@ -148,6 +168,11 @@ export class RecordQueue<T> {
     return error
   }
 
+  #abandon(run: DeliveredRun<T>): void {
+    this.#waiting -= run.remaining
+    run.abandon()
+  }
+
   #take(): ReceivedRecord<T> | null {
     const runs = this.#runs
     let run = runs[0]
@@ -162,6 +187,7 @@ export class RecordQueue<T> {
     }
     this.#handed = run
     this.#handedRecords = 1
+    this.#waiting--
     return run.take()
   }
 

@@ -7,7 +7,7 @@ import { groupProgress } from './group-requests.js'
 import { LazySignal } from './lazy-signal.js'
 import { Leases } from './leases.js'
 import type { Progress, ReaderName, Reading, ReadingHost } from './reading.js'
-import type { DeliveredRun, Verdict } from './received-record.js'
+import { type DeliveredRun, RELEASE, type Verdict } from './received-record.js'
 import { Verdicts } from './verdicts.js'
 
 const ACK: Verdict = { outcome: 'ack', delayMs: 0, reason: '' }
@@ -46,6 +46,8 @@ export class SharedReading<T> implements Reading<T> {
   delivered(run: DeliveredRun<T>): void {
     run.arrivedMs = this.#host.context.settings.clock.monotonic()
     this.#host.queue.push(run)
+    // The server never lets it have more than its window: of the oldest ones the ack wait is over, and they come again.
+    this.#host.queue.keepNewest(this.#host.window)
   }
 
   assigned(): void {
@@ -103,6 +105,19 @@ export class SharedReading<T> implements Reading<T> {
     return groupProgress(context.requests, topicName, this.name.group, ({ lag, members }) => {
       return lag <= members.reduce((sum, { held }) => sum + held, 0)
     })
+  }
+
+  leaving(): boolean {
+    for (const run of this.#host.queue.fetched) this.late(run)
+    this.#verdicts.sayLeaving()
+    return true
+  }
+
+  /** Nobody has looked at what is left of it: it is given back, and its delivery is not counted. */
+  late(run: DeliveredRun<T>): void {
+    if (run.epoch !== this.#host.epoch) return
+    const end = run.nextOffset + run.remaining
+    for (let offset = run.nextOffset; offset < end; offset++) this.#verdicts.sayOf(run.partition, offset, RELEASE)
   }
 
   flush(): void {

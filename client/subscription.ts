@@ -79,8 +79,7 @@ export class LiveSubscription<T>
     })
     void quiet(this.ready)
     this.#retry = new SubscribeRetry(context.settings, () => this.onUp())
-    const { clock, heartbeatMs } = context.settings
-    this.#liveness = new Liveness(clock, heartbeatMs, options, this)
+    this.#liveness = new Liveness(this.clock, context.settings.heartbeatMs, options, this)
     const { signal } = options
     if (signal?.aborted === true) this.#abort()
     else {
@@ -98,7 +97,6 @@ export class LiveSubscription<T>
     return this.#lostLeases
   }
 
-  /** Nothing more will be fetched. */
   get isOver(): boolean {
     return this.#isOver
   }
@@ -157,12 +155,11 @@ export class LiveSubscription<T>
   }
 
   async forget(): Promise<void> {
-    const { name } = this.options
-    if (name === undefined) throw new InvalidArgumentError('only a cursor with a name is forgotten')
+    if (this.options.name === undefined) throw new InvalidArgumentError('only a cursor with a name is forgotten')
     const { link, requests } = this.context
     const isKnown = this.#isSubscribed && link.isUp && !this.isOver
     await this.#closeWith(null, !isKnown)
-    await forgetCursor(requests, this.topicName, name, isKnown ? this.number : null)
+    await forgetCursor(requests, this.topicName, this.options.name, isKnown ? this.number : null)
   }
 
   /** The client drains. What a plain cursor has fetched can still be iterated; of a group, it goes to others at once. */
@@ -215,7 +212,6 @@ export class LiveSubscription<T>
 
   subscribe(start: Start): void {
     const { link } = this.context
-    const { until } = this.options
     const { name } = this.#reading
     link.send({
       kind: 'subscribe',
@@ -223,7 +219,7 @@ export class LiveSubscription<T>
       subscription: this.number,
       topic: this.topicName,
       start,
-      untilOffset: until ?? null,
+      untilOffset: this.options.until ?? null,
       window: this.window,
       ackWaitMs: name.mode === 'shared' ? this.ackWaitMs : null,
       backoffMs: this.options.backoffMs ?? [],
@@ -233,8 +229,7 @@ export class LiveSubscription<T>
 
   lost(partition: number, from: number, to: number, cause: LossCause | 'reset'): void {
     this.#lostRecords += to - from
-    const lost = { topic: this.topicName, partition, from, to, cause }
-    callUser(() => this.options.onLost?.(lost))
+    callUser(() => this.options.onLost?.({ topic: this.topicName, partition, from, to, cause }))
   }
 
   leasesLost(records: number): void {
@@ -290,11 +285,14 @@ export class LiveSubscription<T>
   }
 
   onFrame(frame: ServerFrame): void {
-    if (this.isOver) return
+    if (this.isOver && frame.kind !== 'delivery') return
     switch (frame.kind) {
-      case 'delivery':
-        this.#reading.delivered(new DeliveredRun<T>(this, this.#epoch, frame))
+      case 'delivery': {
+        const run = new DeliveredRun<T>(this, this.#epoch, frame)
+        if (this.isOver) this.#reading.late(run)
+        else this.#reading.delivered(run)
         return
+      }
       case 'lost-range': {
         const from = this.#reading.lostFrom(frame.partition, frame.from, frame.to)
         if (from < frame.to) this.lost(frame.partition, from, frame.to, frame.cause)
@@ -359,32 +357,43 @@ export class LiveSubscription<T>
   async #closeWith(error: LeveretError | null, tellServer = true): Promise<void> {
     // Handlers may finish what they have begun; what they say of it counts.
     if (this.#runner !== null) await this.#runner.stop()
+    const isLeaving = tellServer && this.#isKnown && !this.isOver && this.#reading.leaving()
     this.queue.clear()
-    this.#finish(error, tellServer)
+    this.#finish(error, tellServer, isLeaving)
     await this.#over
   }
 
   /** What was said of records may still be answered, for a while, or until the connection is lost. */
-  async #letGo(reason: LeveretError): Promise<void> {
+  async #letGo(reason: LeveretError, isLeaving: boolean): Promise<void> {
+    const epoch = this.#epoch
     this.#reading.over(reason)
     if (this.context.link.isUp) {
       const timer = this.clock.after(ANSWERS_TIMEOUT_MS, () => this.#reading.close(reason))
       await this.#reading.answered()
       timer.cancel()
     }
+    if (isLeaving && epoch === this.#epoch) this.context.link.send(this.#unsubscribe)
     this.#reading.close(reason)
     this.context.forget(this.number)
   }
 
-  /** `tellServer`: it still thinks that there is a subscription. */
-  #finish(error: LeveretError | null, tellServer = true): void {
+  /** The server may think that there is a subscription. */
+  get #isKnown(): boolean {
+    return this.context.link.isUp && this.#epoch > 0
+  }
+
+  get #unsubscribe() {
+    return { kind: 'unsubscribe', id: 0, subscription: this.number, forget: false } as const
+  }
+
+  /** `tellServer`: it still thinks that there is a subscription; when it `isLeaving`, only when everything is answered. */
+  #finish(error: LeveretError | null, tellServer = true, isLeaving = false): void {
     if (this.isOver) return
     // The loop may have been left because a record could not be dealt with: of a group, it comes again.
     if (this.#reading.name.group === '') this.queue.consumeHanded()
-    const { link } = this.context
-    if (tellServer && link.isUp && this.#epoch > 0) {
+    if (tellServer && this.#isKnown) {
       this.#reading.flush()
-      link.send({ kind: 'unsubscribe', id: 0, subscription: this.number, forget: false })
+      if (!isLeaving) this.context.link.send(this.#unsubscribe)
     }
     this.#retry.cancel()
     this.#liveness.close()
@@ -392,6 +401,6 @@ export class LiveSubscription<T>
     this.#failReady(error ?? new ClosedError('the subscription was closed before it began'))
     this.#isOver = true
     this.queue.end(error)
-    this.#over = this.#letGo(error ?? new ClosedError('the subscription is over'))
+    this.#over = this.#letGo(error ?? new ClosedError('the subscription is over'), isLeaving)
   }
 }

@@ -11,7 +11,7 @@ import { inDoubt } from './in-doubt.js'
 import type { Answerable } from './link.js'
 import { nothing, quiet } from './quiet.js'
 import type { SubscribeContext } from './reading.js'
-import type { Verdict } from './received-record.js'
+import { RELEASE, type Verdict } from './received-record.js'
 import { errorOf } from './requests.js'
 
 /** So that a Commit fits into the smallest frame limit that a server has. */
@@ -47,6 +47,11 @@ export class Verdicts implements TurnTask {
   /** Nobody waits for the answer. */
   sayOf(partition: number, offset: number, verdict: Verdict): void {
     this.#sayingOf(partition, verdict).offsets.push(offset)
+  }
+
+  /** Nothing more is wanted, whatever is on its way: an empty release. */
+  sayLeaving(): void {
+    this.#sayingOf(0, RELEASE)
   }
 
   runTurn(): void {
@@ -120,7 +125,8 @@ export class Verdicts implements TurnTask {
         if (named === null || named.has(waiter.offset)) waiter.fail(error)
         else waiter.resolve()
       }
-      if (isLost) this.#onLost(named?.size ?? saying.offsets.length)
+      // What was not handed out is no loss to anybody.
+      if (isLost && saying.verdict.outcome !== 'release') this.#onLost(named?.size ?? saying.offsets.length)
     }
     if (this.#underWay.size > 0 || this.#gathered.length > 0) return
     for (const resolve of this.#whenIdle.splice(0)) resolve()

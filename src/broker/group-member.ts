@@ -3,7 +3,7 @@
  * the topic while it is taken.
  */
 import { unreachable } from '../common/assert.js'
-import { toOffset } from '../model/offset.js'
+import { type Offset, toOffset } from '../model/offset.js'
 import type { Loss } from '../model/record.js'
 import type { Start } from '../model/topic.js'
 import type { Share, ShareDelivery, ShareMember } from '../storage/engine.js'
@@ -29,13 +29,15 @@ export type GroupDelivery = ShareDelivery
 /** Whoever is told what a member gets. */
 export interface GroupListener {
   delivered(delivery: GroupDelivery): void
+  /** Records that it had, and has no more. */
+  expired(partition: number, from: number, to: number): void
   lost(partition: number, loss: Loss): void
   /** Nothing more comes. */
   ended(reason: Error): void
 }
 
 /** What a member says of its records. */
-export type GroupOutcome = 'ack' | 'retry' | 'reject' | 'extend'
+export type GroupOutcome = 'ack' | 'retry' | 'reject' | 'extend' | 'release'
 
 export interface OffsetRange {
   readonly from: number
@@ -88,6 +90,10 @@ export class GroupMember implements ShareMember {
     this.#listener.delivered(delivery)
   }
 
+  expired(partition: number, from: Offset, to: Offset): void {
+    this.#listener.expired(partition, from, to)
+  }
+
   lost(partition: number, loss: Loss): void {
     this.#listener.lost(partition, loss)
   }
@@ -109,6 +115,7 @@ function verdictOf(outcome: GroupOutcome, delayMs: number, reason: string): Para
   switch (outcome) {
     case 'ack':
     case 'extend':
+    case 'release':
       return { kind: outcome }
     case 'retry':
       return { kind: 'retry', delayMs: delayMs === 0 ? null : delayMs }

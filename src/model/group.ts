@@ -20,7 +20,10 @@ export interface GroupPartition {
   readonly end: Offset
   /** Records that are not done with, those in flight included. */
   readonly lag: number
-  /** Given out and not done with; 0 where the engine does not know. */
+  /**
+   * That members of a shared group have now; else 0. What was given back, or expired, and waits for its next delivery is
+   * not among them, nor are dead letters on their way.
+   */
   readonly inFlight: number
   /** Who reads it, of a group that assigns partitions; else empty. */
   readonly member: string

@@ -22,7 +22,7 @@ export function runBytesMax(frameBytesMax: number): number {
   return frameBytesMax - DELIVERY_OVERHEAD_BYTES
 }
 
-export const OUTCOMES = ['ack', 'retry', 'reject', 'extend'] as const
+export const OUTCOMES = ['ack', 'retry', 'reject', 'extend', 'release'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
 /** In the order of the wire's enum. */

@@ -1,5 +1,5 @@
 /**
- * One subscription that is a member of a shared group: what it has been sent and has said nothing of, and so how much more
+ * One subscription that is a member of a shared group: what it has and has said nothing of, and so how much more
  * it may be sent. What a record is worth then, the group knows.
  */
 import type { GroupDelivery, GroupListener, GroupMember, OffsetRange } from '../broker/group-member.js'
@@ -10,6 +10,9 @@ import { endedReason } from './ended-reason.js'
 import { joined, OffsetSet, rangesOf } from './offset-set.js'
 
 const NOTHING_SAID: Promise<readonly OffsetRange[]> = Promise.resolve([])
+
+/** Records that are remembered although their member has them no more; those before are forgotten. */
+const EXPIRED_MAX = 65_536
 
 /** Writes what the subscription gets. */
 export interface GroupSubscriptionOwner {
@@ -22,6 +25,13 @@ export interface GroupSubscriptionOwner {
   endGroup(subscription: GroupSubscription, reason: EndedReason): void
 }
 
+/** Records of one partition that were sent, and nothing said of them. One that comes twice counts once. */
+interface Sent {
+  readonly held: OffsetSet
+  /** Of what the member has no more, those that went last. Null: none. */
+  expired: OffsetSet | null
+}
+
 export class GroupSubscription implements GroupListener {
   readonly id: number
   readonly #topic: string
@@ -29,8 +39,10 @@ export class GroupSubscription implements GroupListener {
   readonly #owner: GroupSubscriptionOwner
   #member: GroupMember | null = null
   #isStarted = false
-  /** By partition: sent, and nothing said of it. A record that comes twice counts once. */
-  readonly #unsettled = new Map<number, OffsetSet>()
+  #isLeaving = false
+  /** By partition. */
+  readonly #sent = new Map<number, Sent>()
+  /** Records that it has, and has said nothing of. */
   #count = 0
   /** What became of the last Commit, and what is answered to it. */
   #settled: Promise<readonly OffsetRange[]> | null = null
@@ -55,18 +67,36 @@ export class GroupSubscription implements GroupListener {
 
   /** Ask for as much as the window and the socket allow. */
   goOn(): void {
-    if (this.#isStarted) this.#member?.ask(this.#owner.isHeldBack ? 0 : this.#window - this.#count)
+    if (!this.#isStarted || this.#isLeaving) return
+    this.#member?.ask(this.#owner.isHeldBack ? 0 : this.#window - this.#count)
   }
 
   delivered(delivery: GroupDelivery): void {
     const { partition, from, to } = delivery
-    const unsettled = this.#unsettled.get(partition) ?? new OffsetSet()
-    this.#unsettled.set(partition, unsettled)
-    this.#count -= unsettled.size
-    unsettled.add(from, to)
-    this.#count += unsettled.size
+    let sent = this.#sent.get(partition)
+    if (sent === undefined) {
+      sent = { held: new OffsetSet(), expired: null }
+      this.#sent.set(partition, sent)
+    }
+    this.#count -= sent.held.size
+    sent.held.add(from, to)
+    this.#count += sent.held.size
+    sent.expired?.delete(from, to)
     this.#owner.sendGroupRecords(this, delivery)
     if (this.#owner.isHeldBack) this.#member?.ask(0)
+  }
+
+  /** Their places in the window are free. */
+  expired(partition: number, from: number, to: number): void {
+    const sent = this.#sent.get(partition)
+    if (sent === undefined) return
+    this.#count -= sent.held.size
+    sent.held.delete(from, to)
+    this.#count += sent.held.size
+    // What a member that is silent for ever may speak of late must not grow for ever.
+    if (sent.expired === null || sent.expired.size >= EXPIRED_MAX) sent.expired = new OffsetSet()
+    sent.expired.add(from, to)
+    this.#owner.goOnSoon(this)
   }
 
   lost(partition: number, loss: Loss): void {
@@ -83,13 +113,17 @@ export class GroupSubscription implements GroupListener {
    * that become safe together have one promise: a member may say each record in a frame of its own.
    */
   commit({ partition, offset, offsets, outcome, delayMs, reason }: CommitFrame): Promise<void> {
-    const unsettled = this.#unsettled.get(partition)
-    const ranges = offset === null ? rangesOf(offsets) : joined(unsettled?.upTo(offset) ?? [], rangesOf(offsets))
+    const sent = this.#sent.get(partition)
+    const ranges = offset === null ? rangesOf(offsets) : joined(upTo(sent, offset), rangesOf(offsets))
+    // Whoever releases is about to leave: what it gives back, and anything else, is for others.
+    this.#isLeaving = outcome === 'release'
+    if (this.#isLeaving) this.#member?.ask(0)
     const settled = this.#settle(partition, ranges, { outcome, delayMs, reason })
-    if (outcome !== 'extend' && unsettled !== undefined) {
-      this.#count -= unsettled.size
-      for (const { from, to } of ranges) unsettled.delete(from, to)
-      this.#count += unsettled.size
+    if (outcome !== 'extend' && sent !== undefined) {
+      this.#count -= sent.held.size
+      for (const { from, to } of ranges) sent.held.delete(from, to)
+      this.#count += sent.held.size
+      if (sent.expired !== null) for (const { from, to } of ranges) sent.expired.delete(from, to)
     }
     this.#owner.goOnSoon(this)
     if (settled !== this.#settled) {
@@ -127,6 +161,13 @@ export class GroupSubscription implements GroupListener {
   close(): void {
     this.#member?.leave()
     this.#member = null
-    this.#unsettled.clear()
+    this.#sent.clear()
   }
+}
+
+/** What is spoken of as `everything up to`: also what it has no more, so that it hears whether that counts. */
+function upTo(sent: Sent | undefined, last: number): readonly OffsetRange[] {
+  if (sent === undefined) return []
+  const held = sent.held.upTo(last)
+  return sent.expired === null ? held : joined(held, sent.expired.upTo(last))
 }

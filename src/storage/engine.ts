@@ -132,6 +132,11 @@ export interface ShareDelivery {
 export interface ShareMember {
   /** They are its own until it settles them, leaves, or lets the ack wait pass. */
   delivered(delivery: ShareDelivery): void
+  /**
+   * Records of which it had not said what became of them are its own no more: the ack wait is over, or the group went on
+   * without them. Told before they are delivered again; an ack may still count, as `settle` says.
+   */
+  expired(partition: number, from: Offset, to: Offset): void
   /** Offsets that no member will get, told to one of them. */
   lost(partition: number, loss: Loss): void
   /** Nothing more comes: the topic is gone, or the engine. As if it had left. */

@@ -31,7 +31,7 @@ test('a dead letter is stored once, and others at its place of a topic made anew
   const broker = new Broker(engine, clock, limits, new MetricsRegistry())
   await broker.start()
   await broker.createTopic('jobs', { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER, deadLetterTopic: 'failed' })
-  const listener = { delivered: () => {}, lost: () => {}, ended: () => {} }
+  const listener = { delivered: () => {}, expired: () => {}, lost: () => {}, ended: () => {} }
   await broker.join(
     'jobs',
     'g',

@@ -17,6 +17,7 @@ const arbOutcome = fc.constantFrom(
   'retry' as const,
   'reject' as const,
   'extend' as const,
+  'release' as const,
 )
 const arbStep = fc.oneof(
   {

@@ -33,11 +33,15 @@ test('asking for the next record acks the one before, and leaving the loop does 
     second.push([record.value, record.deliveryCount])
     if (second.length === 3) break
   }
-  assert.deepEqual(second, [
-    [2, 1],
-    [3, 1],
-    [4, 1],
-  ])
+  assert.deepEqual(
+    second,
+    [
+      [2, 1],
+      [3, 0],
+      [4, 0],
+    ],
+    'what was fetched and not handed out was not looked at',
+  )
 })
 
 test('each record can be acked, retried, rejected and held on to', async () => {
@@ -101,6 +105,58 @@ test('two members share the work, and every job is done once', async () => {
   assert.equal(new Set(done).size, 500)
   assert.equal(done.length, 500)
   assert.ok(Math.min(...shares) > 50, `the shares are ${shares.join(' and ')}`)
+})
+
+test('members that come and go with full windows bring no record nearer to its dead letter', async () => {
+  await using broker = await createBroker()
+  await using admin = await connect({ port: broker.port })
+  const settings = { retention: KEEP_FOREVER, deadLetterTopic: 'failed', maxDeliveries: 3, partitions: 2 }
+  await admin.createTopic('jobs', settings)
+  const jobs = Array.from({ length: 60 }, (_, job) => job)
+  for (const partition of [0, 1]) await admin.topic('jobs', { codec: json<number>() }).publishAll(jobs, { partition })
+  for (const how of ['close', 'drain', 'close the client', 'abort', 'run'] as const) {
+    const client = await connect({ port: broker.port })
+    const stop = new AbortController()
+    const records = client.topic('jobs').subscribe({ ...GROUP, signal: stop.signal })
+    if (how === 'run') await records.run(() => void records.close())
+    else await (await records.next()).value?.ack()
+    if (how === 'close') await records.close()
+    else if (how === 'abort') stop.abort()
+    else if (how === 'drain') await client.drain()
+    await client.close()
+    assert.equal(records.lostLeases, 0)
+  }
+  const counts: number[] = []
+  for await (const { deliveryCount } of admin.topic('jobs').subscribe(GROUP)) {
+    counts.push(deliveryCount)
+    if (counts.length === 115) break
+  }
+  assert.deepEqual([...new Set(counts)], [0])
+  assert.equal(counter(broker, 'leveret_broker_dead_letters_stored_total'), 0)
+})
+
+test('one that is silent for ever keeps only what it may have, and the newest of it', async () => {
+  await using broker = await createBroker()
+  await using client = await connect({ port: broker.port })
+  const topic = await withJobs(client, 20)
+  const silent = topic.subscribe({ ...GROUP, manualCommit: true, window: 4, ackWaitMs: 60 })
+  await silent.ready
+  for (let lag = 20; ; ) {
+    const { expired } = await client.describeGroup('jobs', 'workers')
+    if (expired >= 12) break
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.equal(lag, 20)
+  }
+  // It wakes up: what lay there for longer was let go of.
+  const seen = new Map<number, number>()
+  for await (const record of silent) {
+    await record.ack().then(
+      () => seen.set(record.value, (seen.get(record.value) ?? 0) + 1),
+      () => undefined,
+    )
+    if (seen.size === 20) break
+  }
+  assert.ok([...seen.values()].every((times) => times === 1))
 })
 
 test('over a reconnect a member joins again: what it has not acked comes again, and says so', async () => {

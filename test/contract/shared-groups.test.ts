@@ -1,5 +1,6 @@
 /** What every engine that can `share` keeps to, see src/storage/engine.ts. */
 import assert from 'node:assert/strict'
+import type { Range } from '../../src/groups/shared/settings.js'
 import { toOffset } from '../../src/model/offset.js'
 import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER, type TopicSettings } from '../../src/model/topic.js'
 import type { Engine, PublishHow } from '../../src/storage/engine.js'
@@ -26,6 +27,10 @@ async function publish(engine: Engine, base: number, count: number): Promise<voi
 /** Lets what is under way come to rest: reads of a disk are not on the virtual clock. */
 async function rest(engine: Engine): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await engine.partition('topic', 0).then(() => new Promise(setImmediate))
+}
+
+function spans(ranges: readonly Range[]): [number, number][] {
+  return ranges.map(({ from, to }) => [from, to])
 }
 
 const CASES: Cases<EngineSubject> = {
@@ -79,6 +84,76 @@ const CASES: Cases<EngineSubject> = {
     clock.advance(600)
     assert.deepEqual(await quick.offsets(2), [1, 0])
     assert.deepEqual(await slow.settle(0, 2), [{ from: 0, to: 2 }], 'another member has them')
+  },
+
+  'tells a member what is its own no more, before anybody gets it': async ({ engine, clock }) => {
+    await withRecords(engine, 6)
+    const silent = (await GroupSeat.take(engine, 'g')).ask(3)
+    await silent.offsets(3)
+    await silent.settle(1, 2)
+    const quick = await GroupSeat.take(engine, 'g')
+    clock.advance(1_000)
+    await silent.until(() => silent.expiries.length === 2)
+    assert.deepEqual(spans(silent.expiries), [
+      [0, 1],
+      [2, 3],
+    ])
+    assert.deepEqual(await silent.settle(0, 1), [], 'nobody got it since')
+    // What a seek, or the limits of the topic, take from it is told as well.
+    quick.ask(3)
+    await quick.offsets(3)
+    await engine.seekGroup('topic', 'g', { kind: 'offset', offset: toOffset(3) }, null)
+    assert.deepEqual(spans(quick.expiries), [[2, 5]])
+    await quick.ask(2).offsets(5)
+    await engine.purge('topic', 0, toOffset(4))
+    silent.ask(1)
+    await quick.until(() => quick.expiries.length > 1)
+    assert.deepEqual(spans(quick.expiries), [
+      [2, 5],
+      [3, 4],
+    ])
+    await quick.settle(4, 5)
+    clock.advance(10_000)
+    assert.equal(quick.expiries.length, 2, 'it is done with the other one')
+  },
+
+  'gives what a member was silent about rather to another one': async ({ engine, clock }) => {
+    await withRecords(engine, 2)
+    const silent = (await GroupSeat.take(engine, 'g')).ask(9)
+    await silent.offsets(2)
+    const quick = (await GroupSeat.take(engine, 'g')).ask(9)
+    clock.advance(1_000)
+    assert.equal((await quick.offsets(1))[0], 0)
+  },
+
+  'gives what a member releases to others, as if it had not been given': async ({ engine }) => {
+    await withRecords(engine, 3, { maxDeliveries: 2 })
+    for (let round = 0; round < 5; round++) {
+      const goes = (await GroupSeat.take(engine, 'g')).ask(3)
+      await goes.offsets(3)
+      assert.deepEqual(await goes.settle(0, 3, { kind: 'release' }), [])
+      assert.deepEqual(await goes.settle(0, 3), [{ from: 0, to: 3 }], 'they are not its own any more')
+      goes.leave()
+    }
+    const stays = (await GroupSeat.take(engine, 'g')).ask(3)
+    await stays.offsets(3)
+    assert.ok(stays.got.every(({ deliveryCount }) => deliveryCount === 0))
+    await stays.settle(0, 3, { kind: 'retry', delayMs: 0 })
+    await stays.ask(3).offsets(6)
+    assert.deepEqual(await stays.settle(0, 3, { kind: 'release' }), [])
+    await stays.ask(3).offsets(9)
+    assert.ok(stays.got.slice(6).every(({ deliveryCount }) => deliveryCount === 1))
+    assert.deepEqual([stays.buried, stays.expiries], [[], []])
+  },
+
+  'counts as in flight what a member has, and what waits for its turn as lag': async ({ engine }) => {
+    await withRecords(engine, 3)
+    const seat = (await GroupSeat.take(engine, 'g')).ask(3)
+    await seat.offsets(3)
+    await seat.settle(0, 1, { kind: 'retry', delayMs: 60_000 })
+    await seat.settle(1, 2, { kind: 'release' })
+    const { inFlight, lag, partitions } = await engine.group('topic', 'g')
+    assert.deepEqual([inFlight, lag, partitions[0]?.inFlight], [1, 3, 1])
   },
 
   'rests a record that is given back for as long as it is told': async ({ engine, clock }) => {

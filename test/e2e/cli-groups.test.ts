@@ -51,7 +51,7 @@ describe('groups on the command line', () => {
     assert.match(described, /^mode +shared$/m)
     // The last one may have been on its way when the member left: it is due again then.
     assert.match(described, /^lag +1 record, [01] in flight$/m)
-    assert.match(described, /^oldest +(nothing in flight|in flight for \d+m?s)$/m)
+    assert.match(described, /^oldest +(nothing given out|given out \d+m?s ago)$/m)
     assert.match(described, /^partition 0 +at 3 of 4, lag 1, [01] in flight$/m)
     assert.match(described, /^members +none$/m)
 

@@ -56,6 +56,7 @@ const arbVerdict: fc.Arbitrary<Verdict> = fc.oneof(
   { weight: 2, arbitrary: fc.option(fc.nat({ max: 30 })).map((delayMs): Verdict => ({ kind: 'retry', delayMs })) },
   { weight: 1, arbitrary: fc.constant<Verdict>({ kind: 'reject', reason: 'bad' }) },
   { weight: 1, arbitrary: fc.constant(EXTEND) },
+  { weight: 2, arbitrary: fc.constant<Verdict>({ kind: 'release' }) },
 )
 
 const arbMember = fc.nat({ max: 3 })
@@ -240,6 +241,11 @@ class History {
 
   check(): void {
     const { oracle, machine, nowMs } = this
+    const lapses = machine
+      .takeLapses()
+      .flatMap(({ member, from, to }) => spread(from, to).map((at) => `${member}/${at}`))
+    assert.deepEqual(lapses, oracle.lapses)
+    oracle.lapses = []
     const facts = machine.facts(toOffset(oracle.end))
     assert.equal(facts.floor, oracle.floor)
     assert.equal(facts.held, oracle.count('held'))

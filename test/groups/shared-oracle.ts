@@ -30,6 +30,8 @@ export class NaiveGroup {
   readonly #members = new Set<number>()
   /** Acked, a dead letter, purged or sought over, at least once. */
   readonly finished = new Set<number>()
+  /** `member/offset` of what members lost without a word, since somebody looked. */
+  lapses: string[] = []
   #durable: Durable = { floor: 0, done: [], counts: [], reasons: [], paused: false }
 
   constructor(settings: SharedSettings) {
@@ -124,6 +126,10 @@ export class NaiveGroup {
     if (record.status !== 'held') return false
     if (verdict.kind === 'extend') record.timeMs = Math.max(record.timeMs, nowMs + this.settings.ackWaitMs)
     else record.holder = null
+    if (verdict.kind === 'release') {
+      record.status = 'ready'
+      if (this.#isSpent(record)) this.#bury(offset, null)
+    }
     if (verdict.kind === 'retry') this.#redeliver(offset, verdict.delayMs, nowMs)
     if (verdict.kind === 'reject') this.#bury(offset, verdict.reason)
     return true
@@ -143,7 +149,10 @@ export class NaiveGroup {
     const over = this.offsets(({ status, timeMs }) => (status === 'held' || status === 'waiting') && timeMs <= nowMs)
     for (const offset of over) {
       if (this.at(offset).status === 'waiting') this.at(offset).status = 'ready'
-      else this.#redeliver(offset, null, nowMs)
+      else {
+        this.#lapse(offset)
+        this.#redeliver(offset, null, nowMs)
+      }
     }
     return over.length
   }
@@ -172,6 +181,7 @@ export class NaiveGroup {
   }
 
   seek(target: number): void {
+    for (const offset of this.offsets(() => true)) this.#lapse(offset)
     for (let offset = this.floor; offset < target; offset++) this.finished.add(offset)
     this.records = this.records.map(fresh)
     this.start = target
@@ -179,7 +189,10 @@ export class NaiveGroup {
 
   purge(logStart: number): number {
     const lost = this.offsets(({ status }) => status !== 'done').filter((offset) => offset < logStart)
-    for (const offset of lost) this.#finish(offset)
+    for (const offset of lost) {
+      this.#lapse(offset)
+      this.#finish(offset)
+    }
     this.start = Math.max(this.start, logStart)
     return lost.length
   }
@@ -210,6 +223,7 @@ export class NaiveGroup {
     this.paused = paused
     this.settings = settings
     this.#members.clear()
+    this.lapses = []
     this.records = this.records.map((_, offset) => {
       const status = done[offset] === true ? 'done' : offset < next ? 'ready' : 'new'
       return { ...fresh(), status, count: counts[offset] ?? 0 }
@@ -218,6 +232,11 @@ export class NaiveGroup {
     for (const [offset, reason] of reasons.entries()) {
       if (reason !== null && this.at(offset).status !== 'done') this.#bury(offset, reason)
     }
+  }
+
+  #lapse(offset: number): void {
+    const { status, holder } = this.at(offset)
+    if (status === 'held') this.lapses.push(`${holder}/${offset}`)
   }
 
   #finish(offset: number): void {

@@ -117,6 +117,7 @@ export class FakeServer {
         if (frame.kind === 'hello' && this.#greets) peer.send(welcome(frame.id))
         else if (frame.kind === 'close') socket.end()
         else if (frame.kind === 'ping' && this.#greets) peer.send({ kind: 'pong', id: frame.id })
+        else if (frame.kind === 'commit' && frame.outcome === 'release') peer.send(done(frame.id))
         else if (frame.kind === 'describe') peer.send(this.#describe(frame))
         else this.#script(frame, peer)
       }

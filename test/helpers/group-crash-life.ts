@@ -44,15 +44,29 @@ interface Known {
 /** A member, and what it was given and has said nothing of. */
 export class Seat implements GroupListener {
   readonly held = new Map<number, number>()
+  /** Of them, those that it has no more: what it says of them is late. */
+  readonly late = new Set<number>()
   member: GroupMember | null = null
   readonly #life: GroupLife
+  readonly #window: number
 
-  constructor(life: GroupLife) {
+  constructor(life: GroupLife, window: number) {
     this.#life = life
+    this.#window = window
+  }
+
+  /** As a session does: what it has not said anything of takes its places. */
+  ask(): void {
+    this.member?.ask(this.#window - (this.held.size - this.late.size))
   }
 
   delivered({ from, to, deliveryCount }: GroupDelivery): void {
     for (let offset: number = from; offset < to; offset++) this.#life.given(this, offset, deliveryCount)
+  }
+
+  expired(_partition: number, from: number, to: number): void {
+    for (let offset = from; offset < to; offset++) this.#life.expired(this, offset)
+    this.ask()
   }
 
   lost(): void {
@@ -92,12 +106,12 @@ export class GroupLife {
   }
 
   async join(records: number): Promise<void> {
-    const seat = new Seat(this)
+    const seat = new Seat(this, records)
     const lengths = { ackWaitMs: ACK_WAIT_MS, backoffMs: [0, 100], deliveryBytesMax: 1e6 }
     const how = { member: '', start: { kind: 'earliest' }, ...lengths } as const
     seat.member = await this.#require(this.#broker).join('jobs', 'workers', how, seat)
     this.#seats.push(seat)
-    seat.member.ask(records)
+    seat.ask()
     await this.rest()
   }
 
@@ -145,7 +159,7 @@ export class GroupLife {
       const [offset] = seat.held.keys()
       if (offset !== undefined) {
         await this.#settle(seat, offset, 'ack', null)
-        seat.member?.ask(5)
+        seat.ask()
         vain = 0
       } else {
         const dead = await this.#deadLetters()
@@ -168,16 +182,29 @@ export class GroupLife {
     }
   }
 
+  /** Called by the engine: the seat has the record no more, which is due. */
+  expired(seat: Seat, offset: number): void {
+    try {
+      const { holder, heldUntilMs } = this.#records[offset] as Known
+      assert.ok(seat.held.has(offset) && !seat.late.has(offset), `offset ${offset} was not its own`)
+      assert.equal(holder, seat)
+      assert.ok(heldUntilMs <= this.#disk.clock.monotonic(), `offset ${offset} was taken before its time`)
+      seat.late.add(offset)
+    } catch (error) {
+      this.#failure ??= error
+    }
+  }
+
   #given(seat: Seat, offset: number, deliveryCount: number): void {
     const record = this.#records[offset]
     assert.ok(record !== undefined, `offset ${offset} was never published`)
     assert.equal(record.safe, null, `offset ${offset} came again although it was safely ${record.safe}`)
     const nowMs = this.#disk.clock.monotonic()
-    assert.ok(record.holder === null || record.heldUntilMs <= nowMs, `offset ${offset} is with two members at once`)
+    assert.ok(record.holder === null || record.holder.late.has(offset), `offset ${offset} is with two members at once`)
     if (record.lastCount !== null) assert.equal(deliveryCount, record.lastCount + 1, `offset ${offset}`)
     assert.ok(deliveryCount >= record.stored && deliveryCount <= record.given, `offset ${offset}: ${deliveryCount}`)
     assert.ok(deliveryCount < DELIVERIES_MAX)
-    record.holder?.held.delete(offset)
+    if (record.holder !== null) this.#drop(record.holder, offset)
     record.holder = seat
     record.heldUntilMs = nowMs + ACK_WAIT_MS
     record.lastCount = deliveryCount
@@ -204,10 +231,18 @@ export class GroupLife {
     const range = { from: toOffset(offset), to: toOffset(offset + 1) }
     const deliveries = (seat.held.get(offset) ?? 0) + 1
     const end: End | null = outcome === 'ack' ? 'acked' : outcome === 'reject' ? 'rejected' : null
+    const isHeld = record.holder === seat && !seat.late.has(offset)
+    if (outcome === 'release' && isHeld) {
+      // It is as if it had not been given.
+      record.lastCount = (record.lastCount ?? 0) - 1
+      record.given--
+    }
     const settling = seat.member?.settle(0, range, outcome, 50, 'no good') ?? Promise.resolve([range])
     if (outcome !== 'extend') this.#drop(seat, offset)
     if (cut === null) {
-      this.#settled(record, outcome, end, deliveries, await settling)
+      const stale = await settling
+      this.#settled(record, outcome, end, deliveries, stale)
+      if (outcome === 'release') assert.equal(stale.length === 0, isHeld)
       await this.rest()
       return
     }
@@ -232,6 +267,7 @@ export class GroupLife {
 
   #drop(seat: Seat, offset: number): void {
     seat.held.delete(offset)
+    seat.late.delete(offset)
     const record = this.#records[offset] as Known
     if (record.holder === seat) record.holder = null
   }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { ACK, type Range, type Verdict } from '../../src/groups/shared/settings.js'
-import { toOffset } from '../../src/model/offset.js'
+import { type Offset, toOffset } from '../../src/model/offset.js'
 import type { Loss } from '../../src/model/record.js'
 import type { DeadLetter, Engine, Share, ShareDelivery, ShareHow, ShareMember } from '../../src/storage/engine.js'
 
@@ -15,6 +15,8 @@ export interface Got {
 export class GroupSeat implements ShareMember {
   readonly got: Got[] = []
   readonly losses: Loss[] = []
+  /** Taken from it without a word of its own. */
+  readonly expiries: Range[] = []
   /** What the group had buried, with this member's settings. */
   readonly buried: DeadLetter[] = []
   /** Fails so many burials. */
@@ -72,6 +74,11 @@ export class GroupSeat implements ShareMember {
     const { baseOffset, count } = batch
     assert.ok(baseOffset <= from && to <= baseOffset + count, `${from} to ${to} of the batch at ${baseOffset}`)
     for (let offset: number = from; offset < to; offset++) this.got.push({ partition, offset, deliveryCount })
+    this.#look()
+  }
+
+  expired(_partition: number, from: Offset, to: Offset): void {
+    this.expiries.push({ from, to })
     this.#look()
   }
 

@@ -21,6 +21,8 @@ const PARTITIONS = 3
 const MEMBERS_MAX = 4
 /** Looks at the group while nothing is dealt with. */
 const IDLE_STEPS_MAX = 1_000
+/** Of groups whose members fall silent; of others nothing ever expires. */
+const ACK_WAIT_MS = 60
 
 /** What may be answered to an ack whose record is another's by now. */
 const NOT_MINE: readonly ErrorCode[] = ['LVT_LEASE_LOST', 'LVT_FENCED', 'LVT_IN_DOUBT', 'LVT_CLOSED']
@@ -37,6 +39,8 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 export class MemberLives {
   readonly #random: SeededRandom
   readonly #mode: Exclude<Mode, 'cursor'>
+  /** They say nothing of some records, and keep their seats. */
+  readonly #isSilent: boolean
   readonly #broker: EmbeddedBroker
   readonly #admin: Client
   readonly #members: Member[] = []
@@ -53,6 +57,7 @@ export class MemberLives {
   constructor(random: SeededRandom, mode: Exclude<Mode, 'cursor'>, broker: EmbeddedBroker, admin: Client) {
     this.#random = random
     this.#mode = mode
+    this.#isSilent = mode === 'shared' && chance(random, 0.5)
     this.#broker = broker
     this.#admin = admin
   }
@@ -117,7 +122,10 @@ export class MemberLives {
     const client = await connect({ port: proxy.port, reconnect: { minDelayMs: 1, maxDelayMs: 10 } })
     const mode = this.#mode
     const records = client.topic('t', { codec: json<number>() }).subscribe({
-      ...{ group: 'g', mode, manualCommit: true, window: 3 + below(this.#random, 60) },
+      ...{ group: 'g', mode, manualCommit: true },
+      ...(this.#isSilent
+        ? { window: 3 + below(this.#random, 6), ackWaitMs: ACK_WAIT_MS }
+        : { window: 3 + below(this.#random, 60) }),
     })
     this.#members.push({
       client,
@@ -135,6 +143,7 @@ export class MemberLives {
       const name = `${partition}/${offset}`
       this.#handedOut(record, name)
       while (chance(this.#random, 0.6)) await turn()
+      if (this.#isSilent && chance(this.#random, 0.2)) continue
       if (this.#mode === 'shared' && chance(this.#random, 0.1)) {
         // What it said before it was lost may have counted, or not: it comes again either way, sooner or later.
         acks.push(record.retry({ delayMs: below(this.#random, 30) }).catch(() => {}))
@@ -168,7 +177,8 @@ export class MemberLives {
   #handedOut({ partition, offset, value }: ReceivedRecord<number>, name: string): void {
     this.#handed.add(name)
     if (value !== offset) this.#wrong.push(`${name} came with what ${value} holds`)
-    if (this.#safe.has(name)) this.#wrong.push(`${name} came again, and was safe`)
+    // What lay here while its ack wait ran out may have been done with by another one.
+    if (this.#safe.has(name) && !this.#isSilent) this.#wrong.push(`${name} came again, and was safe`)
     if (this.#mode === 'shared') return
     if (offset <= (this.#floor[partition] ?? -1)) this.#wrong.push(`${name} came again, and was committed`)
     if (offset > 0 && !this.#handed.has(`${partition}/${offset - 1}`)) this.#wrong.push(`${name} came out of order`)

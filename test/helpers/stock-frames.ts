@@ -29,7 +29,13 @@ const SLOW_CONSUMER = {
   disconnect: 'SLOW_CONSUMER_DISCONNECT',
 }
 const MODE = { cursor: 'MODE_CURSOR', shared: 'MODE_SHARED', partitioned: 'MODE_PARTITIONED' }
-const OUTCOME = { ack: 'OUTCOME_ACK', retry: 'OUTCOME_RETRY', reject: 'OUTCOME_REJECT', extend: 'OUTCOME_EXTEND' }
+const OUTCOME = {
+  ack: 'OUTCOME_ACK',
+  retry: 'OUTCOME_RETRY',
+  reject: 'OUTCOME_REJECT',
+  extend: 'OUTCOME_EXTEND',
+  release: 'OUTCOME_RELEASE',
+}
 const ACTION = {
   seek: 'GROUP_ACTION_SEEK',
   pause: 'GROUP_ACTION_PAUSE',

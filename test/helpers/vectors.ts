@@ -123,6 +123,7 @@ const CLIENT: Samples = {
   'commit under a generation': { id: 13, commit: { subscription: 1, partition: 2, offset: '9', generation: 7 } },
   'an assignment is taken note of': { commit: { subscription: 1, generation: 300 } },
   'commit with an extension': { id: 13, commit: { subscription: 1, offset: '9', outcome: 'OUTCOME_EXTEND' } },
+  'commit with a release': { id: 13, commit: { subscription: 1, offsets: ['9', '10'], outcome: 'OUTCOME_RELEASE' } },
   close: { id: 14, close: {} },
   ping: { id: 15, ping: {} },
   'describe all': { id: 16, describe: {} },

@@ -134,7 +134,7 @@ test('a Commit says what is wrong with it', async () => {
   await client.expect('delivery')
   assert.equal(await client.fails(commitFrame({ subscription: 9, offset: 0 })), 'LVT_SUBSCRIPTION_NOT_FOUND')
   assert.equal(await client.fails(commitFrame({ partition: 1, offset: 0 })), 'LVT_PARTITION_NOT_FOUND')
-  for (const outcome of ['retry', 'reject', 'extend'] as const) {
+  for (const outcome of ['retry', 'reject', 'extend', 'release'] as const) {
     assert.equal(await client.fails(commitFrame({ offset: 0, outcome })), 'LVT_UNSUPPORTED')
   }
 })

@@ -105,7 +105,7 @@ const REFUSED: Readonly<Record<string, readonly [string, RegExp]>> = {
   'a topic with a surrogate': ['32050a03eda080', /UTF-8/],
   'a topic that is a number': ['32020801', /wrong wire type/],
   'a durability that does not exist': ['32021805', /durability 5/],
-  'an outcome that does not exist': ['3a022804', /outcome 4/],
+  'an outcome that does not exist': ['3a022805', /outcome 5/],
   'a mode that does not exist': ['22022803', /mode 3/],
   'a slow consumer policy that does not exist': ['1a0412027003', /policy 3/],
   'records that are numbers': ['32027801', /wrong wire type/],

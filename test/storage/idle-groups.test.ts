@@ -43,7 +43,12 @@ async function share(engine: LocalEngine, group: string): Promise<void> {
   const delivery = new Promise<ShareDelivery>((resolve) => {
     delivered = resolve
   })
-  const seat = await engine.share('topic', group, HOW, { delivered, lost: () => {}, ended: () => {} })
+  const seat = await engine.share('topic', group, HOW, {
+    delivered,
+    expired: () => {},
+    lost: () => {},
+    ended: () => {},
+  })
   // More than there are, so that it waits for the next ones.
   seat.ask(4)
   const { partition, from, to } = await delivery

@@ -134,7 +134,7 @@ function inFlightText(mode: GroupDescription['mode'], inFlight: number): string 
 }
 
 function oldestText(mode: GroupDescription['mode'], oldestMs: number | null): string {
-  if (mode === 'shared') return oldestMs === null ? 'nothing in flight' : `in flight for ${shortTime(oldestMs)}`
+  if (mode === 'shared') return oldestMs === null ? 'nothing given out' : `given out ${shortTime(oldestMs)} ago`
   return oldestMs === null ? 'nothing to be done' : `to be done for ${shortTime(oldestMs)}`
 }
 

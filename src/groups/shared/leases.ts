@@ -8,6 +8,7 @@ import { assert, unreachable } from '../../common/assert.js'
 import { InvariantError } from '../../common/errors.js'
 import { type Offset, toOffset } from '../../model/offset.js'
 import type { DeadLetters } from './dead-letters.js'
+import { type Lapse, Lapses } from './lapses.js'
 import type { MemberFacts, Offer, Range, SharedCounters, SharedSettings, Taken, Verdict } from './settings.js'
 import { ACKED, HELD, NOBODY, READY, type SlotWindow, WAITING } from './slot-window.js'
 
@@ -30,6 +31,7 @@ export class Leases {
   readonly #window: SlotWindow
   readonly #dead: DeadLetters
   readonly #counters: SharedCounters
+  readonly #lapses = new Lapses()
   #settings: SharedSettings
   /** No deadline and no due time lies before it. */
   #wakeMs = NEVER
@@ -161,13 +163,24 @@ export class Leases {
   /** A record is done with, whoever has it. */
   drop(offset: number): void {
     const window = this.#window
-    if (window.stateOf(offset) === HELD) this.#member(window.holders[offset & window.mask] as number).held--
+    if (window.stateOf(offset) === HELD) this.#lapse(offset)
     window.move(offset, ACKED)
   }
 
-  /** Nobody has anything. */
+  /** Nobody has anything; the window is forgotten after this. */
   dropAll(): void {
-    for (const member of this.#members?.values() ?? []) member.held = 0
+    const window = this.#window
+    let left = window.count(HELD)
+    for (let offset = window.floor; left > 0; offset++) {
+      if (window.states[offset & window.mask] !== HELD) continue
+      left--
+      this.#lapse(offset)
+    }
+  }
+
+  /** What members lost without a word of theirs since the last call. */
+  takeLapses(): readonly Lapse[] {
+    return this.#lapses.take()
   }
 
   #roomForDue(): number {
@@ -273,6 +286,11 @@ export class Leases {
         this.#counters.rejected++
         this.#dead.bury(offset, verdict.reason)
         return
+      case 'release':
+        this.#counters.released++
+        this.#window.move(offset, READY)
+        this.buryIfSpent(offset)
+        return
       case 'ack':
       case 'extend':
         throw new InvariantError(`a verdict of ${verdict.kind} gives nothing back`)
@@ -282,11 +300,18 @@ export class Leases {
   }
 
   #expireLease(offset: number, nowMs: number): void {
-    const member = this.#member(this.#window.holders[offset & this.#window.mask] as number)
-    member.held--
-    member.expired++
+    this.#lapse(offset).expired++
     this.#counters.expired++
     this.#redeliver(offset, null, nowMs)
+  }
+
+  /** Its holder has it no more. */
+  #lapse(offset: number): Member {
+    const number = this.#window.holders[offset & this.#window.mask] as number
+    const member = this.#member(number)
+    member.held--
+    this.#lapses.note(number, offset)
+    return member
   }
 
   /** The record goes to whoever is next, after the delay; null: after what the back-off says. */

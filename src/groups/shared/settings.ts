@@ -45,6 +45,8 @@ export type Verdict =
   | { readonly kind: 'retry'; readonly delayMs: number | null }
   /** Never again: a dead letter. */
   | { readonly kind: 'reject'; readonly reason: string }
+  /** Not looked at: due again at once, and its delivery counts for nothing. */
+  | { readonly kind: 'release' }
   /** Still at it: the ack wait begins anew. */
   | { readonly kind: 'extend' }
 
@@ -75,6 +77,7 @@ export interface SharedCounters {
   acked: number
   retried: number
   rejected: number
+  released: number
   /** Verdicts on records that the member did not have, counted by record. */
   stale: number
   /** Records given out that had been given out before. */

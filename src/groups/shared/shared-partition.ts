@@ -5,7 +5,7 @@
  *
  *   new --take--> HELD --ack--> done             HELD --reject, or too many deliveries--> DEAD --takeDead--> HANDED_OVER
  *                 |  ^                                                                               deadDone --> done
- *         retry,  |  | take
+ *  retry, release, |  | take
  *   expire, leave v  |                           WAITING, READY --late ack of who had it last and did not leave--> done
  *          WAITING, READY
  *
@@ -14,6 +14,7 @@
 import { type Offset, toOffset } from '../../model/offset.js'
 import { applyAcked, applyCounts, type Change, describeSlots, drainSlots, includeUpTo } from './changes.js'
 import { DeadLetters } from './dead-letters.js'
+import type { Lapse } from './lapses.js'
 import { Leases } from './leases.js'
 import type {
   DeadRecord,
@@ -116,6 +117,14 @@ export class SharedPartition {
   /** Records whose lease is over are due, after the back-off if there is one, and those whose rest is over. Returns how many. */
   expire(nowMs: number): number {
     return this.#leases.expire(nowMs)
+  }
+
+  /**
+   * What members lost since the last call without a word of theirs: expired, sought over, purged or lost. What happens
+   * within any call may bring some, and the same record may be given to the same member again afterwards.
+   */
+  takeLapses(): readonly Lapse[] {
+    return this.#leases.takeLapses()
   }
 
   /**
@@ -292,8 +301,8 @@ export class SharedPartition {
   }
 
   #restart(offset: number): void {
-    this.#window.reset(offset)
     this.#leases.dropAll()
+    this.#window.reset(offset)
     this.#dead.forgetAll()
   }
 
@@ -310,6 +319,7 @@ function noCounts(): SharedCounters {
     acked: 0,
     retried: 0,
     rejected: 0,
+    released: 0,
     stale: 0,
     redeliveries: 0,
     expired: 0,

@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../../common/clock.js'
 import { ClosedError, PartitionNotFoundError } from '../../common/errors.js'
 import type { Change } from '../../groups/shared/changes.js'
 import { FairTurn } from '../../groups/shared/fair-turn.js'
+import type { Lapse } from '../../groups/shared/lapses.js'
 import type { Range, SharedSettings, Verdict } from '../../groups/shared/settings.js'
 import { SharedPartition } from '../../groups/shared/shared-partition.js'
 import type { GroupState } from '../../model/group.js'
@@ -171,6 +172,21 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     this.#setTimer()
   }
 
+  expired(partition: number, lapses: readonly Lapse[]): void {
+    // Who asks for more now gets it when all of them are told.
+    const wasGiving = this.#isGiving
+    this.#isGiving = true
+    try {
+      for (const { member: number, from, to } of lapses) {
+        // Whoever else asks has its turn before: the records go rather to another one.
+        this.#turn.served(number, 0)
+        this.#seats.get(number)?.member.expired(partition, from, to)
+      }
+    } finally {
+      this.#isGiving = wasGiving
+    }
+  }
+
   lost(partition: number, loss: Loss): void {
     const next = this.#turn.next()
     const [first] = this.#seats.values()
@@ -254,6 +270,8 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     for (let tried = 0; tried < this.#lanes.length; tried++) {
       const lane = this.#lanes[this.#nextLane++ % this.#lanes.length] as SharedLane
       const offer = lane.offer()
+      // What expired just now was its own: others are first.
+      if (this.#turn.next() !== number) return true
       if (offer === null) continue
       const deliveries = lane.take(number, offer, this.#turn.shareOf(offer.records), seat.bytesMax)
       const records = deliveries.reduce((sum, { from, to }) => sum + to - from, 0)

@@ -5,6 +5,7 @@
 import { ClosedError } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'
 import type { Change } from '../../groups/shared/changes.js'
+import type { Lapse } from '../../groups/shared/lapses.js'
 import type {
   DeadRecord,
   Offer,
@@ -39,6 +40,8 @@ export interface LaneOwner {
   nowMs(): number
   /** There may be something to give out, or another deadline. */
   stirred(): void
+  /** What members have no more, without a word of theirs. `stirred` follows. */
+  expired(partition: number, lapses: readonly Lapse[]): void
   /** Records that no member will get. */
   lost(partition: number, loss: Loss): void
 }
@@ -134,6 +137,7 @@ export class SharedLane implements FactSource, Waiter {
     const fitting = Math.max(1, Math.floor((bytesMax * batch.count) / Math.max(1, batch.body.length)))
     const below = advance(batch.baseOffset, batch.count)
     const taken = this.#machine.take(member, Math.min(max, fitting), this.end, this.#offeredMs, below)
+    this.#tellExpired()
     const { partition } = this
     return taken.map(({ from, to, deliveryCount }) => ({ partition, batch, from, to, deliveryCount }))
   }
@@ -241,6 +245,7 @@ export class SharedLane implements FactSource, Waiter {
 
   #changed(): void {
     if (this.#isClosed) return
+    this.#tellExpired()
     this.#log.note(this)
     if (this.#machine.hasDead && !this.#isBurying && this.#retryMs === null) void this.#bury()
     this.#owner.stirred()
@@ -276,6 +281,7 @@ export class SharedLane implements FactSource, Waiter {
     if (from < log.logStart || this.#isClosed) return
     if (loss !== null) {
       this.#machine.lose(loss.from, loss.to)
+      this.#tellExpired()
       this.#owner.lost(this.partition, loss)
     } else if (next <= from) throw new ClosedError('the end of the log cannot be read')
     else this.#shelve(from, batches, next)
@@ -291,6 +297,12 @@ export class SharedLane implements FactSource, Waiter {
       at = advance(baseOffset, count)
     }
     if (next > at) this.#machine.lose(at, next)
+    this.#tellExpired()
+  }
+
+  #tellExpired(): void {
+    const lapses = this.#machine.takeLapses()
+    if (lapses.length > 0) this.#owner.expired(this.partition, lapses)
   }
 
   /** Hand over what is dead, one record after the other, so that there is never more than one of them in memory. */

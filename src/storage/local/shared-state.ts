@@ -69,7 +69,7 @@ export function countShared(
 function partitionOf(facts: SharedFacts, partition: number, lane: SharedLane): GroupPartition {
   const position: Offset = toOffset(Math.max(facts.floor, lane.logStart))
   const { lag } = lane
-  return { partition, position, end: lane.end, lag, inFlight: Math.min(facts.inFlight, lag), member: '' }
+  return { partition, position, end: lane.end, lag, inFlight: facts.held, member: '' }
 }
 
 function membersOf(
