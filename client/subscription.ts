@@ -1,6 +1,7 @@
 /**
  * One subscription, as the user has it: iterates what was fetched, begins, takes itself up again on a new connection, and
  * ends. How it reads is its reading's to know (reading.ts). Called by topic.ts and client.ts.
+ * Long because beginning, iterating and ending share one state.
  */
 import { AbortedError, ClosedError, InvalidArgumentError, type LeveretError } from '../src/common/errors.js'
 import type { LossCause } from '../src/model/record.js'

@@ -118,19 +118,24 @@ export class GroupSubscription implements GroupListener {
     // Whoever releases is about to leave: what it gives back, and anything else, is for others.
     this.#isLeaving = outcome === 'release'
     if (this.#isLeaving) this.#member?.ask(0)
+    // First: what is given back may come to this member again before the group has taken note of it.
+    if (outcome !== 'extend' && sent !== undefined) this.#forget(sent, ranges)
     const settled = this.#settle(partition, ranges, { outcome, delayMs, reason })
-    if (outcome !== 'extend' && sent !== undefined) {
-      this.#count -= sent.held.size
-      for (const { from, to } of ranges) sent.held.delete(from, to)
-      this.#count += sent.held.size
-      if (sent.expired !== null) for (const { from, to } of ranges) sent.expired.delete(from, to)
-    }
     this.#owner.goOnSoon(this)
     if (settled !== this.#settled) {
       this.#settled = settled
       this.#answer = settled.then((stale) => this.#answerTo(settled, stale))
     }
     return this.#answer
+  }
+
+  #forget(sent: Sent, ranges: readonly OffsetRange[]): void {
+    this.#count -= sent.held.size
+    for (const { from, to } of ranges) {
+      sent.held.delete(from, to)
+      sent.expired?.delete(from, to)
+    }
+    this.#count += sent.held.size
   }
 
   /** One promise for all ranges where that is possible: mostly they are written together. */

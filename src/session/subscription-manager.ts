@@ -69,10 +69,11 @@ export class SubscriptionManager implements SubscriptionOwner, GroupSubscription
   async subscribe(frame: SubscribeFrame): Promise<() => void> {
     const { broker, limits } = this.#peers
     this.#refuse(frame)
-    if (frame.mode === 'shared') return await this.#join(frame)
-    const subscription = new Subscription(frame.subscription, frame.topic, frame.window, this)
     // One of this number that has ended is not asked for any more.
     this.#subscriptions.get(frame.subscription)?.place?.leave()
+    this.#subscriptions.delete(frame.subscription)
+    if (frame.mode === 'shared') return await this.#join(frame)
+    const subscription = new Subscription(frame.subscription, frame.topic, frame.window, this)
     // Reserved before the broker is asked, so that the number cannot be taken twice.
     this.#subscriptions.set(frame.subscription, subscription)
     try {

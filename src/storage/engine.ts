@@ -266,7 +266,7 @@ export interface Engine {
   /** Rejects with LVT_GROUP_NOT_FOUND, as the following do. */
   group(topic: string, group: string): Promise<GroupState>
   /**
-   * Go on elsewhere, in one partition or in all. What is in flight is not this group's any more: verdicts and commits on it
+   * Go on elsewhere, in one partition or in all; at the end where that lies before the offset. What is in flight is not this group's any more: verdicts and commits on it
    * are refused. Resolves when it is safe.
    */
   seekGroup(topic: string, group: string, start: Start, partition: number | null): Promise<void>

@@ -239,7 +239,10 @@ export class LocalGroups {
   }
 
   async #sought(partition: number, start: Start): Promise<SoughtPartition> {
-    return { partition, offset: await (await this.#ports.partition(partition)).resolve(start) }
+    const records = await this.#ports.partition(partition)
+    const offset = await records.resolve(start)
+    // Records that do not exist yet are not passed over: the group would have no say in it after a restart.
+    return { partition, offset: offset < records.log.stableEnd ? offset : records.log.stableEnd }
   }
 
   async #writeDrop(name: string, log: GroupLog): Promise<void> {
