@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
-import type { ClientFrame } from '../../src/protocol/frames.js'
+import type { ClientFrame, SubscribeFrame } from '../../src/protocol/frames.js'
 import { arbChanges, arbClientFrame, arbCuts, changeBytes } from '../helpers/arbitraries.js'
 import { type Server, startServer } from '../helpers/leveret-process.js'
 import { grownBytes, residentBytes } from '../helpers/process-memory.js'
@@ -26,6 +26,11 @@ before(async () => {
   server = await startServer(['--handshake-timeout', '1s', '--frame-timeout', '1s', '--max-frame-bytes', '1MiB'])
   witness = await RawPeer.connect(server.port)
   await witness.ping()
+  for (const place of [2, 3]) {
+    await witness.request({
+      createTopic: { topic: `common ${place}`, settings: { retainForever: true, partitions: 2 } },
+    })
+  }
 })
 
 after(async () => {
@@ -46,15 +51,35 @@ function onCommonGround(frame: ClientFrame, place: number): ClientFrame {
     case 'publish':
       return { ...frame, id: place + 1, topic, partition: null, expectedOffset: null, producer: '', sequence: null }
     case 'subscribe':
-      return { ...frame, id: place + 1, topic, subscription, mode: 'cursor', group: '', window: place + 1 }
+      return subscribing({ ...frame, id: place + 1, topic, subscription, window: place + 1 }, place)
     case 'commit':
-      return { ...frame, subscription, partition: 0, outcome: 'ack' }
+      return place < 2
+        ? { ...frame, subscription, partition: 0, outcome: 'ack' }
+        : { ...frame, subscription, partition: 0 }
+    case 'manage-group':
+      return { ...frame, topic, group: `group ${place}` }
     case 'unsubscribe':
       return { ...frame, subscription }
     case 'describe':
       return { ...frame, topic, group: '' }
     default:
       return frame
+  }
+}
+
+/** Topics that keep nothing are read by cursors, the others by groups. */
+function subscribing(frame: SubscribeFrame, place: number): SubscribeFrame {
+  if (place < 2) return { ...frame, mode: 'cursor', group: '', backoffMs: [] }
+  const mode = place === 2 ? 'shared' : 'partitioned'
+  const backoffMs = place === 2 ? frame.backoffMs : []
+  return {
+    ...frame,
+    mode,
+    group: `group ${place}`,
+    member: 'm',
+    untilOffset: null,
+    start: { kind: 'earliest' },
+    backoffMs,
   }
 }
 
@@ -90,6 +115,7 @@ function assertKnown(frame: StockMessage): void {
     'ended',
     'pong',
     'description',
+    'assigned',
     'closing',
   ]
   const kind = Object.keys(frame).find((name) => name !== 'id')
