@@ -68,6 +68,11 @@ export class SharedPartition {
     return toOffset(this.#window.floor)
   }
 
+  /** Nothing was given out that is not done with. */
+  get isDone(): boolean {
+    return this.#window.span === 0
+  }
+
   get isPaused(): boolean {
     return this.#paused
   }
@@ -112,6 +117,11 @@ export class SharedPartition {
   /** The member is gone: what it holds is due at once. Its later verdicts are stale. Returns how many it held. */
   leave(member: number, nowMs: number): number {
     return this.#leases.leave(member, nowMs)
+  }
+
+  /** Nobody takes part any more: give back what memory that does not need. */
+  rest(): void {
+    this.#leases.rest()
   }
 
   /** Records whose lease is over are due, after the back-off if there is one, and those whose rest is over. Returns how many. */

@@ -240,6 +240,8 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     if (this.#seats.size > 0) return
     this.#company = NO_COMPANY
     for (const lane of this.#lanes) lane.rest()
+    // Whoever comes says it anew; until then dead records may have to be buried.
+    if (this.#lanes.every((lane) => lane.isDone)) this.how = null
     this.#cancelTimer()
     this.#setTimer()
   }

@@ -203,8 +203,14 @@ export class SharedLane implements FactSource, Waiter {
     return this.#machine.facts(this.end)
   }
 
+  /** Nothing was given out that is not done with. */
+  get isDone(): boolean {
+    return this.#machine.isDone
+  }
+
   /** Nobody asks for anything any more: it needs to know of no append, and no records. */
   rest(): void {
+    this.#machine.rest()
     this.#unwatch()
     this.#shelf.clear()
   }
