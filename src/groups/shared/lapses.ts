@@ -13,7 +13,7 @@ interface OpenLapse extends Lapse {
   to: Offset
 }
 
-const NONE: readonly Lapse[] = []
+export const NO_LAPSES: readonly Lapse[] = []
 
 export class Lapses {
   #noted: OpenLapse[] | null = null
@@ -29,6 +29,6 @@ export class Lapses {
   take(): readonly Lapse[] {
     const noted = this.#noted
     this.#noted = null
-    return noted ?? NONE
+    return noted ?? NO_LAPSES
   }
 }

@@ -8,7 +8,7 @@ import { assert, unreachable } from '../../common/assert.js'
 import { InvariantError } from '../../common/errors.js'
 import { type Offset, toOffset } from '../../model/offset.js'
 import type { DeadLetters } from './dead-letters.js'
-import { type Lapse, Lapses } from './lapses.js'
+import { type Lapse, Lapses, NO_LAPSES } from './lapses.js'
 import type { MemberFacts, Offer, Range, SharedCounters, SharedSettings, Taken, Verdict } from './settings.js'
 import { ACKED, HELD, NOBODY, READY, type SlotWindow, WAITING } from './slot-window.js'
 
@@ -31,7 +31,8 @@ export class Leases {
   readonly #window: SlotWindow
   readonly #dead: DeadLetters
   readonly #counters: SharedCounters
-  readonly #lapses = new Lapses()
+  /** From the first lapse on: most groups are idle. */
+  #lapses: Lapses | null = null
   #settings: SharedSettings
   /** No deadline and no due time lies before it. */
   #wakeMs = NEVER
@@ -188,7 +189,7 @@ export class Leases {
 
   /** What members lost without a word of theirs since the last call. */
   takeLapses(): readonly Lapse[] {
-    return this.#lapses.take()
+    return this.#lapses?.take() ?? NO_LAPSES
   }
 
   #roomForDue(): number {
@@ -318,6 +319,7 @@ export class Leases {
     const number = this.#window.holders[offset & this.#window.mask] as number
     const member = this.#member(number)
     member.held--
+    this.#lapses ??= new Lapses()
     this.#lapses.note(number, offset)
     return member
   }
