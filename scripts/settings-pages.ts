@@ -105,6 +105,7 @@ function defaultOf(key: ConfigKey): string {
   const setting = SETTINGS[key]
   if (setting.type === 'bytes') return `\`${formatSize(setting.default)}\``
   if (setting.type === 'duration') return `\`${formatDuration(setting.default)}\``
+  if (setting.type === 'listener') return '`off`'
   return `\`${String(setting.default)}\``
 }
 
@@ -119,6 +120,8 @@ function rangeOf(key: ConfigKey): string {
       return `${formatDuration(setting.min)} to ${formatDuration(setting.max)}`
     case 'choice':
       return setting.choices.map((choice) => `\`${choice}\``).join(', ')
+    case 'listener':
+      return `\`off\`, \`on\` (${setting.port}), or a port`
     case 'switch':
       return '`true`, `false`'
     default:

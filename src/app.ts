@@ -10,6 +10,8 @@ import { type Service, type StopOptions, startAll, stopAll } from './common/serv
 import { SteadyTime } from './common/steady-time.js'
 import { isLoopback } from './config/load.js'
 import type { Config } from './config/schema.js'
+import { meiliesDialect } from './gateways/resp/meilies/meilies-dialect.js'
+import { RespGateway } from './gateways/resp/resp-gateway.js'
 import { MetricsRegistry } from './metrics/registry.js'
 import { DEFAULT_TOPIC_SETTINGS } from './model/topic.js'
 import { runBytesMax } from './protocol/frames.js'
@@ -34,6 +36,7 @@ export class App implements Service {
   readonly broker: Broker
   readonly metrics = new MetricsRegistry()
   readonly #listener: TcpListener
+  readonly #gateways: readonly (Service & ListenerInfo)[]
   readonly #services: readonly Service[]
   #stopping: Promise<void> | null = null
 
@@ -77,12 +80,12 @@ export class App implements Service {
       accept: (connection) => new NativeSession(connection, context),
     })
     // Readers and publishers last in, first out: listeners stop before what they lean on.
-    this.#services = [this.broker, this.#listener]
+    this.#gateways = gatewaysOf(config, this.broker, { clock, metrics })
+    this.#services = [this.broker, this.#listener, ...this.#gateways]
   }
 
   get listeners(): readonly ListenerInfo[] {
-    const { name, host, port } = this.#listener
-    return [{ name, host, port }]
+    return [this.#listener, ...this.#gateways].map(({ name, host, port }) => ({ name, host, port }))
   }
 
   start(): Promise<void> {
@@ -93,4 +96,42 @@ export class App implements Service {
     this.#stopping ??= stopAll(this.#services, options)
     return this.#stopping
   }
+}
+
+/** The dialects that were asked for. */
+function gatewaysOf(
+  config: Config,
+  broker: Broker,
+  { clock, metrics }: { clock: Clock; metrics: MetricsRegistry },
+): readonly (Service & ListenerInfo)[] {
+  if (config.meilies === null) return []
+  const recordBytesMax = runBytesMax(config.maxFrameBytes)
+  const dialect = meiliesDialect({
+    broker,
+    clock,
+    recordBytesMax,
+    limits: { ...config, deliveryBytesMax: Math.min(config.deliveryBytesMax, recordBytesMax) },
+    durability: config.store === 'memory' ? null : 'disk',
+    hasClassicFrames: !config.meiliesMessages,
+  })
+  const limits = {
+    elementsMax: config.respElementsMax,
+    bulkBytesMax: config.maxFrameBytes,
+    requestBytesMax: config.respRequestBytesMax,
+    outboxBytesMax: config.outboxBytesMax,
+    requestTimeoutMs: config.frameTimeoutMs,
+    // A slow subscriber keeps its place: what it is owed is in the log.
+    drainTimeoutMs: null,
+  }
+  const gateway = new RespGateway({
+    ...config,
+    dialect,
+    port: config.meilies,
+    limits,
+    clock,
+    turn: broker.turn,
+    metrics,
+    version,
+  })
+  return [gateway]
 }

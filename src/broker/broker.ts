@@ -129,6 +129,16 @@ export class Broker implements Service {
     return this.#registry.list(after, limit)
   }
 
+  /** Null when there is no such topic. */
+  topicSettings(name: string): TopicSettings | null {
+    return this.#registry.get(name)?.settings ?? null
+  }
+
+  /** Be told the name of every topic that is made from now on, until what is returned is called. */
+  watchTopics(created: (name: string) => void): () => void {
+    return this.#registry.watch(created)
+  }
+
   async describeTopic(name: string): Promise<TopicState> {
     const { settings, subscribers } = this.#registry.require(name)
     const partitions: PartitionState[] = []

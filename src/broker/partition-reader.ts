@@ -107,6 +107,11 @@ export class PartitionReader {
     return this.#next
   }
 
+  /** One beyond the newest record of the partition. */
+  get end(): Offset {
+    return this.#source.ring.end
+  }
+
   /** Take up to `recordsMax` records of one batch, about `bytesMax` bytes and at least one. `nowMs` is monotonic time. */
   take(recordsMax: number, bytesMax: number, nowMs: number): TakeResult {
     if (this.failure !== null) return 'failed'

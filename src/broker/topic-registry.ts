@@ -32,6 +32,7 @@ export class TopicRegistry {
   readonly #context: ControllerContext
   readonly #topics = new Map<string, Topic>()
   readonly #creating = new Map<string, Promise<Topic>>()
+  readonly #watchers = new Set<(name: string) => void>()
   #sweep: Iterator<Topic> | null = null
   #lastSettings: TopicSettings
   /** Names in order, made when somebody lists and dropped when a topic comes or goes. */
@@ -146,6 +147,14 @@ export class TopicRegistry {
     this.#sortedNames = null
   }
 
+  /** Tell of topics that are made, until what is returned is called. */
+  watch(created: (name: string) => void): () => void {
+    // A function of its own, so that the same one may watch twice.
+    const watcher = (name: string): void => created(name)
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
+  }
+
   /** At most `limit` names after `after`, in the order of their UTF-16 units, and whether there are more. */
   list(after: string, limit: number): { names: readonly string[]; more: boolean } {
     this.#sortedNames ??= [...this.#topics.keys()].sort()
@@ -243,6 +252,7 @@ export class TopicRegistry {
     const topic = new Topic(name, info.settings, clock.monotonic())
     this.#topics.set(name, topic)
     this.#sortedNames = null
+    for (const created of this.#watchers) created(name)
     return topic
   }
 

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import type { From } from '../../client/index.js'
 import { ConfigError, LeveretError } from '../common/errors.js'
-import { CONFIG_FILE, CONFIG_KEYS, type ConfigKey, envOf, flagOf, SETTINGS } from '../config/schema.js'
+import { CONFIG_FILE, CONFIG_KEYS, type ConfigKey, envOf, flagOf, SETTINGS, type Setting } from '../config/schema.js'
 import { formatDuration, formatSize } from '../config/units.js'
 import { DURABILITIES } from '../model/topic.js'
 import { type CheckOptions, check } from './commands/check.js'
@@ -100,16 +100,21 @@ function addServe(program: Command, terminal: Terminal, finish: Finish): void {
 /** Values stay text here: load.ts reads and checks them, whichever source they come from. */
 function optionOf(key: ConfigKey): Option {
   const setting = SETTINGS[key]
-  const value = setting.type === 'switch' ? '' : ` <${setting.type === 'text' ? 'text' : setting.type}>`
+  const value = argumentOf(setting.type)
   const doc = `${setting.doc.replaceAll('`', '')} (default: ${shownDefault(key)}; env: ${envOf(key)})`
   return new Option(`--${flagOf(key)}${value}`, doc).helpGroup(setting.atLimit === undefined ? 'Options:' : 'Limits:')
+}
+
+function argumentOf(type: Setting['type']): string {
+  if (type === 'listener') return ' [port]'
+  return type === 'switch' ? '' : ` <${type}>`
 }
 
 function shownDefault(key: ConfigKey): string {
   const setting = SETTINGS[key]
   if (setting.type === 'bytes') return formatSize(setting.default)
   if (setting.type === 'duration') return formatDuration(setting.default)
-  return String(setting.default)
+  return setting.type === 'listener' ? `off, ${setting.port} without a port` : String(setting.default)
 }
 
 function addPub(program: Command, terminal: Terminal, finish: Finish): void {

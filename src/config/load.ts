@@ -140,6 +140,8 @@ function readValue(setting: Setting, value: unknown): Read {
       return readChoice(setting, value)
     case 'retention':
       return readRetention(value)
+    case 'listener':
+      return readListener(setting, value)
     case 'count':
       return readNumber(setting, value, (text) => (/^\d+$/.test(text) ? Number(text) : null), String, 'a whole number')
     case 'bytes':
@@ -173,6 +175,19 @@ function readSwitch(value: unknown): Read {
   if (value === false || value === 'false' || value === '0' || value === 'no' || value === 'off')
     return { value: false }
   return wrong('true or false', value)
+}
+
+/** A port, or whether there is a listener at all. */
+function readListener({ port }: { readonly port: number }, value: unknown): Read {
+  if (value === null) return { value }
+  // A bare 1 or 0 is a port here.
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+  if (typeof number === 'number') {
+    const isPort = Number.isInteger(number) && number >= 0 && number <= 65_535
+    return isPort ? { value: number } : wrong('a port from 0 to 65535, on or off', value)
+  }
+  const wanted = readSwitch(value)
+  return 'mistake' in wanted ? wrong('a port from 0 to 65535, on or off', value) : { value: wanted.value ? port : null }
 }
 
 function readChoice(setting: Setting & { type: 'choice' }, value: unknown): Read {

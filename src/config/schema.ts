@@ -52,6 +52,13 @@ interface RetentionSetting extends Common {
   readonly default: Retention
 }
 
+/** A listener that is closed unless it is asked for: `on` is its own port. */
+interface ListenerSetting extends Common {
+  readonly type: 'listener'
+  readonly default: null
+  readonly port: number
+}
+
 /** `count` is a bare whole number; `bytes` reads sizes and `duration` reads times, and both are stored bare. */
 export type Setting =
   | Numeric<'count'>
@@ -61,6 +68,7 @@ export type Setting =
   | SwitchSetting
   | ChoiceSetting
   | RetentionSetting
+  | ListenerSetting
 
 const SETTINGS_TABLE = {
   host: { type: 'text', default: '127.0.0.1', doc: 'Address to listen on. Another than loopback needs `insecure`.' },
@@ -71,6 +79,19 @@ const SETTINGS_TABLE = {
     max: 65_535,
     env: 'PORT',
     doc: 'Port of the native protocol; 0 picks a free one.',
+  },
+  meilies: {
+    type: 'listener',
+    default: null,
+    port: 6480,
+    doc: 'Port of the MeiliES dialect. What it publishes and reads are topics like all others.',
+  },
+  meiliesMessages: {
+    type: 'switch',
+    default: false,
+    doc:
+      "Answer every subscription of the MeiliES dialect in the frames of Redis' own. For sites without MeiliES' own clients, who " +
+      'could not read them: redis-cli 7.2 and later then shows events without an option.',
   },
   store: {
     type: 'choice',
@@ -213,6 +234,31 @@ const SETTINGS_TABLE = {
     doc: 'Subscriptions of one connection.',
     atLimit: 'A further Subscribe fails with `LVT_SUBSCRIPTION_LIMIT`.',
   },
+  meiliesSubscriptionsMax: {
+    type: 'count',
+    default: 1_000_000,
+    min: 1,
+    max: 100_000_000,
+    doc: 'Subscriptions of the MeiliES dialect, of all connections together.',
+    atLimit: 'A further `subscribe` is answered with `internal error; too many subscriptions`.',
+  },
+  respElementsMax: {
+    type: 'count',
+    default: 4096,
+    min: 8,
+    max: 1_000_000,
+    doc: 'Elements of one request in a dialect of the Redis protocol.',
+    atLimit: 'A larger array is refused by its announced count, before memory is set aside, and the connection ends.',
+  },
+  respRequestBytesMax: {
+    type: 'bytes',
+    default: 64 * MIB,
+    min: KIB,
+    max: 1024 * MIB,
+    doc: 'Size of one request in a dialect of the Redis protocol. One bulk string is at most `maxFrameBytes`, too.',
+    atLimit:
+      'A larger request is refused by its announced lengths, before memory is set aside, and the connection ends.',
+  },
   windowMax: {
     type: 'count',
     default: 1_000_000,
@@ -310,7 +356,9 @@ type ValueOf<Entry extends Setting> = Entry extends ChoiceSetting
       ? boolean
       : Entry extends TextSetting
         ? string
-        : number
+        : Entry extends ListenerSetting
+          ? number | null
+          : number
 
 /** Checked settings: sizes in bytes, times in milliseconds. */
 export type Config = { readonly [Key in ConfigKey]: ValueOf<(typeof SETTINGS_TABLE)[Key]> }

@@ -86,7 +86,7 @@ export function isEmptyPayload(body: Buffer, start: number, end: number): boolea
 }
 
 /** The position behind the field whose tag begins at `start`. */
-function skipField(body: Buffer, start: number): number {
+export function skipField(body: Buffer, start: number): number {
   const position = skipVarint(body, start)
   switch ((body[start] as number) & 7) {
     case 0:

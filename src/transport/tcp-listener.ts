@@ -42,6 +42,8 @@ export interface ListenerOptions {
   readonly clock: Clock
   readonly turn: Turn
   readonly metrics: MetricsRegistry
+  /** What its metrics are named after; `transport` unless given. */
+  readonly metricsRoom?: string
   readonly accept: (connection: Connection) => Accepted
 }
 
@@ -77,16 +79,17 @@ export class TcpListener implements Service, ConnectionContext, TurnTask {
     this.#nowMs = options.clock.monotonic()
     this.#sweptMs = this.#nowMs
     const { metrics } = options
-    this.#accepts = metrics.counter('leveret_transport_connections_accepted_total', 'Connections accepted')
-    this.#refusals = metrics.counter('leveret_transport_connections_refused_total', 'Connections refused at the limit')
+    const room = `leveret_${options.metricsRoom ?? 'transport'}`
+    this.#accepts = metrics.counter(`${room}_connections_accepted_total`, 'Connections accepted')
+    this.#refusals = metrics.counter(`${room}_connections_refused_total`, 'Connections refused at the limit')
     this.#stalls = metrics.counter(
-      'leveret_transport_stalls_total',
+      `${room}_stalls_total`,
       `Times that the process stood still for ${STALL_MS} ms and more; no peer is taken for silent by that`,
     )
-    metrics.gauge('leveret_transport_longest_stall_ms', 'Longest time that the process stood still', () =>
+    metrics.gauge(`${room}_longest_stall_ms`, 'Longest time that the process stood still', () =>
       Math.round(this.#longestStallMs),
     )
-    metrics.gauge('leveret_transport_connections', 'Open connections', () => this.#accepted.size)
+    metrics.gauge(`${room}_connections`, 'Open connections', () => this.#accepted.size)
   }
 
   /** The port that was opened; the configured one before. */

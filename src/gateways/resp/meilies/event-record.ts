@@ -1,0 +1,119 @@
+/**
+ * An event as a record: its data is the payload, its name a header. What others published is an event too, if it can be.
+ *
+ *   record = 0x7a length [ 0x12 length data ] 0x1a length 0x0a 0x0c "meilies-name" 0x12 length name
+ */
+import { isUtf8 } from 'node:buffer'
+import { PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../../../model/run.js'
+
+const HEADER_TAG = 0x1a
+const NAME_TAG = 0x0a
+const VALUE_TAG = 0x12
+const HEADER_NAME = Buffer.from('meilies-name')
+const HEADER_HEAD = Buffer.concat([Buffer.from([NAME_TAG, HEADER_NAME.length]), HEADER_NAME])
+/** What an event is called that was published without a name. */
+const UNNAMED = Buffer.from('record')
+const LF = 10
+const CR = 13
+
+/** Bytes of the record of an event. */
+export function eventBytes(nameBytes: number, dataBytes: number): number {
+  const content = contentBytes(nameBytes, dataBytes)
+  return 1 + varintBytes(content) + content
+}
+
+/** Write an event with `name` and `data` from `source`; returns the position behind it. */
+export function putEvent(
+  target: Buffer,
+  position: number,
+  source: Buffer,
+  name: { readonly start: number; readonly end: number },
+  data: { readonly start: number; readonly end: number },
+): number {
+  const nameBytes = name.end - name.start
+  const dataBytes = data.end - data.start
+  let at = putHead(target, position, RECORD_TAG, contentBytes(nameBytes, dataBytes))
+  if (dataBytes > 0) {
+    at = putHead(target, at, PAYLOAD_TAG, dataBytes)
+    at += source.copy(target, at, data.start, data.end)
+  }
+  at = putHead(target, at, HEADER_TAG, HEADER_HEAD.length + 1 + varintBytes(nameBytes) + nameBytes)
+  at += HEADER_HEAD.copy(target, at)
+  at = putHead(target, at, VALUE_TAG, nameBytes)
+  return at + source.copy(target, at, name.start, name.end)
+}
+
+/** Reads the events of a run, one after the other, without copying any. */
+export class EventReader {
+  /** The data is `body[dataStart, dataEnd)`. */
+  dataStart = 0
+  dataEnd = 0
+  /** The name is `names[nameStart, nameEnd)`. */
+  names: Buffer = UNNAMED
+  nameStart = 0
+  nameEnd = 0
+
+  /** Read the record of a checked run that begins at `position`; returns where the next one begins. */
+  read(body: Buffer, position: number): number {
+    const { start, end } = recordBounds(body, position)
+    this.dataStart = start
+    this.dataEnd = start
+    this.names = UNNAMED
+    this.nameStart = 0
+    this.nameEnd = UNNAMED.length
+    for (let at = start; at < end; at = skipField(body, at)) {
+      const tag = body[at]
+      if (tag === PAYLOAD_TAG) {
+        const data = recordBounds(body, at)
+        this.dataStart = data.start
+        this.dataEnd = data.end
+      } else if (tag === HEADER_TAG) this.#header(body, at)
+    }
+    return end
+  }
+
+  #header(body: Buffer, position: number): void {
+    const { start, end } = recordBounds(body, position)
+    if (body.compare(HEADER_HEAD, 0, HEADER_HEAD.length, start, Math.min(start + HEADER_HEAD.length, end)) !== 0) return
+    const at = start + HEADER_HEAD.length
+    if (at >= end || body[at] !== VALUE_TAG) return
+    const value = recordBounds(body, at)
+    if (value.end !== end || !isName(body, value.start, value.end)) return
+    this.names = body
+    this.nameStart = value.start
+    this.nameEnd = value.end
+  }
+}
+
+/** What an event may be called; others may have written anything there. */
+function isName(body: Buffer, start: number, end: number): boolean {
+  if (start === end) return false
+  let isAscii = true
+  for (let at = start; at < end; at++) {
+    const byte = body[at] as number
+    if (byte === LF || byte === CR) return false
+    if (byte >= 0x80) isAscii = false
+  }
+  return isAscii || isUtf8(body.subarray(start, end))
+}
+
+function contentBytes(nameBytes: number, dataBytes: number): number {
+  const header = HEADER_HEAD.length + 1 + varintBytes(nameBytes) + nameBytes
+  const payload = dataBytes === 0 ? 0 : 1 + varintBytes(dataBytes) + dataBytes
+  return payload + 1 + varintBytes(header) + header
+}
+
+function putHead(target: Buffer, position: number, tag: number, length: number): number {
+  let at = position
+  target[at++] = tag
+  let left = length
+  for (; left >= 0x80; left = Math.floor(left / 0x80)) target[at++] = (left & 0x7f) | 0x80
+  target[at++] = left
+  return at
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1
+  for (let left = value; left >= 0x80; left = Math.floor(left / 0x80)) bytes++
+  return bytes
+}

@@ -1,0 +1,263 @@
+/**
+ * The dialect of MeiliES: its verbs, and its words for what goes wrong. What it stores are records of topics like all others
+ * (streams.ts, event-record.ts).
+ */
+import { isUtf8 } from 'node:buffer'
+import type { Broker } from '../../../broker/broker.js'
+import { type PublishSink, plainHow } from '../../../broker/publish.js'
+import type { Topic } from '../../../broker/topic.js'
+import type { TopicFacts } from '../../../broker/topic-facts.js'
+import type { Clock } from '../../../common/clock.js'
+import { asLeveretError, InvalidArgumentError, type LeveretError, RecordTooLargeError } from '../../../common/errors.js'
+import type { PublishReceipt } from '../../../model/receipt.js'
+import type { RecordRun } from '../../../model/record.js'
+import type { Durability } from '../../../model/topic.js'
+import type { Conversation, Dialect, RespPeer, Verb, Wording } from '../dialect.js'
+import { array, integer, nil, RESP_OK, respError, simple } from '../resp-encode.js'
+import type { RespFault } from '../resp-fault.js'
+import type { RespRequest } from '../resp-request.js'
+import { EventFrames, type FrameMode } from './event-frames.js'
+import { eventBytes, putEvent } from './event-record.js'
+import { parseSpec, requireEventName, requireStreamName, type StreamSpec } from './stream-spec.js'
+import { Streams } from './streams.js'
+import { keyOf, type SubscriptionContext, Subscriptions } from './subscriptions.js'
+
+const PREFIX = 'invalid request message; '
+const BAD_ARGUMENT = `${PREFIX}Invalid argument resp type`
+const MISSING = `${PREFIX}Missing argument`
+const TOO_MANY = `${PREFIX}Too many arguments`
+/** An event of this size is laid into a buffer that the broker keeps, instead of being copied once more. */
+const OWN_BYTES_MIN = 16 * 1024
+
+export interface MeiliesOptions {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly limits: SubscriptionContext['limits']
+  /** The largest record that every reader can be sent. */
+  readonly recordBytesMax: number
+  /** What the answer to a publish waits for; null is the best that there is. */
+  readonly durability: Durability | null
+  /** Whether plain subscriptions get frames as MeiliES' own clients need them. */
+  readonly hasClassicFrames: boolean
+}
+
+export function meiliesDialect(options: MeiliesOptions): Dialect<MeiliesConversation> {
+  const { broker, clock, limits } = options
+  const { turn } = broker
+  const frames = new EventFrames(turn)
+  const context = { streams: new Streams(broker), frames, clock, turn, limits, open: { count: 0 } }
+  return {
+    name: 'meilies',
+    verbs: VERBS,
+    wording: WORDING,
+    open: (peer) => new MeiliesConversation(peer, options, context),
+  }
+}
+
+const WORDING: Wording = {
+  noArray: `${PREFIX}Invalid command resp type`,
+  empty: `${PREFIX}Missing command name`,
+  odd: BAD_ARGUMENT,
+  unknown: () => `${PREFIX}Unknown command name`,
+  lines: complaintOnLines,
+  fault: wordFault,
+  failure: wordFailure,
+}
+
+function complaintOnLines(request: RespRequest): string | null {
+  for (let index = 0; index < request.count; index++) {
+    if (request.isLine(index) && !isUtf8(request.bytes(index))) {
+      return `${PREFIX}invalid utf8 string: element ${index} is no UTF-8`
+    }
+  }
+  return null
+}
+
+function wordFault({ kind, detail }: RespFault): string {
+  switch (kind) {
+    case 'prefix':
+      return `${PREFIX}invalid prefix byte: ${detail}`
+    case 'integer':
+      return `${PREFIX}invalid integer: ${detail}`
+    case 'bulk-end':
+      return `${PREFIX}missing bulk string final crlf`
+    default:
+      return `${PREFIX}${detail}`
+  }
+}
+
+function wordFailure(error: LeveretError): string {
+  return error.code === 'LVT_INVALID_ARGUMENT'
+    ? `${BAD_ARGUMENT}; ${error.message}`
+    : `internal error; ${error.message}`
+}
+
+/** One connection. */
+class MeiliesConversation implements Conversation, PublishSink {
+  readonly #peer: RespPeer
+  readonly #options: MeiliesOptions
+  readonly #streams: Streams
+  readonly #subscriptions: Subscriptions
+  /** What `subscription-frames` asked for. */
+  #frames: FrameMode | null = null
+  /** A stream whose name has been checked. */
+  #lastStream = ''
+
+  constructor(peer: RespPeer, options: MeiliesOptions, context: SubscriptionContext) {
+    this.#peer = peer
+    this.#options = options
+    this.#streams = context.streams
+    this.#subscriptions = new Subscriptions(peer, context)
+  }
+
+  get isListening(): boolean {
+    return this.#subscriptions.hasMessages
+  }
+
+  drained(): void {
+    this.#subscriptions.drained()
+  }
+
+  ended(): void {
+    // What it has asked for is answered, and then the connection ends.
+  }
+
+  reset(): void {
+    this.#subscriptions.reset()
+    this.#frames = null
+  }
+
+  close(): void {
+    this.#subscriptions.close()
+  }
+
+  publish(request: RespRequest): Promise<void> | null {
+    if (request.count !== 4) return this.#refuse(request.count < 4 ? MISSING : TOO_MANY)
+    const stream = textOf(request, 1)
+    if (stream !== this.#lastStream) requireStreamName(stream)
+    this.#lastStream = stream
+    requireEventName(textOf(request, 2))
+    const topic = this.#streams.inUse(stream)
+    return topic === null ? this.#publishLater(stream, request) : this.#publishTo(topic, request)
+  }
+
+  published(token: number, _topic: TopicFacts, _receipt: PublishReceipt): void {
+    this.#peer.settle(token, RESP_OK)
+  }
+
+  publishFailed(token: number, _topic: TopicFacts, error: LeveretError): void {
+    this.#peer.settle(token, respError(wordFailure(error)))
+  }
+
+  subscribe(request: RespRequest): Promise<void> | null {
+    const mode = this.#modeOf(request)
+    // MeiliES' own client says this whenever it connects again before it was asked for anything.
+    if (request.count === 1) return mode === 'classic' ? null : this.#refuse(MISSING)
+    const specs: StreamSpec[] = []
+    for (let index = 1; index < request.count; index++) specs.push(parseSpec(textOf(request, index)))
+    return this.#subscriptions.subscribe(specs, mode)
+  }
+
+  unsubscribe(request: RespRequest): null {
+    const specs: { text: string; key: string }[] = []
+    for (let index = 1; index < request.count; index++) {
+      const text = textOf(request, index)
+      specs.push({ text, key: keyOf(parseSpec(text)) })
+    }
+    this.#peer.reply(this.#subscriptions.unsubscribe(request.count === 1 ? null : specs))
+    return null
+  }
+
+  subscriptionFrames(request: RespRequest): null {
+    if (request.count !== 2) return this.#refuse(request.count < 2 ? MISSING : TOO_MANY)
+    const mode = request.shown(1).toLowerCase()
+    if (mode !== 'classic' && mode !== 'push' && mode !== 'message') {
+      throw new InvalidArgumentError('frames are classic, push or message')
+    }
+    if (mode === 'push' && this.#peer.version !== 3) throw new InvalidArgumentError('push needs HELLO 3')
+    this.#frames = mode
+    this.#peer.reply(RESP_OK)
+    return null
+  }
+
+  async lastEventNumber(request: RespRequest): Promise<void> {
+    if (request.count !== 2) {
+      this.#refuse(request.count < 2 ? MISSING : TOO_MANY)
+      return
+    }
+    const stream = textOf(request, 1)
+    requireStreamName(stream)
+    const last = await this.#streams.lastNumber(stream)
+    const value = last === null ? nil(this.#peer.version) : integer(last)
+    this.#peer.reply(array([simple('last-event-number'), simple(stream), value]))
+  }
+
+  streamNames(): null {
+    this.#peer.reply(array([simple('stream-names'), ...this.#streams.names().map(simple)]))
+    return null
+  }
+
+  #refuse(text: string): null {
+    this.#peer.fail(text)
+    return null
+  }
+
+  #modeOf(request: RespRequest): FrameMode {
+    if (this.#frames !== null) return this.#frames
+    if (this.#peer.isLibrary || request.shown(0) !== 'subscribe') return 'message'
+    if (this.#peer.version === 3) return 'push'
+    return this.#options.hasClassicFrames ? 'classic' : 'message'
+  }
+
+  async #publishLater(stream: string, request: RespRequest): Promise<void> {
+    const topic = await this.#streams.use(stream)
+    await this.#publishTo(topic, request)
+  }
+
+  /** What is returned, if anything, resolves when there is room for more. */
+  #publishTo(topic: Topic, request: RespRequest): Promise<void> | null {
+    const { broker, durability } = this.#options
+    const run = this.#runOf(request)
+    const ticket = this.#peer.later()
+    try {
+      broker.publish(topic, 0, run, plainHow(durability), this, ticket)
+    } catch (error) {
+      // The error that is thrown would be answered behind the place that was opened for it.
+      this.#peer.settle(ticket, respError(wordFailure(asLeveretError(error))))
+    }
+    return topic.room()
+  }
+
+  #runOf(request: RespRequest): RecordRun {
+    const { recordBytesMax } = this.#options
+    const name = { start: request.start(2), end: request.end(2) }
+    const data = { start: request.start(3), end: request.end(3) }
+    const bytes = eventBytes(name.end - name.start, data.end - data.start)
+    if (bytes > recordBytesMax) {
+      throw new RecordTooLargeError(`an event of ${bytes} bytes does not fit, ${recordBytesMax} is the most`)
+    }
+    const isOwned = bytes >= OWN_BYTES_MIN
+    const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes)
+    putEvent(buffer, 0, request.buffer, name, data)
+    return { buffer, start: 0, end: bytes, count: 1, isOwned }
+  }
+}
+
+const VERBS: ReadonlyMap<string, Verb<MeiliesConversation>> = new Map([
+  ['publish', { isOrdered: false, run: (conversation, request) => conversation.publish(request) }],
+  ['subscribe', { isOrdered: true, run: (conversation, request) => conversation.subscribe(request) }],
+  ['unsubscribe', { isOrdered: true, run: (conversation, request) => conversation.unsubscribe(request) }],
+  [
+    'subscription-frames',
+    { isOrdered: true, run: (conversation, request) => conversation.subscriptionFrames(request) },
+  ],
+  ['last-event-number', { isOrdered: true, run: (conversation, request) => conversation.lastEventNumber(request) }],
+  ['stream-names', { isOrdered: true, run: (conversation) => conversation.streamNames() }],
+] satisfies [string, Verb<MeiliesConversation>][])
+
+/** Throws InvalidArgumentError unless it is UTF-8. */
+function textOf(request: RespRequest, index: number): string {
+  const text = request.text(index)
+  if (text === null) throw new InvalidArgumentError('a name is UTF-8')
+  return text
+}

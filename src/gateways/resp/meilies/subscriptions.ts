@@ -1,0 +1,319 @@
+/**
+ * All subscriptions of one connection. Pulls events where they are kept, one stretch from each stream in turn, and never more
+ * than the socket wants: a reader that is slow costs its place and nothing else.
+ */
+import type { PartitionReader } from '../../../broker/partition-reader.js'
+import type { Clock } from '../../../common/clock.js'
+import { SubscriptionLimitError, UnsupportedError } from '../../../common/errors.js'
+import { createLog } from '../../../common/log.js'
+import type { Turn, TurnTask } from '../../../common/turn.js'
+import type { Start } from '../../../model/topic.js'
+import type { RespPeer } from '../dialect.js'
+import { array, bulk, integer, nil, push, respError, simple } from '../resp-encode.js'
+import { Delivery, type DeliveryOwner, type SpecFacts } from './delivery.js'
+import type { EventFrames, FrameMode } from './event-frames.js'
+import { ALL_STREAMS, type StreamSpec } from './stream-spec.js'
+import type { Streams } from './streams.js'
+
+const log = createLog('gateways:meilies')
+/** Events of one stretch; its bytes are limited as well. */
+const STRETCH_EVENTS_MAX = 10_000
+
+export interface SubscriptionContext {
+  readonly streams: Streams
+  readonly frames: EventFrames
+  readonly clock: Clock
+  readonly turn: Turn
+  readonly limits: {
+    readonly subscriptionsMax: number
+    /** Of all connections together. */
+    readonly meiliesSubscriptionsMax: number
+    readonly deliveryBytesMax: number
+    readonly outboxBytesMax: number
+  }
+  /** Subscriptions of all connections. */
+  readonly open: { count: number }
+}
+
+/** A spec that may still deliver. */
+interface Active extends SpecFacts {
+  readonly range: StreamSpec
+  /** By stream; of `$all` those that there are. */
+  readonly deliveries: Map<string, Delivery>
+  /** Of `$all`: streams with specs of their own in the same request. */
+  readonly except: ReadonlySet<string>
+  unwatch: (() => void) | null
+}
+
+export class Subscriptions implements DeliveryOwner, TurnTask {
+  readonly #peer: RespPeer
+  readonly #context: SubscriptionContext
+  readonly #active = new Map<string, Active>()
+  #queue: Delivery[] = []
+  #isScheduled = false
+  #isClosed = false
+
+  constructor(peer: RespPeer, context: SubscriptionContext) {
+    this.#peer = peer
+    this.#context = context
+  }
+
+  /** Whether events come in the frames of Redis' own subscriptions. */
+  get hasMessages(): boolean {
+    for (const { mode } of this.#active.values()) if (mode === 'message') return true
+    return false
+  }
+
+  /**
+   * All of the specs, or none: confirmations first, then events. Throws SubscriptionLimitError, UnsupportedError,
+   * TopicLimitError.
+   */
+  async subscribe(specs: readonly StreamSpec[], mode: FrameMode): Promise<void> {
+    const all = specs.find(({ name }) => name === ALL_STREAMS)
+    const named = new Set(specs.map(({ name }) => name))
+    const opened = new Map<string, Active>()
+    try {
+      for (const spec of specs) {
+        const key = keyOf(spec)
+        if (this.#active.has(key) || opened.has(key)) continue
+        const range = all === undefined ? spec : { ...spec, to: lower(spec.to, all.to) }
+        const active = { key, text: spec.text, mode, range, deliveries: new Map(), except: named, unwatch: null }
+        this.#reserve(opened.size)
+        opened.set(key, active)
+        await (spec.name === ALL_STREAMS ? this.#openAll(active) : this.#openOne(active))
+      }
+    } catch (error) {
+      for (const active of opened.values()) close(active)
+      throw error
+    }
+    if (this.#isClosed) for (const active of opened.values()) close(active)
+    else this.#begin(specs, opened, mode)
+  }
+
+  /** One frame for each spec, or for each that there is. Texts that are no spec, or not subscribed, count as well. */
+  unsubscribe(specs: readonly { readonly text: string; readonly key: string }[] | null): Buffer {
+    const texts = specs ?? [...this.#active.values()].map(({ text, key }) => ({ text, key }))
+    if (texts.length === 0) return this.#farewell(null)
+    return Buffer.concat(
+      texts.map(({ text, key }) => {
+        const active = this.#active.get(key)
+        if (active !== undefined) this.#forget(active)
+        return this.#farewell(text)
+      }),
+    )
+  }
+
+  drained(): void {
+    if (this.#queue.length > 0) this.#schedule()
+  }
+
+  reset(): void {
+    for (const active of [...this.#active.values()]) this.#forget(active)
+    this.#queue = []
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.reset()
+  }
+
+  ready(delivery: Delivery): void {
+    if (delivery.isQueued || delivery.isClosed || this.#isClosed) return
+    delivery.isQueued = true
+    this.#queue.push(delivery)
+    this.#schedule()
+  }
+
+  runTurn(): void {
+    this.#isScheduled = false
+    if (this.#isClosed) return
+    const { connection } = this.#peer
+    const { clock, limits } = this.#context
+    const queue = this.#queue
+    const nowMs = clock.monotonic()
+    let looked = 0
+    while (looked < queue.length && !connection.isBlocked && connection.unsentBytes < limits.outboxBytesMax) {
+      // Whoever published an event hears that it is stored before it gets it.
+      if (this.#peer.heldReplies > 0) break
+      const delivery = queue[looked++] as Delivery
+      delivery.isQueued = false
+      if (this.#deliver(delivery, nowMs) && !delivery.isQueued) {
+        delivery.isQueued = true
+        queue.push(delivery)
+      }
+    }
+    this.#queue = looked === queue.length ? [] : queue.slice(looked)
+    connection.flushSoon()
+  }
+
+  #reserve(more: number): void {
+    const { limits, open } = this.#context
+    const isFull = this.#active.size + more >= limits.subscriptionsMax
+    if (!isFull && open.count + more < limits.meiliesSubscriptionsMax) return
+    throw new SubscriptionLimitError('too many subscriptions')
+  }
+
+  async #openOne(active: Active): Promise<void> {
+    const { name, from, to } = active.range
+    // A range that is finished: nothing to read, and nothing that could fail.
+    if (from !== null && to !== null && from >= to) return
+    await this.#context.streams.use(name)
+    await this.#openDelivery(active, name, startOf(from), true)
+  }
+
+  async #openAll(active: Active): Promise<void> {
+    const { streams } = this.#context
+    const { from } = active.range
+    const names = streams.names()
+    active.unwatch = streams.broker.watchTopics((name) => this.#appeared(active, name))
+    for (const name of names) {
+      if (!active.except.has(name) && streams.isStream(name))
+        await this.#openDelivery(active, name, startOf(from), false)
+    }
+  }
+
+  /** A stream that was not there when `$all` was subscribed to: from its beginning. */
+  #appeared(active: Active, name: string): void {
+    if (active.except.has(name) || active.deliveries.has(name) || !this.#context.streams.isStream(name)) return
+    this.#openDelivery(active, name, startOf(active.range.from ?? 0), false).then(
+      (delivery) => this.ready(delivery),
+      (error: unknown) => log('%s of %s: %O', name, active.text, error),
+    )
+  }
+
+  async #openDelivery(active: Active, stream: string, start: Start, isAnnounced: boolean): Promise<Delivery> {
+    const delivery = new Delivery(stream, active, isAnnounced, this)
+    active.deliveries.set(stream, delivery)
+    try {
+      const readers = await this.#context.streams.broker.subscribe(stream, start, active.range.to, delivery)
+      delivery.open(onlyReader(stream, readers))
+    } catch (error) {
+      active.deliveries.delete(stream)
+      throw error
+    }
+    return delivery
+  }
+
+  #begin(specs: readonly StreamSpec[], opened: ReadonlyMap<string, Active>, mode: FrameMode): void {
+    for (const spec of specs) {
+      const key = keyOf(spec)
+      const active = opened.get(key)
+      if (active !== undefined && !this.#active.has(key) && !isFinished(active)) this.#remember(active)
+      this.#confirm(spec, this.#active.get(key), mode)
+    }
+    for (const { deliveries } of opened.values()) for (const delivery of deliveries.values()) this.ready(delivery)
+    this.#peer.connection.flushSoon()
+  }
+
+  #confirm({ text, name }: StreamSpec, active: Active | undefined, mode: FrameMode): void {
+    if (mode !== 'classic') {
+      this.#send(push(this.#peer.version, [bulk('subscribe'), bulk(text), integer(this.#active.size)]))
+      return
+    }
+    if (name !== ALL_STREAMS) this.#send(subscribed(name))
+    for (const delivery of name === ALL_STREAMS && active !== undefined ? active.deliveries.values() : []) {
+      if ((delivery.reader?.end ?? 0) === 0) continue
+      delivery.isAnnounced = true
+      this.#send(subscribed(delivery.stream))
+    }
+  }
+
+  #farewell(text: string | null): Buffer {
+    const { version } = this.#peer
+    return push(version, [bulk('unsubscribe'), text === null ? nil(version) : bulk(text), integer(this.#active.size)])
+  }
+
+  #send(frames: Buffer): void {
+    this.#peer.connection.outbox.pass(frames)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#context.turn.afterwards(this)
+  }
+
+  /** Send one stretch; says whether there may be more right away. */
+  #deliver(delivery: Delivery, nowMs: number): boolean {
+    const { reader, spec } = delivery
+    if (reader === null) return false
+    switch (reader.take(STRETCH_EVENTS_MAX, this.#context.limits.deliveryBytesMax, nowMs)) {
+      case 'records':
+        if (!delivery.isAnnounced && spec.mode === 'classic') this.#send(subscribed(delivery.stream))
+        delivery.isAnnounced = true
+        this.#send(this.#context.frames.of(reader, delivery.shape(this.#peer.version)))
+        return true
+      case 'lost':
+        // Of topics that do not keep for ever: it goes on with what is there.
+        return true
+      case 'ended':
+        this.#finish(delivery)
+        return false
+      case 'failed':
+        this.#finish(delivery)
+        this.#tell(delivery, reader)
+        return false
+      case 'waiting':
+        return false
+    }
+  }
+
+  /** The stream is gone, or cannot be read. */
+  #tell({ spec }: Delivery, { failure }: PartitionReader): void {
+    if (failure === null) return
+    if (spec.mode === 'classic') this.#send(respError(failure.message))
+    else if (!this.#active.has(spec.key)) this.#send(this.#farewell(spec.text))
+  }
+
+  #finish(delivery: Delivery): void {
+    delivery.close()
+    const active = this.#active.get(delivery.spec.key)
+    active?.deliveries.delete(delivery.stream)
+    if (active !== undefined && isFinished(active)) this.#forget(active)
+  }
+
+  #remember(active: Active): void {
+    this.#active.set(active.key, active)
+    this.#context.open.count++
+  }
+
+  #forget(active: Active): void {
+    close(active)
+    if (this.#active.delete(active.key)) this.#context.open.count--
+  }
+}
+
+/** The same for specs that ask for the same. */
+export function keyOf({ name, from, to }: StreamSpec): string {
+  return `${name}:${from ?? ''}:${to ?? ''}`
+}
+
+function isFinished({ range, deliveries }: Active): boolean {
+  return range.name !== ALL_STREAMS && deliveries.size === 0
+}
+
+function close(active: Active): void {
+  active.unwatch?.()
+  active.unwatch = null
+  for (const delivery of active.deliveries.values()) delivery.close()
+  active.deliveries.clear()
+}
+
+function startOf(from: number | null): Start {
+  return from === null ? { kind: 'latest' } : { kind: 'offset', offset: from }
+}
+
+function lower(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b)
+}
+
+function subscribed(stream: string): Buffer {
+  return array([simple('subscribed'), simple(stream)])
+}
+
+function onlyReader(stream: string, readers: readonly PartitionReader[]): PartitionReader {
+  const [reader] = readers
+  if (reader !== undefined && readers.length === 1) return reader
+  for (const other of readers) other.close()
+  throw new UnsupportedError(`topic "${stream}" has ${readers.length} partitions, and a stream has one`)
+}
