@@ -115,6 +115,18 @@ test('reads a default retention from its words, and from typed limits', () => {
   }
 })
 
+test('a listener is off, on its own port, or on the port that it is given', () => {
+  const meilies = (value: string | boolean | number): number | null => load({ flags: { meilies: value } }).meilies
+  assert.equal(load({}).meilies, null)
+  assert.deepEqual([meilies(true), meilies('on'), meilies('off'), meilies('7'), meilies(0)], [6480, 6480, null, 7, 0])
+  assert.equal(load({ env: { LEVERET_MEILIES: 'on' } }).meilies, 6480)
+  assert.equal(configWith({ meilies: null }).meilies, null)
+  assert.deepEqual(
+    mistakesOf(() => load({ flags: { meilies: '65536' } })),
+    ['--meilies: must be a port from 0 to 65535, on or off, not "65536"'],
+  )
+})
+
 test('checks typed values as it checks text', () => {
   assert.equal(configWith({ port: 0, maxFrameBytes: 2048 }).maxFrameBytes, 2048)
   assert.deepEqual(
