@@ -120,8 +120,7 @@ function gatewaysOf(
     requestBytesMax: config.respRequestBytesMax,
     outboxBytesMax: config.outboxBytesMax,
     requestTimeoutMs: config.frameTimeoutMs,
-    // A slow subscriber keeps its place: what it is owed is in the log.
-    drainTimeoutMs: null,
+    drainTimeoutMs: config.respDrainTimeoutMs === 0 ? null : config.respDrainTimeoutMs,
   }
   const gateway = new RespGateway({
     ...config,

@@ -259,6 +259,16 @@ const SETTINGS_TABLE = {
     atLimit:
       'A larger request is refused by its announced lengths, before memory is set aside, and the connection ends.',
   },
+  respDrainTimeoutMs: {
+    type: 'duration',
+    default: 0,
+    min: 0,
+    max: DAY_MS,
+    doc:
+      'Time in which a peer that speaks a dialect of the Redis protocol must take what was written to it; 0 is for ever. What it ' +
+      'costs meanwhile is at most about `outboxBytesMax`.',
+    atLimit: 'The connection ends. What was not sent is read again by whoever asks for it.',
+  },
   windowMax: {
     type: 'count',
     default: 1_000_000,

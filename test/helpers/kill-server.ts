@@ -63,6 +63,12 @@ export class MortalServer {
     return tookMs
   }
 
+  /** Until it has printed something like this. */
+  printed(pattern: RegExp): Promise<RegExpExecArray> {
+    assert.ok(this.#running !== null, 'it does not run')
+    return this.#running.printed(pattern)
+  }
+
   /** Begin a start and do not wait for it. */
   spawn(): Running {
     assert.equal(this.#running, null, 'it runs already')
