@@ -359,6 +359,7 @@ test('answers what it has read before a connection ends by its peer, or by a shu
   await other.expectSilence()
   const stopped = server.broker.stop()
   await other.expectEnd()
+  other.finish()
   await stopped
 })
 
@@ -429,4 +430,23 @@ test('a topic of several partitions is no stream', async (t) => {
     assert.equal(type, '-')
     assert.match(String(text), /^internal error; topic "wide" has 2 partitions/)
   }
+})
+
+test('a topic that keeps nothing is followed, and takes no events that are to be kept', async (t) => {
+  const server = await startMeilies(t)
+  await using client = await connect({ port: server.broker.port })
+  await client.createTopic('fleeting', { retention: 'none' })
+  const peer = await server.connect()
+  for (let round = 0; round < 2; round++) {
+    assert.deepEqual(await peer.ask('publish', 'fleeting', 'e', 'd'), [
+      '-',
+      'internal error; topic "fleeting" keeps no records, and a stream keeps its events',
+    ])
+  }
+  peer.send('stream-names')
+  await peer.expect('*1\r\n+stream-names\r\n')
+  peer.send('subscribe', 'fleeting')
+  await peer.expect('*2\r\n+subscribed\r\n+fleeting\r\n')
+  await client.topic('fleeting').publish(Buffer.from('now'))
+  await peer.expect('*5\r\n+event\r\n+fleeting\r\n:0\r\n+record\r\n$3\r\nnow\r\n')
 })

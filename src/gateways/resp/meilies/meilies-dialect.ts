@@ -210,7 +210,7 @@ class MeiliesConversation implements Conversation, PublishSink {
   }
 
   async #publishLater(stream: string, request: RespRequest): Promise<void> {
-    const topic = await this.#streams.use(stream)
+    const topic = await this.#streams.useKept(stream)
     await this.#publishTo(topic, request)
   }
 

@@ -17,10 +17,17 @@ export class Streams {
     this.broker = broker
   }
 
-  /** The topic of a stream if it can be published to at once; else ask `use`. Throws UnsupportedError. */
+  /** The topic of a stream if it can be published to at once; else ask `useKept`. Throws UnsupportedError. */
   inUse(name: string): Topic | null {
     const topic = this.broker.topicInUse(name)
-    if (topic !== null) requireOnePartition(name, topic.settings)
+    if (topic !== null) requireKept(name, topic.settings)
+    return topic
+  }
+
+  /** The same, made if it is missing. */
+  async useKept(name: string): Promise<Topic> {
+    const topic = await this.use(name)
+    requireKept(name, topic.settings)
     return topic
   }
 
@@ -62,6 +69,13 @@ export class Streams {
       if (!(error instanceof LeveretError) || error.code !== 'LVT_TOPIC_CONFLICT') throw error
     }
   }
+}
+
+/** To answer OK for what nobody keeps would be no answer. */
+function requireKept(name: string, settings: TopicSettings): void {
+  requireOnePartition(name, settings)
+  if (settings.retention !== 'none') return
+  throw new UnsupportedError(`topic "${name}" keeps no records, and a stream keeps its events`, { topic: name })
 }
 
 function requireOnePartition(name: string, { partitions }: TopicSettings): void {
