@@ -60,6 +60,14 @@ export class RespRequest {
     return this.end(index) - this.start(index)
   }
 
+  /** Whether it is these bytes, of which there are few. */
+  is(index: number, bytes: Uint8Array): boolean {
+    const start = this.start(index)
+    if (this.end(index) - start !== bytes.length) return false
+    for (let at = 0; at < bytes.length; at++) if (this.buffer[start + at] !== bytes[at]) return false
+    return true
+  }
+
   /** Whether it came as a simple string or an error: what stands before it tells. */
   isLine(index: number): boolean {
     const sign = this.shape === 'inline' ? 0 : this.buffer[this.start(index) - 1]

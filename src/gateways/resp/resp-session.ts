@@ -21,6 +21,7 @@ const log = createLog('gateways:resp')
 const GOODBYE_MS = 5_000
 /** What is read of a connection while a request waits, so that it is seen to leave. */
 const BACKLOG_BYTES_MAX = 64 * 1024
+const NO_NAME = Buffer.alloc(0)
 
 export interface RespLimits extends RequestLimits {
   /** Bytes that wait to be written before nothing more is read and nothing delivered. */
@@ -63,6 +64,9 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
   /** The request at hand waits for the replies of those before it. */
   #waiting: Verb<State> | null = null
   #isScheduled = false
+  /** A verb of the dialect, and how it was spelled. */
+  #lastVerb: Verb<State> | null = null
+  #lastName: Buffer = NO_NAME
   /** Arrived while a request waited, and not parsed yet. */
   readonly #backlog: Buffer[] = []
   #backlogBytes = 0
@@ -244,21 +248,27 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
       this.fail(complaint)
       return
     }
-    const name = request.shown(0)
-    const verb = this.#verb(name)
-    log.enabled && log('%d -> %s', this.connection.id, brief(name))
-    if (verb === null) this.fail(dialect.wording.unknown(name))
-    else if (verb.isOrdered && this.#replies.pending > 0) {
+    const verb = this.#verb(request)
+    log.enabled && log('%d -> %s', this.connection.id, brief(request.shown(0)))
+    if (verb === null) {
+      const name = request.text(0)
+      this.fail(name === null ? dialect.wording.odd : dialect.wording.unknown(name))
+    } else if (verb.isOrdered && this.#replies.pending > 0) {
       this.#waiting = verb
       this.#isBusy = true
     } else this.#run(verb)
   }
 
-  #verb(name: string): Verb<State> | null {
+  #verb(request: RespRequest): Verb<State> | null {
     const { dialect, handshake } = this.#context
+    // Who has said it once says it again.
+    if (this.#lastVerb !== null && request.is(0, this.#lastName)) return this.#lastVerb
+    const name = request.shown(0)
     const spoken = dialect.verbs.get(name) ?? dialect.verbs.get(name.toLowerCase())
     if (spoken === undefined) return handshake.get(name.toLowerCase()) ?? null
     this.hasSpoken = true
+    this.#lastName = Buffer.from(name)
+    this.#lastVerb = spoken
     return spoken
   }
 
@@ -311,6 +321,5 @@ function complaintOn(request: RespRequest, wording: Wording): string | null {
   if (request.shape === 'odd' || request.shape === 'nil') return wording.noArray
   if (request.count === 0) return wording.empty
   if (request.oddities > 0) return wording.odd
-  const complaint = request.lines > 0 ? wording.lines(request) : null
-  return complaint ?? (request.text(0) === null ? wording.odd : null)
+  return request.lines > 0 ? wording.lines(request) : null
 }

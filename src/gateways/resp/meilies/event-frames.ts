@@ -9,7 +9,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Turn, TurnTask } from '../../../common/turn.js'
 import type { RespVersion } from '../resp-encode.js'
-import { EventReader } from './event-record.js'
+import { EventReader, putBytes } from './event-record.js'
 
 /** How a connection wants its events; what it looks like depends on its version, too. */
 export type FrameMode = 'classic' | 'push' | 'message'
@@ -20,6 +20,7 @@ export interface EventRun {
   readonly bodyStart: number
   readonly bodyEnd: number
   readonly baseOffset: number
+  readonly count: number
 }
 
 /** What the frames of one subscription to one stream have in common. Equal ones have equal keys. */
@@ -31,10 +32,14 @@ export interface FrameShape {
 }
 
 const CRLF = Buffer.from('\r\n')
-const NAME_HEAD = Buffer.from('\r\n+')
-const DATA_HEAD = Buffer.from('\r\n$')
-/** Digits of two numbers, and the signs between them. */
-const FRAME_ROOM_BYTES = 2 * 16 + NAME_HEAD.length + DATA_HEAD.length + 2 * CRLF.length
+const LF = 10
+const CR = 13
+const DOLLAR = 36
+const PLUS = 43
+/** Digits of two numbers, the signs around them, and the name of an event that has none. */
+const FRAME_ROOM_BYTES = 2 * 16 + 10 + 8
+/** Of most runs; what larger ones need is not kept. */
+const SCRATCH_BYTES_MAX = 1024 * 1024
 /** Frames that are kept until the turn ends, for others who want the same. */
 const SHARED_BYTES_MAX = 4 * 1024 * 1024
 
@@ -61,6 +66,7 @@ export class EventFrames implements TurnTask {
   readonly #event = new EventReader()
   #shared = new Map<Buffer, Shared[]>()
   #sharedBytes = 0
+  #scratch: Buffer = Buffer.alloc(0)
 
   constructor(turn: Turn) {
     this.#turn = turn
@@ -90,29 +96,38 @@ export class EventFrames implements TurnTask {
     else known.push(shared)
   }
 
-  #events({ body, bodyStart, bodyEnd, baseOffset }: EventRun, { head }: FrameShape): Buffer {
+  #events({ body, bodyStart, bodyEnd, baseOffset, count }: EventRun, { head }: FrameShape): Buffer {
     const event = this.#event
-    let bytes = 0
-    for (let at = bodyStart; at < bodyEnd; ) {
-      at = event.read(body, at)
-      bytes += head.length + FRAME_ROOM_BYTES + event.nameEnd - event.nameStart + event.dataEnd - event.dataStart
-    }
-    const frames = Buffer.allocUnsafe(bytes)
+    const frames = this.#room(bodyEnd - bodyStart + count * (head.length + FRAME_ROOM_BYTES))
     let to = 0
     let number = baseOffset
     for (let at = bodyStart; at < bodyEnd; number++) {
       at = event.read(body, at)
-      to += head.copy(frames, to)
+      to = putBytes(frames, to, head, 0, head.length)
       to = putNumber(frames, to, number)
-      to += NAME_HEAD.copy(frames, to)
-      to += event.names.copy(frames, to, event.nameStart, event.nameEnd)
-      to += DATA_HEAD.copy(frames, to)
+      frames[to++] = CR
+      frames[to++] = LF
+      frames[to++] = PLUS
+      to = putBytes(frames, to, event.names, event.nameStart, event.nameEnd)
+      frames[to++] = CR
+      frames[to++] = LF
+      frames[to++] = DOLLAR
       to = putNumber(frames, to, event.dataEnd - event.dataStart)
-      to += CRLF.copy(frames, to)
-      to += body.copy(frames, to, event.dataStart, event.dataEnd)
-      to += CRLF.copy(frames, to)
+      frames[to++] = CR
+      frames[to++] = LF
+      to = putBytes(frames, to, body, event.dataStart, event.dataEnd)
+      frames[to++] = CR
+      frames[to++] = LF
     }
-    return frames.subarray(0, to)
+    return Buffer.from(frames.subarray(0, to))
+  }
+
+  /** Room for frames until they are copied to a buffer of their size. */
+  #room(bytes: number): Buffer {
+    if (bytes <= this.#scratch.length) return this.#scratch
+    const room = Buffer.allocUnsafeSlow(bytes)
+    if (bytes <= SCRATCH_BYTES_MAX) this.#scratch = room
+    return room
   }
 
   #messages({ body, bodyStart, bodyEnd, baseOffset }: EventRun, { head, stream }: FrameShape): Buffer {

@@ -13,6 +13,7 @@ const HEADER_NAME = Buffer.from('meilies-name')
 const HEADER_HEAD = Buffer.concat([Buffer.from([NAME_TAG, HEADER_NAME.length]), HEADER_NAME])
 /** What an event is called that was published without a name. */
 const UNNAMED = Buffer.from('record')
+const LOOP_BYTES_MAX = 48
 const LF = 10
 const CR = 13
 
@@ -35,12 +36,20 @@ export function putEvent(
   let at = putHead(target, position, RECORD_TAG, contentBytes(nameBytes, dataBytes))
   if (dataBytes > 0) {
     at = putHead(target, at, PAYLOAD_TAG, dataBytes)
-    at += source.copy(target, at, data.start, data.end)
+    at = putBytes(target, at, source, data.start, data.end)
   }
   at = putHead(target, at, HEADER_TAG, HEADER_HEAD.length + 1 + varintBytes(nameBytes) + nameBytes)
-  at += HEADER_HEAD.copy(target, at)
+  at = putBytes(target, at, HEADER_HEAD, 0, HEADER_HEAD.length)
   at = putHead(target, at, VALUE_TAG, nameBytes)
-  return at + source.copy(target, at, name.start, name.end)
+  return putBytes(target, at, source, name.start, name.end)
+}
+
+/** Copy `source[start, end)`; returns the position behind it. A few bytes are sooner copied than handed to the system. */
+export function putBytes(target: Buffer, position: number, source: Buffer, start: number, end: number): number {
+  if (end - start > LOOP_BYTES_MAX) return position + source.copy(target, position, start, end)
+  let at = position
+  for (let from = start; from < end; from++) target[at++] = source[from] as number
+  return at
 }
 
 /** Reads the events of a run, one after the other, without copying any. */
@@ -74,19 +83,19 @@ export class EventReader {
 
   #header(body: Buffer, position: number): void {
     const { start, end } = recordBounds(body, position)
-    if (body.compare(HEADER_HEAD, 0, HEADER_HEAD.length, start, Math.min(start + HEADER_HEAD.length, end)) !== 0) return
     const at = start + HEADER_HEAD.length
     if (at >= end || body[at] !== VALUE_TAG) return
+    for (let index = 0; index < HEADER_HEAD.length; index++) if (body[start + index] !== HEADER_HEAD[index]) return
     const value = recordBounds(body, at)
-    if (value.end !== end || !isName(body, value.start, value.end)) return
+    if (value.end !== end || !isEventName(body, value.start, value.end)) return
     this.names = body
     this.nameStart = value.start
     this.nameEnd = value.end
   }
 }
 
-/** What an event may be called; others may have written anything there. */
-function isName(body: Buffer, start: number, end: number): boolean {
+/** Whether an event may be called `body[start, end)`. */
+export function isEventName(body: Buffer, start: number, end: number): boolean {
   if (start === end) return false
   let isAscii = true
   for (let at = start; at < end; at++) {

@@ -17,7 +17,7 @@ import { array, integer, nil, RESP_OK, respError, simple } from '../resp-encode.
 import type { RespFault } from '../resp-fault.js'
 import type { RespRequest } from '../resp-request.js'
 import { EventFrames, type FrameMode } from './event-frames.js'
-import { eventBytes, putEvent } from './event-record.js'
+import { eventBytes, isEventName, putEvent } from './event-record.js'
 import { parseSpec, requireEventName, requireStreamName, type StreamSpec } from './stream-spec.js'
 import { Streams } from './streams.js'
 import { keyOf, type SubscriptionContext, Subscriptions } from './subscriptions.js'
@@ -28,6 +28,7 @@ const MISSING = `${PREFIX}Missing argument`
 const TOO_MANY = `${PREFIX}Too many arguments`
 /** An event of this size is laid into a buffer that the broker keeps, instead of being copied once more. */
 const OWN_BYTES_MIN = 16 * 1024
+const SCRATCH = Buffer.allocUnsafeSlow(OWN_BYTES_MIN)
 
 export interface MeiliesOptions {
   readonly broker: Broker
@@ -102,6 +103,7 @@ class MeiliesConversation implements Conversation, PublishSink {
   #frames: FrameMode | null = null
   /** A stream whose name has been checked. */
   #lastStream = ''
+  #lastBytes: Buffer = Buffer.alloc(0)
 
   constructor(peer: RespPeer, options: MeiliesOptions, context: SubscriptionContext) {
     this.#peer = peer
@@ -133,10 +135,8 @@ class MeiliesConversation implements Conversation, PublishSink {
 
   publish(request: RespRequest): Promise<void> | null {
     if (request.count !== 4) return this.#refuse(request.count < 4 ? MISSING : TOO_MANY)
-    const stream = textOf(request, 1)
-    if (stream !== this.#lastStream) requireStreamName(stream)
-    this.#lastStream = stream
-    requireEventName(textOf(request, 2))
+    const stream = this.#streamOf(request)
+    if (!isEventName(request.buffer, request.start(2), request.end(2))) requireEventName(textOf(request, 2))
     const topic = this.#streams.inUse(stream)
     return topic === null ? this.#publishLater(stream, request) : this.#publishTo(topic, request)
   }
@@ -197,6 +197,16 @@ class MeiliesConversation implements Conversation, PublishSink {
     return null
   }
 
+  /** Throws InvalidArgumentError. */
+  #streamOf(request: RespRequest): string {
+    if (this.#lastStream !== '' && request.is(1, this.#lastBytes)) return this.#lastStream
+    const stream = textOf(request, 1)
+    requireStreamName(stream)
+    this.#lastStream = stream
+    this.#lastBytes = Buffer.from(stream)
+    return stream
+  }
+
   #refuse(text: string): null {
     this.#peer.fail(text)
     return null
@@ -237,7 +247,8 @@ class MeiliesConversation implements Conversation, PublishSink {
       throw new RecordTooLargeError(`an event of ${bytes} bytes does not fit, ${recordBytesMax} is the most`)
     }
     const isOwned = bytes >= OWN_BYTES_MIN
-    const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes)
+    // The broker copies what it does not own before it returns.
+    const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : SCRATCH
     putEvent(buffer, 0, request.buffer, name, data)
     return { buffer, start: 0, end: bytes, count: 1, isOwned }
   }
