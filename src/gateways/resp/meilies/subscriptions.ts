@@ -38,9 +38,16 @@ export interface SubscriptionContext {
 /** A spec that may still deliver. */
 interface Active extends SpecFacts {
   readonly range: StreamSpec
-  /** By stream; of `$all` those that there are. */
+  /** Of a spec that names a stream, until it is done. */
+  delivery: Delivery | null
+  /** Of `$all`. */
+  readonly all: AllStreams | null
+}
+
+interface AllStreams {
+  /** By stream; those that there are. */
   readonly deliveries: Map<string, Delivery>
-  /** Of `$all`: streams with specs of their own in the same request. */
+  /** Streams with specs of their own in the same request. */
   readonly except: ReadonlySet<string>
   unwatch: (() => void) | null
 }
@@ -77,10 +84,11 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
         const key = keyOf(spec)
         if (this.#active.has(key) || opened.has(key)) continue
         const range = all === undefined ? spec : { ...spec, to: lower(spec.to, all.to) }
-        const active = { key, text: spec.text, mode, range, deliveries: new Map(), except: named, unwatch: null }
+        const streams = spec.name === ALL_STREAMS ? { deliveries: new Map(), except: named, unwatch: null } : null
+        const active: Active = { key, text: spec.text, mode, range, delivery: null, all: streams }
         this.#reserve(opened.size)
         opened.set(key, active)
-        await (spec.name === ALL_STREAMS ? this.#openAll(active) : this.#openOne(active))
+        await (active.all === null ? this.#openOne(active) : this.#openAll(active, active.all))
       }
     } catch (error) {
       for (const active of opened.values()) close(active)
@@ -158,40 +166,45 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
     // A range that is finished: nothing to read, and nothing that could fail.
     if (from !== null && to !== null && from >= to) return
     await this.#context.streams.use(name)
-    await this.#openDelivery(active, name, startOf(from), true)
+    const delivery = new Delivery(name, active, true, this)
+    await this.#open(delivery, startOf(from), to)
+    active.delivery = delivery
   }
 
-  async #openAll(active: Active): Promise<void> {
+  async #openAll(active: Active, all: AllStreams): Promise<void> {
     const { streams } = this.#context
     const { from } = active.range
     const names = streams.names()
-    active.unwatch = streams.broker.watchTopics((name) => this.#appeared(active, name))
+    all.unwatch = streams.broker.watchTopics((name) => this.#appeared(active, all, name))
     for (const name of names) {
-      if (!active.except.has(name) && streams.isStream(name))
-        await this.#openDelivery(active, name, startOf(from), false)
+      if (!all.except.has(name) && streams.isStream(name)) await this.#openOneOfAll(active, all, name, startOf(from))
     }
   }
 
   /** A stream that was not there when `$all` was subscribed to: from its beginning. */
-  #appeared(active: Active, name: string): void {
-    if (active.except.has(name) || active.deliveries.has(name) || !this.#context.streams.isStream(name)) return
-    this.#openDelivery(active, name, startOf(active.range.from ?? 0), false).then(
+  #appeared(active: Active, all: AllStreams, name: string): void {
+    if (all.except.has(name) || all.deliveries.has(name) || !this.#context.streams.isStream(name)) return
+    this.#openOneOfAll(active, all, name, startOf(active.range.from ?? 0)).then(
       (delivery) => this.ready(delivery),
       (error: unknown) => log('%s of %s: %O', name, active.text, error),
     )
   }
 
-  async #openDelivery(active: Active, stream: string, start: Start, isAnnounced: boolean): Promise<Delivery> {
-    const delivery = new Delivery(stream, active, isAnnounced, this)
-    active.deliveries.set(stream, delivery)
+  async #openOneOfAll(active: Active, all: AllStreams, stream: string, start: Start): Promise<Delivery> {
+    const delivery = new Delivery(stream, active, false, this)
+    all.deliveries.set(stream, delivery)
     try {
-      const readers = await this.#context.streams.broker.subscribe(stream, start, active.range.to, delivery)
-      delivery.open(onlyReader(stream, readers))
+      await this.#open(delivery, start, active.range.to)
     } catch (error) {
-      active.deliveries.delete(stream)
+      all.deliveries.delete(stream)
       throw error
     }
     return delivery
+  }
+
+  async #open(delivery: Delivery, start: Start, to: number | null): Promise<void> {
+    const { stream } = delivery
+    delivery.open(onlyReader(stream, await this.#context.streams.broker.subscribe(stream, start, to, delivery)))
   }
 
   #begin(specs: readonly StreamSpec[], opened: ReadonlyMap<string, Active>, mode: FrameMode): void {
@@ -201,7 +214,7 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
       if (active !== undefined && !this.#active.has(key) && !isFinished(active)) this.#remember(active)
       this.#confirm(spec, this.#active.get(key), mode)
     }
-    for (const { deliveries } of opened.values()) for (const delivery of deliveries.values()) this.ready(delivery)
+    for (const active of opened.values()) for (const delivery of deliveriesOf(active)) this.ready(delivery)
     this.#peer.connection.flushSoon()
   }
 
@@ -211,7 +224,7 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
       return
     }
     if (name !== ALL_STREAMS) this.#send(subscribed(name))
-    for (const delivery of name === ALL_STREAMS && active !== undefined ? active.deliveries.values() : []) {
+    for (const delivery of active?.all?.deliveries.values() ?? []) {
       if ((delivery.reader?.end ?? 0) === 0) continue
       delivery.isAnnounced = true
       this.#send(subscribed(delivery.stream))
@@ -268,8 +281,9 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
   #finish(delivery: Delivery): void {
     delivery.close()
     const active = this.#active.get(delivery.spec.key)
-    active?.deliveries.delete(delivery.stream)
-    if (active !== undefined && isFinished(active)) this.#forget(active)
+    if (active === undefined) return
+    if (active.all === null) this.#forget(active)
+    else active.all.deliveries.delete(delivery.stream)
   }
 
   #remember(active: Active): void {
@@ -288,15 +302,19 @@ export function keyOf({ name, from, to }: StreamSpec): string {
   return `${name}:${from ?? ''}:${to ?? ''}`
 }
 
-function isFinished({ range, deliveries }: Active): boolean {
-  return range.name !== ALL_STREAMS && deliveries.size === 0
+function isFinished({ delivery, all }: Active): boolean {
+  return delivery === null && all === null
+}
+
+function deliveriesOf({ delivery, all }: Active): Iterable<Delivery> {
+  return all === null ? (delivery === null ? [] : [delivery]) : all.deliveries.values()
 }
 
 function close(active: Active): void {
-  active.unwatch?.()
-  active.unwatch = null
-  for (const delivery of active.deliveries.values()) delivery.close()
-  active.deliveries.clear()
+  active.all?.unwatch?.()
+  for (const delivery of deliveriesOf(active)) delivery.close()
+  active.delivery = null
+  active.all?.deliveries.clear()
 }
 
 function startOf(from: number | null): Start {
