@@ -72,6 +72,20 @@ export class RespPeer {
     this.#pending = this.#pending.subarray(expected.length)
   }
 
+  /** The same for very many bytes, which are compared as they come. */
+  async expectSoon(expected: Buffer): Promise<void> {
+    for (let at = 0; at < expected.length; ) {
+      while (this.#pending.length === 0 && !this.#isOver) await this.#change()
+      const got = this.#pending.subarray(0, expected.length - at)
+      const wanted = expected.subarray(at, at + got.length)
+      if (got.length === 0 || !got.equals(wanted))
+        assert.equal(got.toString('latin1'), wanted.toString('latin1'), `at ${at}`)
+      this.#pending = this.#pending.subarray(got.length)
+      at += got.length
+      assert.ok(got.length > 0, `the server ended the connection at ${at}`)
+    }
+  }
+
   /** Nothing has been sent but what was taken: the answer to a question comes next, and then that to another one. */
   async expectSilence(): Promise<void> {
     for (const word of ['first', 'second']) assert.deepEqual(await this.ask('ECHO', word), ['$', word])
