@@ -6,7 +6,7 @@ import { Broker } from './broker/broker.js'
 import { type Clock, systemClock } from './common/clock.js'
 import { ConfigError } from './common/errors.js'
 import { systemRandom } from './common/random.js'
-import { type Service, type StopOptions, startAll, stopAll } from './common/service.js'
+import { type Service, type StopOptions, startAll, stopAll, together } from './common/service.js'
 import { SteadyTime } from './common/steady-time.js'
 import { isLoopback } from './config/load.js'
 import type { Config } from './config/schema.js'
@@ -81,7 +81,7 @@ export class App implements Service {
     })
     // Readers and publishers last in, first out: listeners stop before what they lean on.
     this.#gateways = gatewaysOf(config, this.broker, { clock, metrics })
-    this.#services = [this.broker, this.#listener, ...this.#gateways]
+    this.#services = [this.broker, together([this.#listener, ...this.#gateways])]
   }
 
   get listeners(): readonly ListenerInfo[] {

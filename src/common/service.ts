@@ -44,6 +44,22 @@ export async function stopAll(services: readonly Service[], options: StopOptions
       failures.push(error)
     }
   }
+  throwTogether(failures)
+}
+
+/** Services of one rank as one: started in order, and stopped at the same time, so that they share the deadline. */
+export function together(services: readonly Service[]): Service {
+  return {
+    start: () => startAll(services),
+    stop: async (options) => {
+      const outcomes = await Promise.allSettled(services.map((service) => service.stop(options)))
+      const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
+      throwTogether(failures)
+    },
+  }
+}
+
+function throwTogether(failures: readonly unknown[]): void {
   if (failures.length === 1) throw failures[0]
   if (failures.length > 1) throw new AggregateError(failures, 'several parts failed to stop')
 }

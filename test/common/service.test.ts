@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Service, startAll, stopAll } from '../../src/common/service.js'
+import { type Service, startAll, stopAll, together } from '../../src/common/service.js'
 
 function part(name: string, log: string[], fails: 'start' | 'stop' | 'never' = 'never'): Service {
   return {
@@ -38,4 +38,27 @@ test('every part is stopped, whatever fails, and the failures are told', async (
   assert.deepEqual(log, ['stop b 1', 'stop a 1'])
   const failing = stopAll([part('a', log, 'stop'), part('b', log, 'stop')], { deadlineMs: 1 })
   await assert.rejects(failing, (error: unknown) => error instanceof AggregateError && error.errors.length === 2)
+})
+
+test('parts of one rank stop at the same time, all of them, and their failures are told', async () => {
+  const log: string[] = []
+  let free: () => void = () => undefined
+  const slow: Service = {
+    start: () => Promise.resolve(),
+    stop: () =>
+      new Promise<void>((resolve) => {
+        free = () => {
+          log.push('stop slow')
+          resolve()
+        }
+      }),
+  }
+  const rank = together([part('a', log, 'stop'), slow, part('b', log)])
+  await rank.start()
+  const stopped = rank.stop({ deadlineMs: 7 })
+  await Promise.resolve()
+  await Promise.resolve()
+  free()
+  await assert.rejects(stopped, /a does not stop/)
+  assert.deepEqual(log, ['start a', 'start b', 'stop a 7', 'stop b 7', 'stop slow'])
 })

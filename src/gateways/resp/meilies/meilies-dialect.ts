@@ -28,7 +28,6 @@ const MISSING = `${PREFIX}Missing argument`
 const TOO_MANY = `${PREFIX}Too many arguments`
 /** An event of this size is laid into a buffer that the broker keeps, instead of being copied once more. */
 const OWN_BYTES_MIN = 16 * 1024
-const SCRATCH = Buffer.allocUnsafeSlow(OWN_BYTES_MIN)
 
 export interface MeiliesOptions {
   readonly broker: Broker
@@ -47,11 +46,12 @@ export function meiliesDialect(options: MeiliesOptions): Dialect<MeiliesConversa
   const { turn } = broker
   const frames = new EventFrames(turn)
   const context = { streams: new Streams(broker), frames, clock, turn, limits, open: { count: 0 } }
+  const scratch = Buffer.allocUnsafeSlow(OWN_BYTES_MIN)
   return {
     name: 'meilies',
     verbs: VERBS,
     wording: WORDING,
-    open: (peer) => new MeiliesConversation(peer, options, context),
+    open: (peer) => new MeiliesConversation(peer, options, context, scratch),
   }
 }
 
@@ -99,13 +99,16 @@ class MeiliesConversation implements Conversation, PublishSink {
   readonly #options: MeiliesOptions
   readonly #streams: Streams
   readonly #subscriptions: Subscriptions
+  /** Where small events are laid until the broker has copied them; the same for all connections. */
+  readonly #scratch: Buffer
   /** What `subscription-frames` asked for. */
   #frames: FrameMode | null = null
   /** A stream whose name has been checked. */
   #lastStream = ''
   #lastBytes: Buffer = Buffer.alloc(0)
 
-  constructor(peer: RespPeer, options: MeiliesOptions, context: SubscriptionContext) {
+  constructor(peer: RespPeer, options: MeiliesOptions, context: SubscriptionContext, scratch: Buffer) {
+    this.#scratch = scratch
     this.#peer = peer
     this.#options = options
     this.#streams = context.streams
@@ -248,7 +251,7 @@ class MeiliesConversation implements Conversation, PublishSink {
     }
     const isOwned = bytes >= OWN_BYTES_MIN
     // The broker copies what it does not own before it returns.
-    const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : SCRATCH
+    const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : this.#scratch
     putEvent(buffer, 0, request.buffer, name, data)
     return { buffer, start: 0, end: bytes, count: 1, isOwned }
   }
