@@ -114,6 +114,10 @@ export class CursorReading<T> implements Reading<T>, TurnTask {
     return false
   }
 
+  extendFetched(): void {
+    // Nothing runs out.
+  }
+
   late(): void {
     // As above.
   }

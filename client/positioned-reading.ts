@@ -142,6 +142,10 @@ export class PositionedReading<T> implements Reading<T>, TurnTask {
     return false
   }
 
+  extendFetched(): void {
+    // Nothing runs out.
+  }
+
   late(): void {
     // As above.
   }

@@ -86,6 +86,8 @@ export interface Reading<T> {
    * said something of before the Unsubscribe.
    */
   leaving(): boolean
+  /** Of a shared group: the ack wait of what was fetched and not handed out begins anew. */
+  extendFetched(): void
   /** Came after the end. */
   late(run: DeliveredRun<T>): void
   /** Send what is consumed and not committed: the subscription ends after this. */

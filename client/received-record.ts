@@ -2,7 +2,7 @@
  * Delivered records: one small object a record, made when it is asked for, and decoded when it is looked at. The
  * bytes are views of what the socket brought, so a record that is kept pins the frame it came in.
  */
-import { CodecError } from '../src/common/errors.js'
+import { CodecError, InvalidArgumentError } from '../src/common/errors.js'
 import type { Header, NewRecord } from '../src/model/record.js'
 import { recordBounds } from '../src/model/run.js'
 import type { DeliveryFrame } from '../src/protocol/frames.js'
@@ -200,6 +200,8 @@ export class ReceivedRecord<T = Uint8Array> {
    * Rejects as `ack` does.
    */
   reject(reason = ''): Promise<void> {
+    if (typeof reason !== 'string')
+      return Promise.reject(new InvalidArgumentError('the reason of a rejection is a text'))
     return this.#settle(reason === '' ? REJECT : { ...REJECT, reason })
   }
 

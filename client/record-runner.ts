@@ -28,6 +28,8 @@ export interface RunnerHost<T> {
   readonly ackWaitMs: number
   /** Everything fetched is in the hands of the handler. */
   onDry(): void
+  /** The ack wait of what waits for its turn begins anew. */
+  extendFetched(): void
 }
 
 export class RecordRunner<T> implements RecordTaker {
@@ -171,6 +173,8 @@ export class RecordRunner<T> implements RecordTaker {
   #extendAll(): void {
     // What is lost is told by the signal of the record.
     for (const record of this.#running) record.extend().catch(nothing)
+    // What waits for its turn here would come again, counted, without anybody having looked at it.
+    this.#host.extendFetched()
   }
 
   #pause(delayMs: number, signal: AbortSignal): Promise<void> {
@@ -189,5 +193,5 @@ export class RecordRunner<T> implements RecordTaker {
 }
 
 function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).slice(0, REASON_LENGTH_MAX)
+  return String(error instanceof Error ? error.message : error).slice(0, REASON_LENGTH_MAX)
 }

@@ -140,6 +140,14 @@ export class SharedReading<T> implements Reading<T> {
     this.#lose(reason)
   }
 
+  extendFetched(): void {
+    for (const run of this.#host.queue.fetched) {
+      const end = run.nextOffset + run.remaining
+      for (let offset = run.nextOffset; offset < end; offset++) this.#verdicts.sayOf(run.partition, offset, EXTEND)
+      run.arrivedMs = this.#host.context.settings.clock.monotonic()
+    }
+  }
+
   #ack({ partition }: DeliveredRun<T>, offset: number): void {
     this.#leases.forget(partition, offset)
     this.#verdicts.sayOf(partition, offset, ACK)

@@ -55,6 +55,7 @@ export class LiveSubscription<T>
   #failReady: (error: LeveretError) => void = nothing
   #lostRecords = 0
   #lostLeases = 0
+  #isIterated = false
   #runner: RecordRunner<T> | null = null
   #closing: Promise<void> | null = null
   #over: Promise<void> | null = null
@@ -108,7 +109,10 @@ export class LiveSubscription<T>
 
   // ---- iterating ----
 
+  /** Two loops would each ack what the other one is working on. Throws InvalidArgumentError the second time. */
   [Symbol.asyncIterator](): this {
+    if (this.#isIterated) throw new InvalidArgumentError('a subscription is iterated once')
+    this.#isIterated = true
     return this
   }
 
@@ -253,6 +257,10 @@ export class LiveSubscription<T>
 
   get clock() {
     return this.context.settings.clock
+  }
+
+  extendFetched(): void {
+    this.#reading.extendFetched()
   }
 
   get isOrdered(): boolean {

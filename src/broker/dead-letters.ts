@@ -3,7 +3,7 @@
  * producer and a sequence that follow from its place, so that whoever tries again after a crash stores nothing twice.
  */
 import { createHash } from 'node:crypto'
-import { type LeveretError, TopicNotFoundError } from '../common/errors.js'
+import { type LeveretError, TopicNotFoundError, UnsupportedError } from '../common/errors.js'
 import type { Counter } from '../metrics/registry.js'
 import type { PublishReceipt } from '../model/receipt.js'
 import { RECORD_TAG, recordBounds } from '../model/run.js'
@@ -62,7 +62,12 @@ export class DeadLetters {
     if (this.#registry.get(name) === undefined) {
       await this.#registry.create(name, { ...topicDefaults, retention: KEEP_FOREVER })
     }
-    return await this.#registry.use(name)
+    const target = await this.#registry.use(name)
+    // It would be gone with the move: the record stays where it is until somebody gives the topic retention.
+    if (!target.keepsRecords) {
+      throw new UnsupportedError(`dead-letter topic "${name}" keeps nothing: give it retention`, { topic: name })
+    }
+    return target
   }
 
   /** The record with headers that say where it comes from, unless it would be too large with them. */

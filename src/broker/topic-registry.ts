@@ -82,6 +82,7 @@ export class TopicRegistry {
 
   /** Idempotent; throws TopicConflictError when the topic exists with other settings. */
   async create(name: string, settings: TopicSettings): Promise<Topic> {
+    refuseOwnDeadLetters(name, settings)
     const topic = this.#topics.get(name) ?? (await this.#create(name, settings))
     if (sameSettings(topic.settings, settings)) return topic
     const differing = differingSettings(topic.settings, settings).join(', ')
@@ -95,6 +96,7 @@ export class TopicRegistry {
   async change(name: string, settings: TopicSettings): Promise<void> {
     const topic = this.require(name)
     validateTopicSettings(settings)
+    refuseOwnDeadLetters(name, settings)
     const changing = this.#change(topic, settings).finally(() => {
       if (topic.changing === changing) topic.changing = null
     })
@@ -290,4 +292,10 @@ export class TopicRegistry {
       ? null
       : new CompactionWindow(compactionWindowMs, this.#context.limits.compactionKeysMax)
   }
+}
+
+/** What nobody gets any more would come again, without end. */
+function refuseOwnDeadLetters(name: string, { deadLetterTopic }: TopicSettings): void {
+  if (deadLetterTopic === name)
+    throw new InvalidArgumentError('a topic cannot be its own dead-letter topic', { topic: name })
 }

@@ -72,6 +72,11 @@ export const RING_RECORDS_MAX = 10_000_000
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/
 const LONE_SURROGATE = /\p{Surrogate}/u
 
+/** Names are printed and stand in lists: nothing in them may act on a terminal. */
+export function hasControls(name: string): boolean {
+  return CONTROL_CHARACTER.test(name)
+}
+
 /** Throws InvalidArgumentError unless the name is 1 to 255 bytes of UTF-8 with no control characters. */
 export function validateTopicName(name: string): void {
   const bytes = Buffer.byteLength(name)

@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { From, LostRange, ReceivedRecord, Subscription } from '../../../client/index.js'
-import { AbortedError, FencedError, LeaseLostError } from '../../common/errors.js'
+import { AbortedError, FencedError, LeaseLostError, LeveretError } from '../../common/errors.js'
 import { type ClientOptions, withClient } from '../open-client.js'
 import { EXIT_OK, LineOutput, say, type Terminal } from '../terminal.js'
 
@@ -83,8 +83,10 @@ async function finish(printed: readonly ReceivedRecord[], options: SubOptions, t
   const isShared = options.group !== undefined && options.mode !== 'partitioned'
   const named = isShared ? printed : printed.slice(-1)
   const late = (error: unknown): void => {
-    if (!(error instanceof LeaseLostError || error instanceof FencedError)) throw error
-    say(terminal, `warning: ${error.message}; it was printed here, and goes to another member too`)
+    if (!(error instanceof LeveretError)) throw error
+    const isOthers = error instanceof LeaseLostError || error instanceof FencedError || error.code === 'LVT_IN_DOUBT'
+    if (!isOthers) throw error
+    say(terminal, `warning: ${error.message}; it was printed here, and may go to another member too`)
   }
   await Promise.all(named.map((record) => record.ack().catch(late)))
 }
@@ -94,11 +96,12 @@ function payloadLine(record: ReceivedRecord): Uint8Array {
 }
 
 function jsonLine(record: ReceivedRecord): string {
-  const { partition, offset, timestampMs, key, headers, payload } = record
+  const { partition, offset, timestampMs, deliveryCount, key, headers, payload } = record
   return JSON.stringify({
     partition,
     offset,
     timestampMs,
+    ...(deliveryCount === 0 ? {} : { deliveryCount }),
     ...(key === null ? {} : bytesField('key', key)),
     ...(headers.length === 0
       ? {}

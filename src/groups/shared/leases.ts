@@ -85,7 +85,6 @@ export class Leases {
     const again = this.#takeDue(member, Math.min(max, this.#roomForDue()), nowMs, below, taken)
     const fresh = this.#takeNew(member, max - again, Math.min(end, below), nowMs, taken)
     if (again + fresh > 0) this.#member(member).held += again + fresh
-    this.#counters.redeliveries += again
     return taken
   }
 
@@ -223,6 +222,8 @@ export class Leases {
         left--
       } while (left > 0 && to < end && window.ready.has(to) && counts[to & mask] === count)
       taken.push({ from: toOffset(from), to: toOffset(to), deliveryCount: count })
+      // What was released has not been delivered yet.
+      if (count > 0) this.#counters.redeliveries += to - from
       offset = to
     }
     window.readyFrom = offset

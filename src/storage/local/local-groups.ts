@@ -13,7 +13,7 @@ import { createLog } from '../../common/log.js'
 import type { Turn } from '../../common/turn.js'
 import type { PartitionedGroupOptions } from '../../groups/partitioned/partitioned-facts.js'
 import type { GroupState, Mode } from '../../model/group.js'
-import type { Start } from '../../model/topic.js'
+import { hasControls, type Start } from '../../model/topic.js'
 import type { JoinHow, PartitionMember, Seat, Share, ShareHow, ShareMember } from '../engine.js'
 import type { GroupFact } from './group-facts.js'
 import type { FactSource, GroupLog } from './group-log.js'
@@ -339,9 +339,10 @@ export class LocalGroups {
   }
 
   #refuseNames(group: string, member = '-'): void {
-    const isName = (name: string) => name !== '' && name.length <= NAME_LENGTH_MAX
-    if (!isName(group)) throw new InvalidArgumentError(`the name of a group has 1 to ${NAME_LENGTH_MAX} characters`)
-    if (!isName(member)) throw new InvalidArgumentError(`the name of a member has 1 to ${NAME_LENGTH_MAX} characters`)
+    const isName = (name: string) => name !== '' && name.length <= NAME_LENGTH_MAX && !hasControls(name)
+    const rule = `has 1 to ${NAME_LENGTH_MAX} characters, and none of them acts on a terminal`
+    if (!isName(group)) throw new InvalidArgumentError(`the name of a group ${rule}`)
+    if (!isName(member)) throw new InvalidArgumentError(`the name of a member ${rule}`)
   }
 
   #refuseClosed(): void {
