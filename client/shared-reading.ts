@@ -116,8 +116,7 @@ export class SharedReading<T> implements Reading<T> {
   /** Nobody has looked at what is left of it: it is given back, and its delivery is not counted. */
   late(run: DeliveredRun<T>): void {
     if (run.epoch !== this.#host.epoch) return
-    const end = run.nextOffset + run.remaining
-    for (let offset = run.nextOffset; offset < end; offset++) this.#verdicts.sayOf(run.partition, offset, RELEASE)
+    this.#sayOfRest(run, RELEASE)
   }
 
   flush(): void {
@@ -142,10 +141,15 @@ export class SharedReading<T> implements Reading<T> {
 
   extendFetched(): void {
     for (const run of this.#host.queue.fetched) {
-      const end = run.nextOffset + run.remaining
-      for (let offset = run.nextOffset; offset < end; offset++) this.#verdicts.sayOf(run.partition, offset, EXTEND)
+      this.#sayOfRest(run, EXTEND)
       run.arrivedMs = this.#host.context.settings.clock.monotonic()
     }
+  }
+
+  /** Of what is not handed out. */
+  #sayOfRest(run: DeliveredRun<T>, verdict: Verdict): void {
+    const end = run.nextOffset + run.remaining
+    for (let offset = run.nextOffset; offset < end; offset++) this.#verdicts.sayOf(run.partition, offset, verdict)
   }
 
   #ack({ partition }: DeliveredRun<T>, offset: number): void {

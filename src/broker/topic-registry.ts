@@ -10,6 +10,7 @@ import {
   TopicLimitError,
   TopicNotFoundError,
 } from '../common/errors.js'
+import { namesAfter } from '../common/name-page.js'
 import {
   differingSettings,
   sameSettings,
@@ -160,15 +161,7 @@ export class TopicRegistry {
   /** At most `limit` names after `after`, in the order of their UTF-16 units, and whether there are more. */
   list(after: string, limit: number): { names: readonly string[]; more: boolean } {
     this.#sortedNames ??= [...this.#topics.keys()].sort()
-    const sorted = this.#sortedNames
-    let low = 0
-    let high = sorted.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((sorted[middle] as string) <= after && after !== '') low = middle + 1
-      else high = middle
-    }
-    return { names: sorted.slice(low, low + limit), more: low + limit < sorted.length }
+    return namesAfter(this.#sortedNames, after, limit)
   }
 
   openControllers(topic: Topic): Promise<void> {

@@ -84,7 +84,7 @@ export function validateTopicName(name: string): void {
   if (bytes > TOPIC_NAME_BYTES_MAX) {
     throw new InvalidArgumentError(`a topic name has at most ${TOPIC_NAME_BYTES_MAX} bytes, this one has ${bytes}`)
   }
-  if (CONTROL_CHARACTER.test(name)) throw new InvalidArgumentError('a topic name cannot hold control characters')
+  if (hasControls(name)) throw new InvalidArgumentError('a topic name cannot hold control characters')
   if (LONE_SURROGATE.test(name)) throw new InvalidArgumentError('a topic name must be well-formed Unicode')
 }
 

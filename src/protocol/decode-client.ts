@@ -99,9 +99,11 @@ export class ClientFrameDecoder {
       case 7:
         return decodeCommit(reader, id)
       case 8:
-        return { kind: 'close', id: skipAll(reader, id) }
+        reader.skipRest()
+        return { kind: 'close', id }
       case 9:
-        return { kind: 'ping', id: skipAll(reader, id) }
+        reader.skipRest()
+        return { kind: 'ping', id }
       case 10:
         return decodeDescribe(reader, id)
       default:
@@ -190,11 +192,6 @@ function varintWidth(buffer: Buffer, position: number): number {
   let width = 1
   while ((buffer[position - width - 1] as number) >= 0x80) width++
   return width
-}
-
-function skipAll(reader: WireReader, id: number): number {
-  while (!reader.done) reader.skip(reader.tag() & 7)
-  return id
 }
 
 function decodeHello(reader: WireReader, id: number): ClientFrame {

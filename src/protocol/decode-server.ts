@@ -63,7 +63,8 @@ function decodeBody(field: number, reader: WireReader, id: number): ServerFrame 
     case 2:
       return decodeWelcome(reader, id)
     case 3:
-      return { kind: 'done', id: skipAll(reader, id) }
+      reader.skipRest()
+      return { kind: 'done', id }
     case 4:
       return decodePublished(reader, id)
     case 5:
@@ -77,7 +78,8 @@ function decodeBody(field: number, reader: WireReader, id: number): ServerFrame 
       return { kind: 'ended', id, subscription: numbers[1] ?? 0, reason: texts[2] ?? '' }
     }
     case 9:
-      return { kind: 'pong', id: skipAll(reader, id) }
+      reader.skipRest()
+      return { kind: 'pong', id }
     case 10:
       return decodeDescription(reader, id)
     case 11:
@@ -115,7 +117,7 @@ function decodeDelivery(reader: WireReader, id: number): DeliveryFrame {
         break
       default:
         if (tag >>> 3 === RECORDS_FIELD) throw new ProtocolError('a field has the wrong wire type')
-        skipUnknown(reader, tag, 5)
+        reader.skipUnknown(tag, 5)
     }
   }
   const { buffer, position: start, end } = reader
@@ -159,7 +161,7 @@ function decodePublished(reader: WireReader, id: number): PublishedFrame {
         parts.push(decodePart(reader))
         break
       default:
-        skipUnknown(reader, tag, 8)
+        reader.skipUnknown(tag, 8)
     }
   }
   return {
@@ -188,7 +190,7 @@ function decodePart(reader: WireReader): PublishedPart {
       reader.expect(tag & 7, WIRE_VARINT)
       numbers[field] = reader.uint()
     } else if (field >= 4 && field <= 6) reader.uints(tag & 7, lists[field - 4] as number[])
-    else skipUnknown(reader, tag, 6)
+    else reader.skipUnknown(tag, 6)
   }
   reader.leave(outer)
   const [, partition = 0, baseOffset = 0, count = 0] = numbers
@@ -210,7 +212,7 @@ function decodeWelcome(reader: WireReader, id: number): ServerFrame {
       reader.expect(tag & 7, WIRE_LEN)
       if (field === 5) features.push(reader.string())
       else texts[field - 2] = reader.string()
-    } else skipUnknown(reader, tag, 5)
+    } else reader.skipUnknown(tag, 5)
   }
   const [version = 0, maxFrameBytes = 0] = numbers
   const [server = '', nodeId = ''] = texts
@@ -231,7 +233,7 @@ function decodeFailure(reader: WireReader, id: number): ServerFrame {
       reader.expect(tag & 7, WIRE_VARINT)
       retryable = reader.bool()
     } else if (field === 5) reader.uints(tag & 7, offsets)
-    else skipUnknown(reader, tag, 5)
+    else reader.skipUnknown(tag, 5)
   }
   const [, code = '', message = '', , topic = ''] = texts
   return { kind: 'failure', id, code, message, retryable, topic, offsets }
@@ -256,7 +258,7 @@ function decodeAssigned(reader: WireReader, id: number): ServerFrame {
       reader.expect(tag & 7, WIRE_VARINT)
       numbers[field] = reader.uint32()
     } else if (field === 2 || field === 4) reader.uints(tag & 7, field === 2 ? partitions : started)
-    else skipUnknown(reader, tag, 4)
+    else reader.skipUnknown(tag, 4)
   }
   return { kind: 'assigned', id, subscription: numbers[1] ?? 0, partitions, generation: numbers[3] ?? 0, started }
 }
@@ -278,7 +280,7 @@ function decodeDescription(reader: WireReader, id: number): ServerFrame {
         more = reader.bool()
         break
       default:
-        skipUnknown(reader, tag, 3)
+        reader.skipUnknown(tag, 3)
     }
   }
   return { kind: 'description', id, topics, groups, more }
@@ -305,7 +307,7 @@ function decodeTopic(reader: WireReader): TopicDescription {
         subscribers = reader.uint32()
         break
       default:
-        skipUnknown(reader, tag, 4)
+        reader.skipUnknown(tag, 4)
     }
   }
   return { name, settings, partitions, subscribers }
@@ -332,7 +334,7 @@ function decodeGroup(reader: WireReader): GroupDescription {
     else if (field >= 2 && field <= 12) {
       reader.expect(tag & 7, WIRE_VARINT)
       numbers[field] = reader.uint()
-    } else skipUnknown(reader, tag, 14)
+    } else reader.skipUnknown(tag, 14)
   }
   const [, , modeNumber = 0, lag = 0, inFlight = 0, paused, , generation = 0, redeliveries = 0, expired = 0] = numbers
   const [deadLetters = 0, rebalances = 0, fenced = 0] = numbers.slice(10)
@@ -359,7 +361,7 @@ function decodeGroupMember(reader: WireReader): GroupMemberState {
     else if (tag === 0x10 || tag === 0x12) reader.uints(tag & 7, partitions)
     else if (tag === 0x18 || tag === 0x20) numbers[tag >> 3] = reader.uint()
     else if (tag === 0x28) silentMs = reader.uint()
-    else skipUnknown(reader, tag, 5)
+    else reader.skipUnknown(tag, 5)
   }
   return { name, partitions, held: numbers[3] ?? 0, expired: numbers[4] ?? 0, silentMs }
 }
@@ -379,21 +381,10 @@ function readPlain(reader: WireReader, fields: number): { numbers: number[]; tex
     const tag = reader.tag()
     const field = Math.floor(tag / 8)
     const wireType = tag & 7
-    if (field > fields) skipUnknown(reader, tag, fields)
+    if (field > fields) reader.skipUnknown(tag, fields)
     else if (wireType === WIRE_VARINT) numbers[field] = reader.uint()
     else if (wireType === WIRE_LEN) texts[field] = reader.string()
-    else skipUnknown(reader, tag, fields)
+    else reader.skipUnknown(tag, fields)
   }
   return { numbers, texts }
-}
-
-function skipAll(reader: WireReader, id: number): number {
-  while (!reader.done) reader.skip(reader.tag() & 7)
-  return id
-}
-
-/** Skip a field beyond those this message has; one of its own numbers here has the wrong wire type. */
-function skipUnknown(reader: WireReader, tag: number, fields: number): void {
-  if (Math.floor(tag / 8) <= fields) throw new ProtocolError('a field has the wrong wire type')
-  reader.skip(tag & 7)
 }

@@ -71,7 +71,7 @@ export function decodeUnsubscribe(reader: WireReader, id: number): ClientFrame {
         forget = reader.bool()
         break
       default:
-        skipUnknown(reader, tag, 2)
+        reader.skipUnknown(tag, 2)
     }
   }
   return { kind: 'unsubscribe', id, subscription, forget }
@@ -115,7 +115,7 @@ export function decodeCommit(reader: WireReader, id: number): ClientFrame {
         reason = reader.string()
         break
       default:
-        skipUnknown(reader, tag, 8)
+        reader.skipUnknown(tag, 8)
     }
   }
   const outcome = OUTCOMES[outcomeNumber]
@@ -166,17 +166,11 @@ export function decodeManageGroup(reader: WireReader, id: number): ClientFrame {
         partition = reader.uint32()
         break
       default:
-        skipUnknown(reader, tag, 5)
+        reader.skipUnknown(tag, 5)
     }
   }
   const action = GROUP_ACTIONS[actionNumber]
   if (action === undefined) throw new ProtocolError(`action ${actionNumber} on a group is not known`)
   const [topic = '', group = ''] = texts
   return { kind: 'manage-group', id, topic, group, action, start, partition }
-}
-
-/** Skip a field beyond those this message has; one of its own numbers here has the wrong wire type. */
-function skipUnknown(reader: WireReader, tag: number, fields: number): void {
-  if (Math.floor(tag / 8) <= fields) throw new ProtocolError('a field has the wrong wire type')
-  reader.skip(tag & 7)
 }

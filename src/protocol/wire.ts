@@ -160,6 +160,17 @@ export class WireReader {
     if (wireType !== expected) throw new ProtocolError(`a field has wire type ${wireType} instead of ${expected}`)
   }
 
+  /** Skip a field beyond the `fields` that a message has; one of its own numbers here has the wrong wire type. */
+  skipUnknown(tag: number, fields: number): void {
+    if (Math.floor(tag / 8) <= fields) throw new ProtocolError('a field has the wrong wire type')
+    this.skip(tag & 7)
+  }
+
+  /** Skip all that is left of a message that has no fields of its own. */
+  skipRest(): void {
+    while (!this.done) this.skip(this.tag() & 7)
+  }
+
   #skipVarint(): void {
     for (let count = 0; count < VARINT_BYTES_MAX; count++) {
       if (this.position >= this.end) throw new ProtocolError('the frame ends inside a number')

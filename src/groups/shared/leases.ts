@@ -123,14 +123,6 @@ export class Leases {
     return held
   }
 
-  /** What is kept only for members goes, if no record is in flight. */
-  rest(): void {
-    if (this.#window.span > 0) return
-    this.#window.release()
-    this.#wakeMs = NEVER
-    if (this.#members?.size === 0) this.#members = null
-  }
-
   expire(nowMs: number): number {
     if (nowMs < this.#wakeMs) return 0
     const window = this.#window

@@ -119,11 +119,6 @@ export class SharedPartition {
     return this.#leases.leave(member, nowMs)
   }
 
-  /** Nobody takes part any more: give back what memory that does not need. */
-  rest(): void {
-    this.#leases.rest()
-  }
-
   /** Records whose lease is over are due, after the back-off if there is one, and those whose rest is over. Returns how many. */
   expire(nowMs: number): number {
     return this.#leases.expire(nowMs)

@@ -10,6 +10,7 @@ import {
   UnsupportedError,
 } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'
+import { namesAfter } from '../../common/name-page.js'
 import type { Turn } from '../../common/turn.js'
 import type { PartitionedGroupOptions } from '../../groups/partitioned/partitioned-facts.js'
 import type { GroupState, Mode } from '../../model/group.js'
@@ -93,9 +94,7 @@ export class LocalGroups {
   async list(after: string, limit: number): Promise<{ groups: readonly GroupState[]; more: boolean }> {
     await this.#restored()
     this.#names ??= [...this.#groups.keys()].sort()
-    const first = firstBeyond(this.#names, after)
-    const names = this.#names.slice(first, first + limit)
-    const more = first + limit < this.#names.length
+    const { names, more } = namesAfter(this.#names, after, limit)
     const groups = await Promise.all(names.map((name) => this.group(name).catch(unlessGone)))
     return { groups: groups.filter((group) => group !== null), more }
   }
@@ -348,18 +347,6 @@ export class LocalGroups {
   #refuseClosed(): void {
     if (this.#closed !== null) throw this.#closed
   }
-}
-
-/** Where the names begin that come after. */
-function firstBeyond(names: readonly string[], after: string): number {
-  let low = 0
-  let high = names.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((names[middle] as string) <= after) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** A group that is dropped while it is listed is in no list. */

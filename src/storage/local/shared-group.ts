@@ -174,17 +174,13 @@ export class SharedGroup implements LocalGroup, LaneOwner {
 
   expired(partition: number, lapses: readonly Lapse[]): void {
     // Who asks for more now gets it when all of them are told.
-    const wasGiving = this.#isGiving
-    this.#isGiving = true
-    try {
+    this.#together(() => {
       for (const { member: number, from, to } of lapses) {
         // Whoever else asks has its turn before: the records go rather to another one.
         this.#turn.served(number, 0)
         this.#seats.get(number)?.member.expired(partition, from, to)
       }
-    } finally {
-      this.#isGiving = wasGiving
-    }
+    })
   }
 
   lost(partition: number, loss: Loss): void {

@@ -210,7 +210,6 @@ export class SharedLane implements FactSource, Waiter {
 
   /** Nobody asks for anything any more: it needs to know of no append, and no records. */
   rest(): void {
-    this.#machine.rest()
     this.#unwatch()
     this.#shelf.clear()
   }
