@@ -5,13 +5,15 @@ import { createRequire } from 'node:module'
 import { Broker } from './broker/broker.js'
 import { type Clock, systemClock } from './common/clock.js'
 import { ConfigError } from './common/errors.js'
-import { systemRandom } from './common/random.js'
+import { type Random, systemRandom } from './common/random.js'
 import { type Service, type StopOptions, startAll, stopAll, together } from './common/service.js'
 import { SteadyTime } from './common/steady-time.js'
 import { isLoopback } from './config/load.js'
 import type { Config } from './config/schema.js'
+import { flokiDialect } from './gateways/resp/floki/floki-dialect.js'
 import { meiliesDialect } from './gateways/resp/meilies/meilies-dialect.js'
 import { RespGateway } from './gateways/resp/resp-gateway.js'
+import type { RespLimits } from './gateways/resp/resp-session.js'
 import { MetricsRegistry } from './metrics/registry.js'
 import { DEFAULT_TOPIC_SETTINGS } from './model/topic.js'
 import { runBytesMax } from './protocol/frames.js'
@@ -80,7 +82,7 @@ export class App implements Service {
       accept: (connection) => new NativeSession(connection, context),
     })
     // Readers and publishers last in, first out: listeners stop before what they lean on.
-    this.#gateways = gatewaysOf(config, this.broker, { clock, metrics })
+    this.#gateways = gatewaysOf(config, this.broker, { clock, random, metrics })
     this.#services = [this.broker, together([this.#listener, ...this.#gateways])]
   }
 
@@ -98,13 +100,21 @@ export class App implements Service {
   }
 }
 
+interface GatewayContext {
+  readonly clock: Clock
+  readonly random: Random
+  readonly metrics: MetricsRegistry
+}
+
 /** The dialects that were asked for. */
-function gatewaysOf(
-  config: Config,
-  broker: Broker,
-  { clock, metrics }: { clock: Clock; metrics: MetricsRegistry },
-): readonly (Service & ListenerInfo)[] {
-  if (config.meilies === null) return []
+function gatewaysOf(config: Config, broker: Broker, context: GatewayContext): readonly (Service & ListenerInfo)[] {
+  const gateways: (Service & ListenerInfo)[] = []
+  if (config.meilies !== null) gateways.push(meiliesGateway(config, broker, context, config.meilies))
+  if (config.floki !== null) gateways.push(flokiGateway(config, broker, context, config.floki))
+  return gateways
+}
+
+function meiliesGateway(config: Config, broker: Broker, { clock, metrics }: GatewayContext, port: number) {
   const recordBytesMax = runBytesMax(config.maxFrameBytes)
   const dialect = meiliesDialect({
     broker,
@@ -114,7 +124,37 @@ function gatewaysOf(
     durability: config.store === 'memory' ? null : 'disk',
     hasClassicFrames: !config.meiliesMessages,
   })
-  const limits = {
+  const { turn } = broker
+  return new RespGateway({ ...config, dialect, port, limits: respLimits(config), clock, turn, metrics, version })
+}
+
+function flokiGateway(config: Config, broker: Broker, { clock, random, metrics }: GatewayContext, port: number) {
+  const dialect = flokiDialect({
+    broker,
+    clock,
+    random,
+    version,
+    pushBytesMax: runBytesMax(config.maxFrameBytes),
+    deliveryBytesMax: config.deliveryBytesMax,
+    fetchCountMax: config.flokiFetchMax,
+    fetchBytesMax: config.flokiFetchBytesMax,
+    server: {
+      dataDirectory: config.data,
+      connectionsMax: config.connectionsMax,
+      nowSeconds: () => Math.floor(clock.now() / 1_000),
+      connections: () => gateway.connections,
+      address: () => `${gateway.host}:${gateway.port}`,
+    },
+  })
+  const { turn } = broker
+  // What is too large for a record is refused by its verb, and the connection goes on.
+  const limits = { ...respLimits(config), bulkBytesMax: config.respRequestBytesMax }
+  const gateway = new RespGateway({ ...config, dialect, port, limits, clock, turn, metrics, version })
+  return gateway
+}
+
+function respLimits(config: Config): RespLimits {
+  return {
     elementsMax: config.respElementsMax,
     bulkBytesMax: config.maxFrameBytes,
     requestBytesMax: config.respRequestBytesMax,
@@ -122,15 +162,4 @@ function gatewaysOf(
     requestTimeoutMs: config.frameTimeoutMs,
     drainTimeoutMs: config.respDrainTimeoutMs === 0 ? null : config.respDrainTimeoutMs,
   }
-  const gateway = new RespGateway({
-    ...config,
-    dialect,
-    port: config.meilies,
-    limits,
-    clock,
-    turn: broker.turn,
-    metrics,
-    version,
-  })
-  return [gateway]
 }

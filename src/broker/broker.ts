@@ -119,6 +119,12 @@ export class Broker implements Service {
     await this.#registry.delete(name)
   }
 
+  /** Remove the records of a partition that come before `before`, whoever has not read them yet. Throws TopicNotFoundError. */
+  async purge(name: string, partition: number, before: number): Promise<void> {
+    this.#registry.require(name)
+    await this.#engine.purge(name, partition, toOffset(before))
+  }
+
   health(): BrokerHealth {
     const problems = this.#engine.problems()
     return { isHealthy: !problems.some(({ kind }) => kind === 'read-only' || kind === 'full'), problems }

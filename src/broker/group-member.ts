@@ -34,6 +34,8 @@ export interface GroupListener {
   lost(partition: number, loss: Loss): void
   /** Nothing more comes. */
   ended(reason: Error): void
+  /** It asks for more than there is now; see ShareMember. */
+  nothingLeft?(): void
 }
 
 /** What a member says of its records. */
@@ -48,6 +50,7 @@ export interface OffsetRange {
 export class GroupMember implements ShareMember {
   readonly #topic: Topic
   readonly #listener: GroupListener
+  readonly nothingLeft?: () => void
   #share: Share | null = null
   /** It ended, perhaps before it began. */
   #isOver = false
@@ -55,6 +58,7 @@ export class GroupMember implements ShareMember {
   constructor(topic: Topic, listener: GroupListener) {
     this.#topic = topic
     this.#listener = listener
+    if (listener.nothingLeft !== undefined) this.nothingLeft = () => listener.nothingLeft?.()
   }
 
   /** The engine has given it a seat. */

@@ -1,7 +1,7 @@
 /**
  * Every setting of the server, in one table: key, type, default, range, variable, flag, and what it means. The type
  * Config, the flags of `leveret serve`, docs/configuration.md and docs/limits.md are all made from it.
- * Reads no file and no environment: load.ts does.
+ * Reads no file and no environment: load.ts does. Long because it is one table.
  */
 import { PARTITIONS_MAX, type Retention } from '../model/topic.js'
 
@@ -92,6 +92,12 @@ const SETTINGS_TABLE = {
     doc:
       "Answer every subscription of the MeiliES dialect in the frames of Redis' own. For sites without MeiliES' own clients, who " +
       'could not read them: redis-cli 7.2 and later then shows events without an option.',
+  },
+  floki: {
+    type: 'listener',
+    default: null,
+    port: 9797,
+    doc: 'Port of the Floki dialect. Its queues are topics, and its channels shared groups, like all others.',
   },
   store: {
     type: 'choice',
@@ -241,6 +247,22 @@ const SETTINGS_TABLE = {
     max: 100_000_000,
     doc: 'Subscriptions of the MeiliES dialect, of all connections together.',
     atLimit: 'A further `subscribe` is answered with `internal error; too many subscriptions`.',
+  },
+  flokiFetchMax: {
+    type: 'count',
+    default: 1_000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'Messages that one `HMGET` of the Floki dialect brings.',
+    atLimit: 'Who asks for more gets as many, and the others with the next request.',
+  },
+  flokiFetchBytesMax: {
+    type: 'bytes',
+    default: 16 * MIB,
+    min: KIB,
+    max: 1024 * MIB,
+    doc: 'About the bytes that one `HMGET` of the Floki dialect brings, and one message at least.',
+    atLimit: 'The answer ends with the message that reaches it.',
   },
   respElementsMax: {
     type: 'count',

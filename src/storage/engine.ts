@@ -139,6 +139,11 @@ export interface ShareMember {
   expired(partition: number, from: Offset, to: Offset): void
   /** Offsets that no member will get, told to one of them. */
   lost(partition: number, loss: Loss): void
+  /**
+   * It asks for more than there is to give out now. Told whenever that may have become so, and again when it has not changed;
+   * members that do not listen cost nothing.
+   */
+  readonly nothingLeft?: () => void
   /** Nothing more comes: the topic is gone, or the engine. As if it had left. */
   ended(reason: Error): void
 }

@@ -57,6 +57,10 @@ export class RespGateway<State extends Conversation> implements Service {
     return this.#listener.port
   }
 
+  get connections(): number {
+    return this.#listener.connections
+  }
+
   start(): Promise<void> {
     return this.#listener.start()
   }

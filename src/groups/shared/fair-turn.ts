@@ -25,6 +25,10 @@ export class FairTurn {
     else this.#demand.delete(member)
   }
 
+  asks(member: number): boolean {
+    return this.#demand.has(member)
+  }
+
   /** Who is next, or null when nobody asks. It stays next until it is served or asks for nothing. */
   next(): number | null {
     for (const member of this.#demand.keys()) return member

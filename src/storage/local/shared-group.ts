@@ -38,10 +38,16 @@ function sharedSettings({ maxDeliveries }: TopicSettings, how: ShareHow): Shared
 interface Company {
   readonly seats: Map<number, Seat>
   readonly turn: FairTurn
+  /** Those that want to know when nothing is left. */
+  readonly curious: Map<number, () => void>
 }
 
 /** Of every group that nobody takes part in: most are idle. Never written. */
-const NO_COMPANY: Company = { seats: new Map(), turn: new FairTurn() }
+const NO_COMPANY: Company = newCompany()
+
+function newCompany(): Company {
+  return { seats: new Map(), turn: new FairTurn(), curious: new Map() }
+}
 
 export class SharedGroup implements LocalGroup, LaneOwner {
   readonly name: string
@@ -128,8 +134,9 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   join({ member: name, deliveryBytesMax }: ShareHow, member: ShareMember): Share {
     if (this.#closed !== null) throw this.#closed
     const number = this.#nextMember++
-    if (this.#company === NO_COMPANY) this.#company = { seats: new Map(), turn: new FairTurn() }
+    if (this.#company === NO_COMPANY) this.#company = newCompany()
     this.#seats.set(number, { name, member, bytesMax: deliveryBytesMax, gotMs: null })
+    if (member.nothingLeft !== undefined) this.#company.curious.set(number, member.nothingLeft)
     return {
       ask: (records) => this.#ask(number, records),
       settle: (partition, from, to, verdict) => this.#settle(number, partition, from, to, verdict),
@@ -170,6 +177,7 @@ export class SharedGroup implements LocalGroup, LaneOwner {
       this.#isGiving = false
     }
     this.#setTimer()
+    if (this.#company.curious.size > 0) this.#tellNothingLeft()
   }
 
   expired(partition: number, lapses: readonly Lapse[]): void {
@@ -230,6 +238,7 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   #leave(number: number): void {
     if (!this.#seats.delete(number)) return
     this.#turn.ask(number, 0)
+    this.#company.curious.delete(number)
     this.#together(() => {
       for (const lane of this.#lanes) lane.leave(number)
     })
@@ -240,6 +249,12 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     if (this.#lanes.every((lane) => lane.isDone)) this.how = null
     this.#cancelTimer()
     this.#setTimer()
+  }
+
+  /** What is being read may be more; when it is read, this is looked at again. */
+  #tellNothingLeft(): void {
+    if (this.#lanes.some((lane) => lane.isReading)) return
+    for (const [number, tell] of this.#company.curious) if (this.#turn.asks(number)) tell()
   }
 
   #cancelTimer(): void {

@@ -108,6 +108,11 @@ export class SharedLane implements FactSource, Waiter {
     if (this.#machine.expire(nowMs) > 0 || !this.#isBurying) this.#changed()
   }
 
+  /** What it will offer is not known yet. */
+  get isReading(): boolean {
+    return this.#isReading
+  }
+
   /** What can be given out now, or null: then the owner is told when there may be something. */
   offer(): Offer | null {
     if (this.#isReading || this.#isClosed) return null

@@ -1,0 +1,231 @@
+/**
+ * A channel: a shared group of the topic, with one member for all connections. Those who wait for messages stand in line;
+ * the member asks for what the first of them wants, and for nothing when nobody waits. In flight is what the group has
+ * given out: a ticket stands for its offset.
+ */
+
+import type { GroupDelivery, GroupListener, GroupMember } from '../../../broker/group-member.js'
+import type { Clock, Timer } from '../../../common/clock.js'
+import { asLeveretError, type LeveretError } from '../../../common/errors.js'
+import { skipRecords } from '../../../model/run.js'
+import { messageReply } from './message-record.js'
+import { type TicketDraw, Tickets } from './tickets.js'
+
+/** Messages, each as it is sent; `nothing` at once, or (`late`) when the time was over. */
+export type Fetched = readonly Buffer[] | 'nothing' | 'late' | LeveretError
+
+/** Somebody in line. */
+export interface Waiter {
+  /** It goes without an answer. */
+  cancel(): void
+  /** Its time is over now. */
+  hurry(): void
+}
+
+interface Place extends Waiter {
+  readonly count: number
+  readonly isPatient: boolean
+  readonly got: Buffer[]
+  gotBytes: number
+  timer: Timer | null
+  answer(fetched: Fetched): void
+}
+
+export interface ChannelContext {
+  readonly clock: Clock
+  readonly draw: TicketDraw
+  /** About the most that one answer brings. */
+  readonly fetchBytesMax: number
+  /** The group is gone. */
+  ended(channel: Channel, reason: LeveretError): void
+}
+
+export class Channel implements GroupListener {
+  readonly name: string
+  /** Seconds since 1970 of the last get, ack, seek or purge. */
+  touched: number
+  /** One beyond the highest record given out since the last seek; 0 is none. */
+  next = 0
+  /** Records below are passed over: a seek went beyond the end. */
+  skipBelow = 0
+  readonly #context: ChannelContext
+  readonly #tickets: Tickets
+  readonly #line = new Set<Place>()
+  /** Those in line who do not wait for what is to come. */
+  readonly #impatient = new Set<Place>()
+  #member: GroupMember | null = null
+
+  constructor(name: string, context: ChannelContext) {
+    this.name = name
+    this.#context = context
+    this.#tickets = new Tickets(context.draw)
+    this.touched = nowSeconds(context.clock)
+  }
+
+  get inFlight(): number {
+    return this.#tickets.size
+  }
+
+  /** Those who wait for what is to come. */
+  get waiting(): number {
+    return this.#line.size - this.#impatient.size
+  }
+
+  sit(member: GroupMember): void {
+    this.#member = member
+    this.#ask()
+  }
+
+  touch(): void {
+    this.touched = nowSeconds(this.#context.clock)
+  }
+
+  /** The group goes on elsewhere. */
+  sought(skipBelow: number): void {
+    this.touch()
+    this.next = 0
+    this.skipBelow = skipBelow
+  }
+
+  /**
+   * Stand in line for 1 to `count` messages, for so long; 0: for what there is now. `answer` is called once, perhaps before
+   * this returns.
+   */
+  fetch(count: number, timeoutMs: number, answer: (fetched: Fetched) => void): Waiter {
+    this.touch()
+    const place: Place = {
+      count,
+      isPatient: timeoutMs > 0,
+      got: [],
+      gotBytes: 0,
+      timer: null,
+      answer,
+      cancel: () => this.#leave(place),
+      hurry: () => this.#finish(place, 'late'),
+    }
+    this.#line.add(place)
+    if (place.isPatient) place.timer = this.#context.clock.after(timeoutMs, place.hurry)
+    else this.#impatient.add(place)
+    this.#ask()
+    return place
+  }
+
+  /** How many of the tickets counted, when that is safe. */
+  async ack(tickets: readonly number[]): Promise<number> {
+    this.touch()
+    const member = this.#member
+    if (member === null) return 0
+    const offsets: number[] = []
+    for (const ticket of tickets) {
+      const offset = this.#tickets.take(ticket)
+      if (offset !== null) offsets.push(offset)
+    }
+    let counted = offsets.length
+    const settle = async (from: number, to: number): Promise<void> => {
+      const stale = await member.settle(0, { from, to }, 'ack', 0)
+      for (const range of stale) counted -= range.to - range.from
+    }
+    await Promise.all(rangesOf(offsets).map(({ from, to }) => settle(from, to)))
+    return counted
+  }
+
+  leave(): void {
+    this.#member?.leave()
+    this.#member = null
+  }
+
+  delivered({ partition, batch, from, to }: GroupDelivery): void {
+    const first = Math.max(from, Math.min(to, this.skipBelow))
+    if (first > from) this.#pass(partition, from, first)
+    const [place] = this.#line
+    if (place === undefined) {
+      void this.#member?.settle(partition, { from: first, to }, 'release', 0).catch(() => undefined)
+      return
+    }
+    let position = skipRecords(batch.body, 0, first - batch.baseOffset)
+    for (let offset = first; offset < to; offset++) {
+      const { reply, next } = messageReply(batch.body, position, offset + 1, this.#tickets.give(offset))
+      place.got.push(reply)
+      place.gotBytes += reply.length
+      position = next
+    }
+    if (first < to) this.next = Math.max(this.next, to)
+    if (place.got.length >= place.count || place.gotBytes >= this.#context.fetchBytesMax) this.#finish(place, 'nothing')
+    else if (first > from) this.#ask()
+  }
+
+  expired(_partition: number, from: number, to: number): void {
+    this.#tickets.dropRange(from, to)
+  }
+
+  lost(): void {
+    // Readers see a gap.
+  }
+
+  nothingLeft(): void {
+    const [first] = this.#line
+    for (const place of this.#impatient) this.#answer(place, 'nothing')
+    if (first !== undefined && first.got.length > 0) this.#answer(first, 'nothing')
+    const [left] = this.#line
+    if (left !== first) this.#ask()
+  }
+
+  ended(reason: Error): void {
+    const error = asLeveretError(reason)
+    this.#member = null
+    this.#tickets.clear()
+    this.#context.ended(this, error)
+    for (const place of this.#line) this.#answer(place, error)
+  }
+
+  /** What a seek passed over before it was there is done with. */
+  #pass(partition: number, from: number, to: number): void {
+    // What fails is told again, and passed over again.
+    void this.#member?.settle(partition, { from, to }, 'ack', 0).catch(() => undefined)
+  }
+
+  #leave(place: Place): void {
+    const [first] = this.#line
+    if (!this.#drop(place)) return
+    if (place === first) this.#ask()
+  }
+
+  #finish(place: Place, empty: 'nothing' | 'late'): void {
+    const [first] = this.#line
+    this.#answer(place, empty)
+    if (place === first) this.#ask()
+  }
+
+  /** What it has got, or why it has got nothing. Who is first now is not served yet. */
+  #answer(place: Place, otherwise: 'nothing' | 'late' | LeveretError): void {
+    if (this.#drop(place)) place.answer(place.got.length > 0 ? place.got : otherwise)
+  }
+
+  #drop(place: Place): boolean {
+    if (!this.#line.delete(place)) return false
+    this.#impatient.delete(place)
+    place.timer?.cancel()
+    return true
+  }
+
+  /** For who is first. */
+  #ask(): void {
+    const [place] = this.#line
+    this.#member?.ask(place === undefined ? 0 : place.count - place.got.length)
+  }
+}
+
+/** Offsets as ranges, so that neighbours are one. */
+function rangesOf(offsets: number[]): { from: number; to: number }[] {
+  const ranges: { from: number; to: number }[] = []
+  for (const offset of offsets.sort((a, b) => a - b)) {
+    const last = ranges.at(-1)
+    if (last !== undefined && last.to === offset) last.to++
+    else ranges.push({ from: offset, to: offset + 1 })
+  }
+  return ranges
+}
+
+function nowSeconds(clock: Clock): number {
+  return Math.floor(clock.now() / 1_000)
+}

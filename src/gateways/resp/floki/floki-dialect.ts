@@ -1,0 +1,61 @@
+/**
+ * The dialect of Floki: its verbs, and its words for requests that are none.
+ */
+import type { Dialect, Verb, Wording } from '../dialect.js'
+import type { RespFault } from '../resp-fault.js'
+import type { RespRequest } from '../resp-request.js'
+import { type ConversationContext, FlokiConversation } from './floki-conversation.js'
+import { TOO_BIG, wordFailure } from './floki-fault.js'
+import { Queues, type QueuesOptions } from './queues.js'
+
+const NO_COMMAND = 'ICOM Invalid Command'
+const BAD_TYPE = 'ICOM Invalid Type'
+
+export type FlokiOptions = QueuesOptions & Omit<ConversationContext, 'queues'>
+
+export function flokiDialect(options: FlokiOptions): Dialect<FlokiConversation> {
+  const context = { ...options, queues: new Queues(options) }
+  return { name: 'floki', verbs: VERBS, wording: WORDING, open: (peer) => new FlokiConversation(peer, context) }
+}
+
+const WORDING: Wording = {
+  noArray: NO_COMMAND,
+  empty: NO_COMMAND,
+  odd: BAD_TYPE,
+  unknown: () => 'UCOM Unknown Command',
+  lines: () => BAD_TYPE,
+  fault: wordFault,
+  failure: wordFailure,
+}
+
+function wordFault({ kind, detail }: RespFault): string {
+  if (kind === 'elements') return NO_COMMAND
+  if (kind === 'bulk-bytes') return TOO_BIG
+  return `ERR Protocol error: ${detail}`
+}
+
+type Act = (conversation: FlokiConversation, request: RespRequest) => Promise<void> | null
+
+/** What only opens a place for its reply may run while others are pending. */
+function verb(act: Act, isOrdered = true): Verb<FlokiConversation> {
+  return { isOrdered, run: (conversation, request) => conversation.ready(() => act(conversation, request)) }
+}
+
+const SET = verb((conversation, request) => conversation.set(request))
+const INFO = verb((conversation, request) => conversation.info(request))
+const CONFIG = verb((conversation, request) => conversation.config(request))
+
+const VERBS: ReadonlyMap<string, Verb<FlokiConversation>> = new Map([
+  ['set', SET],
+  ['setnx', SET],
+  ['del', verb((conversation, request) => conversation.del(request))],
+  ['rpush', verb((conversation, request) => conversation.push(request), false)],
+  ['hmget', verb((conversation, request) => conversation.fetch(request))],
+  ['hdel', verb((conversation, request) => conversation.ack(request), false)],
+  ['hmset', verb((conversation, request) => conversation.seek(request))],
+  ['srem', verb((conversation, request) => conversation.purge(request))],
+  ['info', INFO],
+  ['qinfo', INFO],
+  ['config', CONFIG],
+  ['qconfig', CONFIG],
+])

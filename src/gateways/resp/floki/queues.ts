@@ -1,0 +1,366 @@
+/**
+ * Queues and their channels, as the broker has them: topics of one partition that keep their records, and shared groups.
+ * What changes one queue is done in turn. A queue that others made is one too, if its name can be said here.
+ */
+import type { Broker } from '../../../broker/broker.js'
+import type { JoinHow } from '../../../broker/group-member.js'
+import type { Topic } from '../../../broker/topic.js'
+import type { Clock } from '../../../common/clock.js'
+import { GroupNotFoundError, LeveretError, TopicNotFoundError } from '../../../common/errors.js'
+import type { Random } from '../../../common/random.js'
+import type { GroupState } from '../../../model/group.js'
+import type { Start, TopicSettings } from '../../../model/topic.js'
+import { Channel, type ChannelContext } from './channel.js'
+import { isName } from './floki-arguments.js'
+import { FlokiFault, NO_CHANNEL, NO_QUEUE, QUEUE_EXISTS } from './floki-fault.js'
+import { changed, type QueueConfig, readConfig, topicSettingsOf, withTopic } from './queue-config.js'
+import { SettingsLog } from './settings-log.js'
+import { TicketDraw } from './tickets.js'
+
+const SERVER_KEY = 'server'
+const GROUPS_AT_ONCE = 1_000
+
+export interface QueuesOptions {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly random: Random
+  readonly fetchBytesMax: number
+  readonly deliveryBytesMax: number
+}
+
+/** What is kept of a queue besides its topic. */
+interface KeptQueue {
+  readonly config: QueueConfig
+  /** Ids that channels begin with, which were not there yet when they were told to. */
+  readonly starts: Readonly<Record<string, number>>
+}
+
+export class Queues {
+  readonly #options: QueuesOptions
+  readonly #settings: SettingsLog
+  readonly #draw: TicketDraw
+  /** By queue and name, those that somebody has used. */
+  readonly #channels = new Map<string, Map<string, Channel>>()
+  /** The last of what is done to a queue. */
+  readonly #last = new Map<string, Promise<unknown>>()
+  readonly #creating = new Set<string>()
+  #opening: Promise<void> | null = null
+  isOpen = false
+
+  constructor(options: QueuesOptions) {
+    this.#options = options
+    this.#settings = new SettingsLog(options.broker, options.clock)
+    this.#draw = new TicketDraw(options.random)
+  }
+
+  /** To be called before anything else; tried again if it fails. */
+  open(): Promise<void> {
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = null
+    })
+    return this.#opening
+  }
+
+  /** Those who wait for messages, of all channels. */
+  get waiting(): number {
+    let waiting = 0
+    for (const channels of this.#channels.values()) for (const channel of channels.values()) waiting += channel.waiting
+    return waiting
+  }
+
+  has(name: string): boolean {
+    const settings = this.#options.broker.topicSettings(name)
+    return settings !== null && isQueue(name, settings)
+  }
+
+  names(): string[] {
+    const { names } = this.#options.broker.topicNames('', Number.MAX_SAFE_INTEGER)
+    return names.filter((name) => this.has(name))
+  }
+
+  require(name: string): void {
+    if (!this.has(name)) throw new FlokiFault(NO_QUEUE)
+  }
+
+  /** The topic if it can be published to at once; else ask `useTopic`. Throws FlokiFault. */
+  topicInUse(name: string): Topic | null {
+    this.require(name)
+    return this.#options.broker.topicInUse(name)
+  }
+
+  useTopic(name: string): Promise<Topic> {
+    this.require(name)
+    return this.#options.broker.useTopic(name)
+  }
+
+  /** A channel that somebody has used; else ask `useChannel`. */
+  channelInUse(queue: string, name: string): Channel | null {
+    return this.#channels.get(queue)?.get(name) ?? null
+  }
+
+  /** Throws FlokiFault. */
+  useChannel(queue: string, name: string): Promise<Channel> {
+    return this.#alone(queue, async () => {
+      const channel = this.channelInUse(queue, name)
+      if (channel !== null) return channel
+      await this.#requireChannel(queue, name)
+      return await this.#seat(queue, name)
+    })
+  }
+
+  /** Make the queue and the channel, or (`isGentle`) what of them is missing. Throws FlokiFault. */
+  create(queue: string, channel: string, isGentle: boolean): Promise<void> {
+    return this.#alone(queue, async () => {
+      const settings = this.#options.broker.topicSettings(queue)
+      if (settings === null) await this.#make(queue)
+      else if (!isGentle) throw new FlokiFault(QUEUE_EXISTS)
+      else if (!isQueue(queue, settings)) {
+        throw new FlokiFault(`ERR topic "${queue}" cannot be a queue: it keeps nothing, or has several partitions`)
+      }
+      if (this.channelInUse(queue, channel) === null) await this.#seat(queue, channel)
+    })
+  }
+
+  /** False if there is no such queue. */
+  delete(queue: string): Promise<boolean> {
+    return this.#alone(queue, async () => {
+      if (!this.has(queue)) return false
+      await this.#options.broker.deleteTopic(queue)
+      this.#channels.delete(queue)
+      await this.#settings.put(queueKey(queue), null)
+      return true
+    })
+  }
+
+  /** False if there is no such channel. */
+  deleteChannel(queue: string, name: string): Promise<boolean> {
+    return this.#alone(queue, async () => {
+      if (!(await this.#hasChannel(queue, name))) return false
+      await this.#options.broker.deleteGroup(queue, name)
+      await this.#putStart(queue, name, 0)
+      return true
+    })
+  }
+
+  /** Go on with the message `id`, or what comes first after it. Throws FlokiFault. */
+  seekTo(queue: string, name: string, id: number): Promise<void> {
+    return this.#alone(queue, async () => {
+      await this.#requireChannel(queue, name)
+      const offset = Math.max(0, id - 1)
+      const isAhead = offset > (await this.#partition(queue)).end
+      await this.#seek(queue, name, { kind: 'offset', offset }, isAhead ? offset : 0)
+    })
+  }
+
+  /** Go on with the first message that arrived in this second since 1970, or later. Throws FlokiFault. */
+  seekToTime(queue: string, name: string, seconds: number): Promise<void> {
+    return this.#alone(queue, async () => {
+      await this.#requireChannel(queue, name)
+      await this.#seek(queue, name, { kind: 'time', timeMs: seconds * 1_000 }, 0)
+    })
+  }
+
+  /** Pass over what a channel has not got. False if there is no such channel. */
+  purgeChannel(queue: string, name: string): Promise<boolean> {
+    return this.#alone(queue, async () => {
+      if (!(await this.#hasChannel(queue, name))) return false
+      await this.#seek(queue, name, { kind: 'latest' }, 0)
+      return true
+    })
+  }
+
+  /** Remove all messages. False if there is no such queue. */
+  purge(queue: string): Promise<boolean> {
+    return this.#alone(queue, async () => {
+      if (!this.has(queue)) return false
+      const { end } = await this.#partition(queue)
+      for (const { name } of await this.channelStates(queue)) {
+        await this.#seek(queue, name, { kind: 'offset', offset: end }, 0)
+      }
+      await this.#options.broker.purge(queue, 0, end)
+      return true
+    })
+  }
+
+  get defaults(): QueueConfig {
+    return readConfig(this.#settings.get(SERVER_KEY))
+  }
+
+  /** Null if there is no such queue. */
+  config(queue: string): QueueConfig | null {
+    const settings = this.#options.broker.topicSettings(queue)
+    if (settings === null || !isQueue(queue, settings)) return null
+    return withTopic(this.#kept(queue).config, settings)
+  }
+
+  /** Of queues that are made from now on. Throws FlokiFault. */
+  async changeDefaults(key: string, value: string): Promise<void> {
+    await this.#alone('', () => this.#settings.put(SERVER_KEY, changed(this.defaults, key, value)))
+  }
+
+  /** Throws FlokiFault. */
+  changeConfig(queue: string, key: string, value: string): Promise<void> {
+    return this.#alone(queue, async () => {
+      const { broker } = this.#options
+      const settings = broker.topicSettings(queue)
+      const before = this.config(queue)
+      if (settings === null || before === null) throw new FlokiFault(NO_QUEUE)
+      const config = changed(before, key, value)
+      await this.#settings.put(queueKey(queue), { ...this.#kept(queue), config })
+      await broker.changeTopic(queue, topicSettingsOf(config, settings))
+      if (config.message_timeout === before.message_timeout) return
+      for (const name of this.#channels.get(queue)?.keys() ?? []) await this.#tellTimeout(queue, name)
+    })
+  }
+
+  async partition(queue: string): Promise<{ logStart: number; end: number; bytes: number }> {
+    return await this.#partition(queue)
+  }
+
+  async channelStates(queue: string): Promise<GroupState[]> {
+    const states: GroupState[] = []
+    for (let after = '', more = true; more; after = states.at(-1)?.name ?? '') {
+      const page = await this.#options.broker.groups(queue, after, GROUPS_AT_ONCE)
+      states.push(...page.groups)
+      more = page.more && page.groups.length > 0
+    }
+    return states.filter(({ mode }) => mode === 'shared')
+  }
+
+  async #open(): Promise<void> {
+    await this.#settings.open()
+    this.#options.broker.watchTopics((name) => {
+      // Somebody else makes a queue anew: what was said of the old one is void.
+      if (!this.#creating.has(name)) this.#settings.forget(queueKey(name))
+    })
+    this.isOpen = true
+  }
+
+  async #make(queue: string): Promise<void> {
+    const config = this.defaults
+    this.#creating.add(queue)
+    try {
+      await this.#settings.put(queueKey(queue), { config, starts: {} } satisfies KeptQueue)
+      await this.#options.broker.createTopic(queue, topicSettingsOf(config, null))
+    } catch (error) {
+      if (error instanceof LeveretError && error.code === 'LVT_TOPIC_CONFLICT')
+        throw new FlokiFault(QUEUE_EXISTS, { cause: error })
+      throw error
+    } finally {
+      this.#creating.delete(queue)
+    }
+  }
+
+  /** The channel with its group, which is made if it is missing, and begins with the next message. */
+  async #seat(queue: string, name: string): Promise<Channel> {
+    const { broker, clock, fetchBytesMax } = this.#options
+    const context: ChannelContext = {
+      clock,
+      draw: this.#draw,
+      fetchBytesMax,
+      ended: (channel) => {
+        const channels = this.#channels.get(queue)
+        if (channels?.get(channel.name) === channel) channels.delete(channel.name)
+      },
+    }
+    const channel = new Channel(name, context)
+    channel.skipBelow = this.#kept(queue).starts[name] ?? 0
+    const channels = this.#channels.get(queue) ?? new Map<string, Channel>()
+    this.#channels.set(queue, channels)
+    channels.set(name, channel)
+    try {
+      channel.sit(await broker.join(queue, name, this.#how(queue), channel))
+    } catch (error) {
+      channels.delete(name)
+      throw error
+    }
+    return channel
+  }
+
+  #how(queue: string): JoinHow {
+    const { message_timeout: seconds } = this.config(queue) ?? this.defaults
+    const { deliveryBytesMax } = this.#options
+    return { member: 'floki', start: { kind: 'latest' }, ackWaitMs: seconds * 1_000, backoffMs: [], deliveryBytesMax }
+  }
+
+  /** A group is as the last one says who comes. */
+  async #tellTimeout(queue: string, name: string): Promise<void> {
+    const nobody = {
+      delivered: () => undefined,
+      expired: () => undefined,
+      lost: () => undefined,
+      ended: () => undefined,
+    }
+    const member = await this.#options.broker.join(queue, name, this.#how(queue), nobody)
+    member.leave()
+  }
+
+  async #seek(queue: string, name: string, start: Start, skipBelow: number): Promise<void> {
+    const channel = this.channelInUse(queue, name)
+    // Before it goes on, so that nothing of what is skipped is given out.
+    await this.#putStart(queue, name, skipBelow)
+    channel?.sought(skipBelow)
+    await this.#options.broker.seekGroup(queue, name, start, 0)
+    channel?.sought(skipBelow)
+  }
+
+  async #putStart(queue: string, name: string, skipBelow: number): Promise<void> {
+    const kept = this.#kept(queue)
+    if ((kept.starts[name] ?? 0) === skipBelow) return
+    const { [name]: _, ...others } = kept.starts
+    const starts = skipBelow === 0 ? others : { ...others, [name]: skipBelow }
+    await this.#settings.put(queueKey(queue), { ...kept, starts })
+  }
+
+  #kept(queue: string): KeptQueue {
+    const kept = this.#settings.get(queueKey(queue)) as Partial<KeptQueue> | null
+    return kept === null
+      ? { config: this.defaults, starts: {} }
+      : { config: readConfig(kept.config), starts: kept.starts ?? {} }
+  }
+
+  async #partition(queue: string): Promise<{ logStart: number; end: number; bytes: number }> {
+    const { partitions } = await this.#options.broker.describeTopic(queue)
+    const [partition] = partitions
+    if (partition === undefined) throw new TopicNotFoundError(queue)
+    return partition
+  }
+
+  async #requireChannel(queue: string, name: string): Promise<void> {
+    this.require(queue)
+    if (!(await this.#hasChannel(queue, name))) throw new FlokiFault(NO_CHANNEL)
+  }
+
+  async #hasChannel(queue: string, name: string): Promise<boolean> {
+    if (!this.has(queue)) return false
+    if (this.channelInUse(queue, name) !== null) return true
+    try {
+      return (await this.#options.broker.describeGroup(queue, name)).mode === 'shared'
+    } catch (error) {
+      if (error instanceof GroupNotFoundError || error instanceof TopicNotFoundError) return false
+      throw error
+    }
+  }
+
+  async #alone<T>(queue: string, act: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(queue)
+    const acting = (async () => {
+      await before?.catch(() => undefined)
+      return await act()
+    })()
+    this.#last.set(queue, acting)
+    try {
+      return await acting
+    } finally {
+      if (this.#last.get(queue) === acting) this.#last.delete(queue)
+    }
+  }
+}
+
+function isQueue(name: string, { partitions, retention }: TopicSettings): boolean {
+  return partitions === 1 && retention !== 'none' && isName(name)
+}
+
+function queueKey(queue: string): string {
+  return `queues.${queue}`
+}

@@ -1,0 +1,105 @@
+/**
+ * What INFO and CONFIG GET tell, as the compact JSON documents that Floki has for them.
+ */
+import type { QueueConfig } from './queue-config.js'
+import type { Queues } from './queues.js'
+
+/** What the dialect knows of the server. */
+export interface ServerFacts {
+  readonly dataDirectory: string
+  readonly connectionsMax: number
+  readonly nowSeconds: () => number
+  readonly connections: () => number
+  readonly address: () => string
+}
+
+const INTERVAL_MS = 1_000
+
+/** `server`, `queues`, or `queues.` and how their names begin; `*` is all. Null for what is neither. */
+export type Section = { readonly kind: 'server' } | { readonly kind: 'queues'; readonly prefix: string }
+
+export function sectionOf(text: string): Section | null {
+  if (text.toLowerCase() === 'server') return { kind: 'server' }
+  const [head = '', ...rest] = text.split('.')
+  if (head.toLowerCase() !== 'queues') return null
+  const prefix = rest.join('.')
+  return { kind: 'queues', prefix: prefix === '*' ? '' : prefix }
+}
+
+export async function infoReport(queues: Queues, section: Section, server: ServerFacts): Promise<string> {
+  if (section.kind === 'server') {
+    return JSON.stringify({
+      client_count: server.connections(),
+      blocked_client_count: queues.waiting,
+      queue_count: queues.names().length,
+      thread_count: 1,
+      clock: server.nowSeconds(),
+    })
+  }
+  const report: Record<string, unknown> = {}
+  for (const name of namesOf(queues, section.prefix)) {
+    // It may be deleted meanwhile.
+    const state = await queueState(queues, name).catch(() => null)
+    if (state !== null) report[name] = state
+  }
+  return JSON.stringify(report)
+}
+
+export function configReport(queues: Queues, section: Section, server: ServerFacts): string {
+  const { dataDirectory } = server
+  if (section.kind === 'server') {
+    return JSON.stringify({
+      data_directory: dataDirectory,
+      bind_address: server.address(),
+      max_connections: server.connectionsMax,
+      maintenance_interval: INTERVAL_MS,
+      monitor_interval: INTERVAL_MS,
+      default_queue_config: queueConfig('', dataDirectory, queues.defaults),
+    })
+  }
+  const report: Record<string, unknown> = {}
+  for (const name of namesOf(queues, section.prefix)) {
+    const config = queues.config(name)
+    if (config !== null) report[name] = queueConfig(name, dataDirectory, config)
+  }
+  return JSON.stringify(report)
+}
+
+function namesOf(queues: Queues, prefix: string): string[] {
+  return queues.names().filter((name) => name.startsWith(prefix))
+}
+
+async function queueState(queues: Queues, name: string): Promise<unknown> {
+  const { logStart, end, bytes } = await queues.partition(name)
+  const channels: Record<string, unknown> = {}
+  for (const { name: channel, partitions, inFlight } of await queues.channelStates(name)) {
+    const known = queues.channelInUse(name, channel)
+    const position = Math.max(partitions[0]?.position ?? 0, known?.next ?? 0, known?.skipBelow ?? 0)
+    channels[channel] = { tail: position + 1, last_touched: known?.touched ?? 0, in_flight_count: inFlight }
+  }
+  const isEmpty = logStart === end
+  const segmentBytes = queues.config(name)?.segment_size ?? bytes
+  return {
+    head: end + 1,
+    tail: logStart + 1,
+    channels,
+    segments_count: isEmpty ? 0 : Math.max(1, Math.ceil(bytes / segmentBytes)),
+    disk_usage: isEmpty ? 0 : bytes,
+  }
+}
+
+function queueConfig(name: string, dataDirectory: string, config: QueueConfig): unknown {
+  const { segment_size, message_timeout, retention_period, hard_retention_period } = config
+  const { retention_size, hard_retention_size, durability } = config
+  return {
+    name,
+    data_directory: dataDirectory,
+    segment_size,
+    message_timeout,
+    retention_period,
+    hard_retention_period,
+    retention_size,
+    hard_retention_size,
+    durability,
+  }
+}
