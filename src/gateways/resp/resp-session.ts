@@ -146,6 +146,7 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
 
   shutDown(): void {
     this.#isLeaving = true
+    this.#state.ended()
     this.#readRequests()
   }
 

@@ -248,3 +248,48 @@ test('gives each message once to the consumers of each channel', async (t) => {
   )
   assert.deepEqual(alone, all)
 })
+
+test('acks and fetches in one go, in the order of the requests', async (t) => {
+  const { peers } = await startQueue(t, 1)
+  const [peer] = peers as [FlokiPeer]
+  await peer.expect(`RPUSH q ${Array.from({ length: 50 }, (_, number) => number).join(' ')}`, ':50')
+  let [message] = await peer.fetch('HMGET q c 1')
+  for (let id = 2; id <= 50; id++) {
+    peer.send(`HDEL q c ${message?.ticket}`)
+    peer.send('HMGET q c 1')
+    peer.send('SETNX q c')
+    await peer.raw.expect(':1\r\n')
+    ;[message] = await peer.nextMessages()
+    assert.equal(message?.id, id)
+    await peer.raw.expect('+OK\r\n')
+  }
+})
+
+test('has a thousand who wait, and a thousand channels', { timeout: 60_000 }, async (t) => {
+  const server = await startFloki(t)
+  const peer = await server.connect()
+  await peer.expect('SET q c', '+OK')
+  const waiters: FlokiPeer[] = []
+  for (let index = 0; index < 1000; index++) {
+    const waiter = await server.connect()
+    waiter.send('HMGET q c 1 50')
+    waiters.push(waiter)
+  }
+  await waitsFor(peer, 1000)
+  await peer.expect(`RPUSH q ${Array.from({ length: 1000 }, (_, number) => number).join(' ')}`, ':1000')
+  const got = await Promise.all(waiters.map((waiter) => waiter.nextMessages()))
+  assert.deepEqual(
+    got.map(([message]) => message?.id).sort((a = 0, b = 0) => a - b),
+    Array.from({ length: 1000 }, (_, index) => index + 1),
+  )
+  for (let index = 0; index < 1000; index++) peer.send(`SETNX q c${index}`)
+  await peer.raw.expect('+OK\r\n'.repeat(1000))
+  for (const [index, waiter] of waiters.entries()) waiter.send(`HMGET q c${index} 1 50`)
+  await waitsFor(peer, 1000)
+  await peer.expect('RPUSH q last', ':1')
+  for (const waiter of waiters)
+    assert.deepEqual(
+      (await waiter.nextMessages()).map(({ body }) => body),
+      ['last'],
+    )
+})

@@ -42,6 +42,9 @@ export class FlokiConversation implements Conversation, PublishSink {
   readonly #queues: Queues
   /** The fetch that the connection waits for. */
   #waiter: Waiter | null = null
+  /** Pushes that are not stored yet, and who waits for them: a fetch sees what was pushed before it. */
+  #pushing = 0
+  #pushed: (() => void) | null = null
   #hasEnded = false
 
   constructor(peer: RespPeer, context: ConversationContext) {
@@ -104,14 +107,30 @@ export class FlokiConversation implements Conversation, PublishSink {
   }
 
   published(token: number, _topic: TopicFacts, { count }: PublishReceipt): void {
-    this.#peer.settle(token, integer(count))
+    this.#settlePush(token, integer(count))
   }
 
   publishFailed(token: number, _topic: TopicFacts, error: LeveretError): void {
-    this.#peer.settle(token, respError(wordFailure(error)))
+    this.#settlePush(token, respError(wordFailure(error)))
   }
 
   fetch(request: RespRequest): Promise<void> | null {
+    if (this.#pushing === 0) return this.#fetch(request)
+    return new Promise<void>((resolve) => {
+      this.#pushed = resolve
+    }).then(async () => {
+      this.#pushed = null
+      await this.#fetch(request)
+    })
+  }
+
+  #settlePush(place: number, reply: Buffer): void {
+    this.#peer.settle(place, reply)
+    this.#pushing--
+    if (this.#pushing === 0) this.#pushed?.()
+  }
+
+  #fetch(request: RespRequest): Promise<void> | null {
     requireCount(request, 4, 'Queue or Channel or Count Missing')
     const count = unsigned(request.shown(3), 'IPA Invalid count value')
     const seconds = request.count > 4 ? unsigned32(request.shown(4), 'IPA Invalid timeout value') : 0
@@ -235,11 +254,12 @@ export class FlokiConversation implements Conversation, PublishSink {
     }
     const run = messageRun(request, 2, bytes)
     const place = this.#peer.later()
+    this.#pushing++
     try {
       broker.publish(topic, 0, run, plainHow(null), this, place)
     } catch (error) {
       // The error that is thrown would be answered behind the place that was opened for it.
-      this.#peer.settle(place, respError(wordFailure(asLeveretError(error))))
+      this.#settlePush(place, respError(wordFailure(asLeveretError(error))))
     }
     return topic.room()
   }

@@ -50,7 +50,7 @@ const VERBS: ReadonlyMap<string, Verb<FlokiConversation>> = new Map([
   ['setnx', SET],
   ['del', verb((conversation, request) => conversation.del(request))],
   ['rpush', verb((conversation, request) => conversation.push(request), false)],
-  ['hmget', verb((conversation, request) => conversation.fetch(request))],
+  ['hmget', verb((conversation, request) => conversation.fetch(request), false)],
   ['hdel', verb((conversation, request) => conversation.ack(request), false)],
   ['hmset', verb((conversation, request) => conversation.seek(request))],
   ['srem', verb((conversation, request) => conversation.purge(request))],
