@@ -1,7 +1,11 @@
 /** What requests of the Floki dialect are answered with, byte by byte. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '../../../client/index.js'
+import { KEEP_FOREVER } from '../../../src/model/topic.js'
 import { startFloki } from '../../helpers/floki-server.js'
 import { requestOf } from '../../helpers/resp-values.js'
 
@@ -438,4 +442,51 @@ test('shares its records with the native protocol', async (t) => {
     (await peer.fetch('HMGET q c 10')).map(({ body }) => body),
     ['pushed', 'published'],
   )
+})
+
+test('waits for the disk where it is told to', async (t) => {
+  const data = mkdtempSync(join(tmpdir(), 'leveret-floki-'))
+  const server = await startFloki(t, { store: 'log', data })
+  t.after(() => rmSync(data, { recursive: true, force: true }))
+  const peer = await server.connect()
+  const durability = async (): Promise<unknown> => {
+    const { q } = (await peer.json('CONFIG GET queues.q')) as { q: { durability: string } }
+    return q.durability
+  }
+  await peer.expect('SET q c', '+OK')
+  assert.equal(await durability(), 'async')
+  await peer.expect('CONFIG SET queues.q.durability sync', '+OK')
+  assert.equal(await durability(), 'sync')
+  await peer.expect('RPUSH q a', ':1')
+  assert.equal((await peer.fetch('HMGET q c 1')).length, 1)
+  await peer.expect('CONFIG SET queues.q.durability never', '-ERR durability is async or sync')
+})
+
+test('says why it takes no more connections', async (t) => {
+  const server = await startFloki(t, { connectionsMax: 2 })
+  const peers = [await server.connect(), await server.connect()]
+  const refused = await server.connect()
+  await refused.raw.expect('-ERR max number of clients reached\r\n')
+  await refused.raw.expectEnd()
+  for (const peer of peers) await peer.expect('PING', '+PONG')
+})
+
+test('has the queues and channels that native clients make, and tells them apart', async (t) => {
+  const server = await startFloki(t)
+  const peer = await server.connect()
+  const port = server.broker.listeners.find(({ name }) => name === 'native')?.port
+  await using client = await connect({ port: port ?? 0 })
+  await client.createTopic('kept', { retention: KEEP_FOREVER })
+  await client.createTopic('wide', { retention: KEEP_FOREVER, partitions: 2 })
+  await client.createTopic('light', { retention: 'none' })
+  await peer.expect('RPUSH kept a', ':1')
+  await peer.expect('SET kept c', '-QAE Queue Already Exists')
+  await peer.expect('SETNX kept c', '+OK')
+  for (const name of ['wide', 'light', 'floki.settings']) await peer.expect(`RPUSH ${name} a`, NO_QUEUE)
+  await peer.expect(
+    'SETNX light c',
+    '-ERR topic "light" cannot be a queue: it keeps nothing, or has several partitions',
+  )
+  await peer.expect('DEL wide', ':0')
+  assert.deepEqual(Object.keys(await peer.json('INFO queues')), ['kept'])
 })

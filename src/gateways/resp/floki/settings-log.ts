@@ -100,9 +100,18 @@ export class SettingsLog {
         if (body[at] === KEY_TAG) key = body.toString('utf8', field.start, field.end)
         else if (body[at] === PAYLOAD_TAG) value = body.toString('utf8', field.start, field.end)
       }
-      this.#set(key, value === '' ? null : JSON.parse(value))
+      this.#set(key, parsed(value))
       position = end
     }
+  }
+}
+
+/** Others may have written anything there. */
+function parsed(value: string): unknown {
+  try {
+    return value === '' ? null : JSON.parse(value)
+  } catch {
+    return null
   }
 }
 
