@@ -57,6 +57,28 @@ const CASES: Cases<EngineSubject> = {
     for (const seat of seats) assert.deepEqual(await seat.offsets(4), [0, 1, 2, 3])
   },
 
+  'tells who asks for more than there is, when it has all of it': async ({ engine }) => {
+    await withRecords(engine, 7)
+    const seat = await GroupSeat.take(engine, 'g')
+    seat.ask(7)
+    assert.deepEqual(await seat.offsets(7), [0, 1, 2, 3, 4, 5, 6])
+    await rest(engine)
+    assert.deepEqual(seat.dry, [], 'it asked for no more than there was')
+    seat.ask(5)
+    await seat.until(() => seat.dry.length > 0)
+    await publish(engine, 7, 2)
+    await seat.until(() => seat.dry.includes(9))
+    assert.ok(seat.dry.every((had) => had === 7 || had === 9))
+    const told = seat.dry.length
+    seat.ask(0)
+    await publish(engine, 9, 3)
+    await rest(engine)
+    assert.deepEqual([seat.got.length, seat.dry.length], [9, told])
+    seat.ask(100)
+    await seat.until(() => seat.dry.length > told)
+    assert.equal(seat.dry[told], 12)
+  },
+
   'delivers again what a member leaves behind, at once and counted': async ({ engine }) => {
     await withRecords(engine, 3)
     const first = (await GroupSeat.take(engine, 'g')).ask(3)

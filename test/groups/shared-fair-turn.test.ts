@@ -19,8 +19,9 @@ test('members take turns, in the order in which they first asked, until they hav
   turn.ask(1, 3)
   turn.ask(2, 1)
   turn.ask(3, 2)
+  assert.deepEqual([turn.asks(3), turn.asks(4)], [true, false])
   assert.deepEqual(serve(turn, 1, 100), [1, 2, 3, 1, 3, 1])
-  assert.deepEqual([turn.next(), turn.total, turn.waiting], [null, 0, 0])
+  assert.deepEqual([turn.next(), turn.total, turn.waiting, turn.asks(3)], [null, 0, 0, false])
 })
 
 test('asking again changes how much, and not whose turn it is', () => {

@@ -22,6 +22,12 @@ export class GroupSeat implements ShareMember {
   /** Fails so many burials. */
   failBurials = 0
   reason: Error | null = null
+  /** How much it had each time it was told that nothing is left. */
+  readonly dry: number[] = []
+  readonly nothingLeft = (): void => {
+    this.dry.push(this.got.length)
+    this.#look()
+  }
   #share: Share | null = null
   readonly #waiting: (() => void)[] = []
 

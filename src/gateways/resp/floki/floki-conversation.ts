@@ -46,6 +46,7 @@ export class FlokiConversation implements Conversation, PublishSink {
   #pushing = 0
   #pushed: (() => void) | null = null
   #hasEnded = false
+  #isClosed = false
 
   constructor(peer: RespPeer, context: ConversationContext) {
     this.#peer = peer
@@ -68,7 +69,7 @@ export class FlokiConversation implements Conversation, PublishSink {
   }
 
   close(): void {
-    this.#hasEnded = true
+    this.#isClosed = true
     this.#waiter?.cancel()
   }
 
@@ -265,6 +266,8 @@ export class FlokiConversation implements Conversation, PublishSink {
   }
 
   #fetchFrom(channel: Channel, asked: number, seconds: number): Promise<void> | null {
+    // It went while it waited for something else: a message for it would rest until its time is over.
+    if (this.#isClosed) return null
     const count = Math.min(asked, this.#context.fetchCountMax)
     let isAnswered = false
     let resolve: (() => void) | null = null
