@@ -104,7 +104,7 @@ export class Channel implements GroupListener {
       hurry: () => this.#finish(place, 'late'),
     }
     this.#line.add(place)
-    if (place.isPatient) place.timer = this.#context.clock.after(timeoutMs, place.hurry)
+    if (place.isPatient) this.#setTimer(place, this.#context.clock.monotonic() + timeoutMs)
     else this.#impatient.add(place)
     this.#ask()
     return place
@@ -182,6 +182,15 @@ export class Channel implements GroupListener {
   #pass(partition: number, from: number, to: number): void {
     // What fails is told again, and passed over again.
     void this.#member?.settle(partition, { from, to }, 'ack', 0).catch(() => undefined)
+  }
+
+  /** Timers of the system may come a little early, and nobody is told too early that there is nothing. */
+  #setTimer(place: Place, deadlineMs: number): void {
+    const { clock } = this.#context
+    place.timer = clock.after(deadlineMs - clock.monotonic(), () => {
+      if (clock.monotonic() < deadlineMs) this.#setTimer(place, deadlineMs)
+      else place.hurry()
+    })
   }
 
   #leave(place: Place): void {
