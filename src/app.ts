@@ -38,7 +38,7 @@ export class App implements Service {
   readonly broker: Broker
   readonly metrics = new MetricsRegistry()
   readonly #listener: TcpListener
-  readonly #gateways: readonly (Service & ListenerInfo)[]
+  readonly #listeners: readonly (Service & ListenerInfo)[]
   readonly #services: readonly Service[]
   #stopping: Promise<void> | null = null
 
@@ -82,12 +82,13 @@ export class App implements Service {
       accept: (connection) => new NativeSession(connection, context),
     })
     // Readers and publishers last in, first out: listeners stop before what they lean on.
-    this.#gateways = gatewaysOf(config, this.broker, { clock, random, metrics })
-    this.#services = [this.broker, together([this.#listener, ...this.#gateways])]
+    const gateways = gatewaysOf(config, this.broker, { clock, random, metrics })
+    this.#listeners = config.dialectsOnly ? gateways : [this.#listener, ...gateways]
+    this.#services = [this.broker, together(this.#listeners)]
   }
 
   get listeners(): readonly ListenerInfo[] {
-    return [this.#listener, ...this.#gateways].map(({ name, host, port }) => ({ name, host, port }))
+    return this.#listeners.map(({ name, host, port }) => ({ name, host, port }))
   }
 
   start(): Promise<void> {

@@ -31,7 +31,7 @@ export type BrokerOptions = Partial<Config> & {
 
 /** A running broker. `await using` stops it. */
 export interface EmbeddedBroker extends AsyncDisposable {
-  /** Port of the native listener. */
+  /** Port of the native listener; 0 with `dialectsOnly`. */
   readonly port: number
   readonly listeners: readonly ListenerInfo[]
   /** All counters and gauges, as they are now. */
@@ -63,7 +63,7 @@ export async function createBroker({ clock, random, ...overrides }: BrokerOption
   const { listeners } = app
   const stop = ({ deadlineMs = config.drainMs }: { deadlineMs?: number } = {}) => app.stop({ deadlineMs })
   return {
-    port: listeners[0]?.port ?? 0,
+    port: listeners.find(({ name }) => name === 'native')?.port ?? 0,
     listeners,
     metrics: () => app.metrics.samples(),
     health: () => app.broker.health(),

@@ -2,6 +2,7 @@
  * Words of the command line to values: ports, counts, ages, places to start from. A word that is none of what is
  * expected is a usage error, which commander reports beside the name of the flag.
  */
+import { isIP } from 'node:net'
 import { InvalidArgumentError as UsageError } from 'commander'
 import type { From } from '../../client/index.js'
 import { parseRetention } from '../config/load.js'
@@ -12,6 +13,19 @@ export function readPort(text: string): number {
   const port = readWhole(text)
   if (port === null || port < 1 || port > 65_535) throw new UsageError('A port is a number from 1 to 65535.')
   return port
+}
+
+/** To listen on: 0 picks a free one. */
+export function readListenPort(text: string): number {
+  const port = readWhole(text)
+  if (port === null || port > 65_535) throw new UsageError('A port is a number from 0 to 65535.')
+  return port
+}
+
+/** An address, not a name that would have to be looked up. */
+export function readAddress(text: string): string {
+  if (isIP(text) === 0) throw new UsageError('An address like 127.0.0.1 or ::1 is expected.')
+  return text
 }
 
 export function readCount(text: string): number {

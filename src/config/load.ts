@@ -86,8 +86,15 @@ function finish(values: Values, mistakes: string[]): Config {
         'everything; say --insecure if that is what you want',
     )
   }
+  if (config.dialectsOnly && !hasDialect(config)) {
+    mistakes.push('dialectsOnly: no dialect has a port, so there would be nothing to listen on')
+  }
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return Object.freeze(config)
+}
+
+function hasDialect(config: Config): boolean {
+  return CONFIG_KEYS.some((key) => SETTINGS[key].type === 'listener' && config[key] !== null)
 }
 
 function collectFile(path: string, readFile: (path: string) => string, values: Values, mistakes: string[]): void {

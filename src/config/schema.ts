@@ -99,6 +99,11 @@ const SETTINGS_TABLE = {
     port: 9797,
     doc: 'Port of the Floki dialect. Its queues are topics, and its channels shared groups, like all others.',
   },
+  dialectsOnly: {
+    type: 'switch',
+    default: false,
+    doc: 'Do not listen for the native protocol, only for the dialects that have a port here.',
+  },
   store: {
     type: 'choice',
     default: 'log',

@@ -96,6 +96,14 @@ test('a store that is planned is told apart from one that nobody knows', () => {
   )
 })
 
+test('without the native listener there must be another one', () => {
+  assert.deepEqual(
+    mistakesOf(() => load({ flags: { dialectsOnly: true } })),
+    ['dialectsOnly: no dialect has a port, so there would be nothing to listen on'],
+  )
+  assert.equal(load({ flags: { dialectsOnly: true, meilies: 0 } }).dialectsOnly, true)
+})
+
 test('listens beyond loopback only when told that this is meant', () => {
   for (const host of ['0.0.0.0', '::', '192.168.0.1', 'example.org', '127.0.0.1.example.org']) {
     assert.equal(mistakesOf(() => load({ flags: { host } })).length, 1, host)
