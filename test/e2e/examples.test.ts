@@ -33,6 +33,16 @@ received "one" from offset 0
 received "two" from offset 1
 received "three" from offset 2
 `,
+  'meilies.ts': `published born: +OK
+published born: +OK
+published named: +OK
+the last event has number 2
+subscribed
+event 1, born: Bert
+event 2, named: Ada is Lovelace now
+published moved: +OK
+event 3, moved: to the garden
+`,
   'work-queue.ts': `published 6 jobs
 fly: given up: max-deliveries (3)
 glue: done at attempt 2
@@ -54,15 +64,18 @@ a subscriber that comes after more than 2000 ms:
 
 describe('examples', () => {
   let server: Server
+  let ports: Readonly<Record<string, string>>
   before(async () => {
-    server = await startServer()
+    server = await startServer(['--meilies', '0'])
+    const [, meilies = ''] = await server.process.printed(/^listening meilies 127\.0\.0\.1:(\d+)$/m)
+    ports = { PORT: String(server.port), MEILIES_PORT: meilies }
   })
   after(() => server.stop())
 
   for (const name of readdirSync('examples').sort()) {
     test(`examples/${name} prints the same each time and ends by itself`, async () => {
       for (const round of ['first', 'second']) {
-        const { code, stdout, stderr } = await runSource(`examples/${name}`, { PORT: String(server.port) })
+        const { code, stdout, stderr } = await runSource(`examples/${name}`, ports)
         assert.deepEqual([code, stderr], [0, ''], `${round} round`)
         assert.equal(stdout.toString(), PRINTED[name], `${round} round`)
       }
