@@ -16,8 +16,9 @@ function folder(t: TestContext): string {
 }
 
 /** Started with these flags and ready, at its port. */
-async function start(words: readonly string[], env = {}): Promise<{ running: Running; port: number }> {
+async function start(t: TestContext, words: readonly string[], env = {}): Promise<{ running: Running; port: number }> {
   const running = startLeveret(['meilies-server', ...words], env)
+  t.after(() => running.signal('SIGKILL'))
   await running.printed(/^ready$/m)
   const [, port] = await running.printed(/^listening meilies 127\.0\.0\.1:(\d+)$/m)
   return { running, port: Number(port) }
@@ -33,7 +34,7 @@ async function stop(running: Running): Promise<string> {
 test('listens for its dialect and for nothing else, and keeps events where --db-path says', async (t) => {
   const data = join(folder(t), 'made', 'by', 'leveret')
   for (const number of [0, 1]) {
-    const { running, port } = await start(['-h', '127.0.0.1', '-p', '0', '--db-path', data], { PORT: '1' })
+    const { running, port } = await start(t, ['-h', '127.0.0.1', '-p', '0', '--db-path', data], { PORT: '1' })
     const peer = await RespPeer.connect(port)
     assert.deepEqual(await peer.ask('publish', 's', 'e', 'd'), ['+', 'OK'])
     peer.send('last-event-number', 's')
@@ -47,7 +48,7 @@ test('listens for its dialect and for nothing else, and keeps events where --db-
 
 test('takes the other flags of the original, and says that they do nothing', async (t) => {
   const flags = ['--compression-factor', '3', '--no-sentry', '--no-vigil']
-  const { running } = await start(['--hostname=127.0.0.1', '--port=0', `--db-path=${folder(t)}`, ...flags])
+  const { running } = await start(t, ['--hostname=127.0.0.1', '--port=0', `--db-path=${folder(t)}`, ...flags])
   const ignored = (await stop(running)).split('\n').map((line) => line.replace(/^leveret: (\S+) is ignored: .+$/, '$1'))
   assert.deepEqual(ignored, ['--compression-factor', '--no-sentry', '--no-vigil', ''])
 })
@@ -63,7 +64,7 @@ test('has the defaults of the original', async () => {
 
 test('takes other settings from the environment', async (t) => {
   const data = join(folder(t), 'unused')
-  const { running, port } = await start(['-p', '0', '--db-path', data], {
+  const { running, port } = await start(t, ['-p', '0', '--db-path', data], {
     LEVERET_STORE: 'memory',
     LEVERET_MEILIES: 'off',
     LEVERET_SUBSCRIPTIONS_MAX: '1',
@@ -91,6 +92,7 @@ for (const [words, complaint] of [
 
 test('listens for others when it is told that this is wanted', async (t) => {
   const running = startLeveret(['meilies-server', '-h', '0.0.0.0', '-p', '0', '--insecure', '--db-path', folder(t)])
+  t.after(() => running.signal('SIGKILL'))
   await running.printed(/^listening meilies 0\.0\.0\.0:\d+$/m)
   await stop(running)
 })

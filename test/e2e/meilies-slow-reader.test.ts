@@ -74,6 +74,7 @@ function slowDown(peer: RespPeer): { readonly taken: number; hurry(): void } {
 
 test('a slow reader costs the others nothing, and the server little', { timeout: 120_000 }, async (t) => {
   const server = await startServer(['--meilies', '0', '--outbox-bytes-max', '256KiB'])
+  t.after(() => server.process.signal('SIGKILL'))
   const { pid } = server.process.child
   const [, found] = await server.process.printed(/^listening meilies 127\.0\.0\.1:(\d+)$/m)
   const port = Number(found)
