@@ -124,6 +124,7 @@ function meiliesGateway(config: Config, broker: Broker, { clock, metrics }: Gate
     limits: { ...config, deliveryBytesMax: Math.min(config.deliveryBytesMax, recordBytesMax) },
     durability: config.store === 'memory' ? null : 'disk',
     hasClassicFrames: !config.meiliesMessages,
+    hasStrictNames: config.meiliesStrictNames,
   })
   const { turn } = broker
   return new RespGateway({ ...config, dialect, port, limits: respLimits(config), clock, turn, metrics, version })
@@ -161,6 +162,7 @@ function respLimits(config: Config): RespLimits {
     requestBytesMax: config.respRequestBytesMax,
     outboxBytesMax: config.outboxBytesMax,
     requestTimeoutMs: config.frameTimeoutMs,
+    handshakeTimeoutMs: config.handshakeTimeoutMs,
     drainTimeoutMs: config.respDrainTimeoutMs === 0 ? null : config.respDrainTimeoutMs,
   }
 }

@@ -93,6 +93,11 @@ const SETTINGS_TABLE = {
       "Answer every subscription of the MeiliES dialect in the frames of Redis' own. For sites without MeiliES' own clients, who " +
       'could not read them: redis-cli 7.2 and later then shows events without an option.',
   },
+  meiliesStrictNames: {
+    type: 'switch',
+    default: false,
+    doc: 'Refuse a publish of the MeiliES dialect whose stream or event has a space in its name. What is there can be read.',
+  },
   floki: {
     type: 'listener',
     default: null,
@@ -210,16 +215,16 @@ const SETTINGS_TABLE = {
     default: 10 * SECOND_MS,
     min: 1,
     max: HOUR_MS,
-    doc: 'Time from connecting to the first whole frame.',
-    atLimit: 'The connection ends with `LVT_HANDSHAKE_TIMEOUT`.',
+    doc: 'Time from connecting to the first whole frame. In a dialect of the Redis protocol it begins with the first byte.',
+    atLimit: 'The connection ends with `LVT_HANDSHAKE_TIMEOUT`, or the error of its dialect.',
   },
   frameTimeoutMs: {
     type: 'duration',
     default: 60 * SECOND_MS,
     min: 1,
     max: HOUR_MS,
-    doc: 'Time from the first byte of a frame to its last.',
-    atLimit: 'The connection ends with `LVT_FRAME_TIMEOUT`.',
+    doc: 'Time from the first byte of a frame, or of a request in a dialect of the Redis protocol, to its last.',
+    atLimit: 'The connection ends with `LVT_FRAME_TIMEOUT`, or the error of its dialect.',
   },
   drainTimeoutMs: {
     type: 'duration',

@@ -28,6 +28,8 @@ export interface RespLimits extends RequestLimits {
   readonly outboxBytesMax: number
   /** Time from the first byte of a request to its last. A peer that says nothing may do so for ever. */
   readonly requestTimeoutMs: number
+  /** The same for the first request of a connection, of whom nobody knows yet whether it speaks RESP at all. */
+  readonly handshakeTimeoutMs: number
   /** Time in which a peer must take what was written to it; null is for ever. */
   readonly drainTimeoutMs: number | null
 }
@@ -59,6 +61,8 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
   readonly #parser: RequestParser
   readonly #replies: ReplyQueue
   readonly #state: State
+  /** A whole request came. */
+  #isKnown = false
   /** A request is under way that the next one has to wait for. */
   #isBusy = false
   /** The request at hand waits for the replies of those before it. */
@@ -138,7 +142,7 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
     if (this.#requestSinceMs === null) return
     // A peer that is not read cannot be late.
     if (this.#isBusy || this.connection.isBlocked) this.#requestSinceMs = nowMs
-    else if (nowMs - this.#requestSinceMs > limits.requestTimeoutMs) {
+    else if (nowMs - this.#requestSinceMs > (this.#isKnown ? limits.requestTimeoutMs : limits.handshakeTimeoutMs)) {
       counters.timeouts.value++
       this.#break(new RespFault('late', 'a request was begun and not finished in time'))
     }
@@ -242,6 +246,7 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
     const { dialect, counters } = this.#context
     const { request } = this.#parser
     counters.requests.value++
+    this.#isKnown = true
     // The request is whole; the next one has its own time, even if it began in the same chunk.
     this.#requestSinceMs = null
     const complaint = complaintOn(request, dialect.wording)

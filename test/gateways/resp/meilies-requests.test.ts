@@ -75,6 +75,19 @@ test('stores spaces, other alphabets and colons in event names as they are', asy
   await peer.expect(`*5\r\n+event\r\n+${bytes('größe 日本')}\r\n:0\r\n+${bytes('a:b c 😀')}\r\n$1\r\nd\r\n`)
 })
 
+test('refuses names with spaces where they are published, if it is told to', async (t) => {
+  const server = await startMeilies(t, { meiliesStrictNames: true })
+  const peer = await server.connect()
+  const refusal = ['-', `${ARGUMENT_ERROR}; a name cannot hold spaces`]
+  assert.deepEqual(await peer.ask('publish', 'a b', 'e', 'd'), refusal)
+  assert.deepEqual(await peer.ask('publish', 's', 'a b', 'd'), refusal)
+  assert.deepEqual(await peer.ask('publish', 's', 'e', 'a b'), ['+', 'OK'])
+  peer.send('stream-names')
+  await peer.expect('*2\r\n+stream-names\r\n+s\r\n')
+  peer.send('subscribe', 'a b')
+  await peer.expect('*2\r\n+subscribed\r\n+a b\r\n')
+})
+
 test('delivers every payload as it was published', async (t) => {
   const server = await startMeilies(t)
   const peer = await server.connect()

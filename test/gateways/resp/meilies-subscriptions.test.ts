@@ -279,13 +279,16 @@ test('a subscriber that does not read holds nobody up, and misses nothing', asyn
 test('gone subscribers leave no readers behind, without any activity of their streams', async (t) => {
   const server = await startMeilies(t)
   const gauge = (name: string): number => server.broker.metrics().find((sample) => sample.name === name)?.value ?? -1
-  const peers = await Promise.all(Array.from({ length: 50 }, () => server.connect()))
+  const peers: RespPeer[] = []
+  while (peers.length < 1000) {
+    peers.push(...(await Promise.all(Array.from({ length: 100 }, () => server.connect()))))
+  }
   for (const [index, peer] of peers.entries()) {
     await subscribe(peer, ...Array.from({ length: 10 }, (_, number) => `s${index % 7}-${number}:${number}`))
-    peer.send('subscribe', '$all')
+    if (index < 50) peer.send('subscribe', '$all')
   }
   for (const peer of peers) await peer.expectSilence()
-  assert.equal(gauge('leveret_broker_readers'), 50 * 10 + 50 * 70)
+  assert.equal(gauge('leveret_broker_readers'), 1000 * 10 + 50 * 70)
   for (const peer of peers) peer[Symbol.dispose]()
   while (gauge('leveret_meilies_connections') > 0) await new Promise((resolve) => setImmediate(resolve))
   assert.equal(gauge('leveret_broker_readers'), 0)

@@ -18,7 +18,7 @@ import type { RespFault } from '../resp-fault.js'
 import type { RespRequest } from '../resp-request.js'
 import { EventFrames, type FrameMode } from './event-frames.js'
 import { eventBytes, isEventName, putEvent } from './event-record.js'
-import { parseSpec, requireEventName, requireStreamName, type StreamSpec } from './stream-spec.js'
+import { parseSpec, requireEventName, requireNoSpaces, requireStreamName, type StreamSpec } from './stream-spec.js'
 import { Streams } from './streams.js'
 import { keyOf, type SubscriptionContext, Subscriptions } from './subscriptions.js'
 
@@ -39,6 +39,8 @@ export interface MeiliesOptions {
   readonly durability: Durability | null
   /** Whether plain subscriptions get frames as MeiliES' own clients need them. */
   readonly hasClassicFrames: boolean
+  /** Whether a name with a space in it is refused where it is published. */
+  readonly hasStrictNames: boolean
 }
 
 export function meiliesDialect(options: MeiliesOptions): Dialect<MeiliesConversation> {
@@ -140,6 +142,7 @@ class MeiliesConversation implements Conversation, PublishSink {
     if (request.count !== 4) return this.#refuse(request.count < 4 ? MISSING : TOO_MANY)
     const stream = this.#streamOf(request)
     if (!isEventName(request.buffer, request.start(2), request.end(2))) requireEventName(textOf(request, 2))
+    if (this.#options.hasStrictNames) requireNoSpaces(stream, textOf(request, 2))
     const topic = this.#streams.inUse(stream)
     return topic === null ? this.#publishLater(stream, request) : this.#publishTo(topic, request)
   }

@@ -48,6 +48,11 @@ export function requireEventName(name: string): void {
   if (LINE_END.test(name)) throw new InvalidArgumentError('an event name cannot hold line ends')
 }
 
+/** Throws InvalidArgumentError if one of the names has a space in it, which MeiliES forbade and did not check. */
+export function requireNoSpaces(...names: readonly string[]): void {
+  if (names.some((name) => name.includes(' '))) throw new InvalidArgumentError('a name cannot hold spaces')
+}
+
 /** Whether a topic may be shown as a stream, by its name. */
 export function isStreamName(name: string): boolean {
   return complaintOn(name) === null
