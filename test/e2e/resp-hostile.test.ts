@@ -5,61 +5,155 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
-import { type Server, startServer } from '../helpers/leveret-process.js'
+import { type DialectName, DialectServer } from '../helpers/dialect-server.js'
 import { grownBytes, residentBytes } from '../helpers/process-memory.js'
 import { RespPeer } from '../helpers/resp-peer.js'
 import { requestOf } from '../helpers/resp-values.js'
 
 const MIB = 1024 * 1024
 const WITHIN = { timeout: 60_000 }
-const FLAGS = ['--meilies', '0', '--frame-timeout', '1s', '--resp-drain-timeout', '2s', '--outbox-bytes-max', '256KiB']
+const FLAGS = [
+  '--handshake-timeout',
+  '1s',
+  '--frame-timeout',
+  '1s',
+  '--resp-drain-timeout',
+  '2s',
+  '--outbox-bytes-max',
+  '256KiB',
+]
 
-let server: Server
+let server: DialectServer
 let port: number
 /** A connection of somebody else, opened first and asked after every test. */
 let witness: RespPeer
 
 before(async () => {
-  server = await startServer(FLAGS)
-  const [, found] = await server.process.printed(/^listening meilies 127\.0\.0\.1:(\d+)$/m)
-  port = Number(found)
+  server = await DialectServer.start(FLAGS)
+  port = server.ports.meilies
   witness = await RespPeer.connect(port)
   await othersGoOn()
 })
 
 after(async () => {
-  witness[Symbol.dispose]()
-  const { stderr } = await server.stop()
-  assert.equal(stderr, '')
+  try {
+    witness[Symbol.dispose]()
+    assert.equal(await server.stop(), '')
+  } finally {
+    server.kill()
+  }
 })
 
 async function othersGoOn(): Promise<void> {
   assert.deepEqual(await witness.ask('publish', 'witness', 'e', 'd'), ['+', 'OK'])
 }
 
-const LENGTHS = ['2147483647', '4294967295', '9223372036854775807', '-2', '-2147483648', '8388609']
+const FRAME_MAX = 8 * MIB
+const REQUEST_MAX = 64 * MIB
+const elements = 'a request has at most 4096 elements'
+const negative = 'a length is negative'
+const digits = 'too many digits'
 
-test('refuses lengths that are too large or negative before it sets memory aside for them', WITHIN, async () => {
-  const { pid } = server.process.child
-  const heads = LENGTHS.flatMap((length) => [`*${length}\r\n`, `*2\r\n$${length}\r\n`, `*2\r\n*${length}\r\n`])
-  const round = async (): Promise<void> => {
-    for (const head of heads) {
-      using peer = await RespPeer.connect(port)
-      peer.write(head)
-      const reply = await peer.next()
-      assert.equal(reply?.[0], '-', head)
+/** Lengths, and what is wrong with a count and with a bulk string of which MeiliES and Floki say it. */
+const LENGTHS: readonly (readonly [string, string, string | null])[] = [
+  ['4097', elements, null],
+  ['2147483647', elements, 'bytes'],
+  ['2147483648', elements, 'bytes'],
+  ['4294967295', elements, 'bytes'],
+  ['4294967296', elements, 'bytes'],
+  ['9223372036854775807', elements, 'bytes'],
+  ['9223372036854775808', elements, 'bytes'],
+  ['18446744073709551616', elements, 'bytes'],
+  [`1${'0'.repeat(30)}`, digits, digits],
+  ['-2', negative, negative],
+  ['-2147483648', negative, negative],
+  ['-9223372036854775808', negative, negative],
+]
+
+/** The error that a dialect ends a connection with. */
+function faultOf(dialect: DialectName, detail: string): string {
+  if (dialect === 'floki') {
+    if (detail === elements) return 'ICOM Invalid Command'
+    return detail.startsWith('a bulk') ? 'Unexpected error Backend(MessageTooBig)' : `ERR Protocol error: ${detail}`
+  }
+  return `invalid request message; ${detail === negative || detail === digits ? 'invalid integer: ' : ''}${detail}`
+}
+
+function refusalsOf(dialect: DialectName): [string, string][] {
+  const bytes = `a bulk string has at most ${dialect === 'meilies' ? FRAME_MAX : REQUEST_MAX} bytes`
+  return LENGTHS.flatMap(([length, ofCount, ofBulk]): [string, string][] => [
+    [`*${length}\r\n`, faultOf(dialect, ofCount)],
+    [`*2\r\n*${length}\r\n`, faultOf(dialect, ofCount)],
+    ...(ofBulk === null
+      ? []
+      : ([`*2\r\n$${length}\r\n`, `*4096\r\n+x\r\n$${length}\r\n`, `$${length}\r\n`].map((head) => [
+          head,
+          faultOf(dialect, ofBulk === 'bytes' ? bytes : ofBulk),
+        ]) as [string, string][])),
+  ])
+}
+
+for (const dialect of ['meilies', 'floki'] as const) {
+  test(
+    `${dialect} refuses lengths that are too large or negative before it sets memory aside for them`,
+    WITHIN,
+    async () => {
+      const { pid } = server
+      const round = async (): Promise<void> => {
+        for (const [head, error] of refusalsOf(dialect)) {
+          using peer = await server.connect(dialect)
+          peer.write(head)
+          assert.deepEqual(await peer.next(), ['-', error], head)
+          await peer.expectEnd()
+        }
+      }
+      for (let warm = 0; warm < 20; warm++) await round()
+      // What the process has not collected yet is no memory for lengths: one of some rounds is without a collection.
+      let least = Number.POSITIVE_INFINITY
+      for (let count = 0; count < 5; count++) {
+        const resident = residentBytes(pid)
+        await round()
+        least = Math.min(least, grownBytes(pid, resident))
+      }
+      assert.ok(least < MIB, `${least} bytes`)
+      await othersGoOn()
+    },
+  )
+
+  test(`${dialect} refuses lines without an end, however they begin`, WITHIN, async () => {
+    for (const head of ['stream-names ', '*1\r\n+', '*1\r\n-']) {
+      using peer = await server.connect(dialect)
+      peer.write(`${head}${'x'.repeat(70_000)}`)
+      assert.deepEqual(await peer.next(), ['-', faultOf(dialect, 'a line has at most 65536 bytes')])
       await peer.expectEnd()
     }
+    await othersGoOn()
+  })
+}
+
+/** Nothing and nil are lengths: what they make is no request, and the connection goes on. */
+const NOTHING: readonly (readonly [string, string, string])[] = [
+  ['*0\r\n', 'Missing command name', 'ICOM Invalid Command'],
+  ['*-1\r\n', 'Invalid command resp type', 'ICOM Invalid Command'],
+  ['*1\r\n$0\r\n\r\n', 'Unknown command name', 'UCOM Unknown Command'],
+  ['*1\r\n$-1\r\n', 'Invalid argument resp type', 'ICOM Invalid Type'],
+  ['*2\r\n$4\r\nping\r\n*-1\r\n', 'Invalid argument resp type', 'ICOM Invalid Type'],
+]
+
+test('answers what has no length at all, and goes on', WITHIN, async () => {
+  for (const dialect of ['meilies', 'floki'] as const) {
+    using peer = await server.connect(dialect)
+    for (const [bytes, ofMeilies, ofFloki] of NOTHING) {
+      peer.write(bytes)
+      const error = dialect === 'meilies' ? `invalid request message; ${ofMeilies}` : ofFloki
+      assert.deepEqual(await peer.next(), ['-', error], bytes)
+    }
+    await peer.expectSilence()
   }
-  for (let warm = 0; warm < 20; warm++) await round()
-  const resident = residentBytes(pid)
-  await round()
-  assert.ok(grownBytes(pid, resident) < MIB, `${grownBytes(pid, resident)} bytes`)
-  await othersGoOn()
 })
 
 test('an announcement of much costs little until it comes', WITHIN, async () => {
-  const { pid } = server.process.child
+  const { pid } = server
   const peers = await Promise.all(Array.from({ length: 200 }, () => RespPeer.connect(port)))
   for (const peer of peers) await peer.expectSilence()
   const resident = residentBytes(pid)
@@ -98,7 +192,7 @@ test(
     frozen.send('subscribe', 'frozen:0')
     await frozen.next()
     frozen.socket.pause()
-    const { pid } = server.process.child
+    const { pid } = server
     const payload = Buffer.alloc(64 * 1024, 'x')
     const gone = async (): Promise<boolean> =>
       !(await witness.ask('INFO'))?.[1]?.toString().includes('connected_clients:2')
@@ -147,7 +241,7 @@ test('whatever comes is answered in whole values, and the server neither falls n
     return copy
   })
   const session = fc.array(fc.oneof({ weight: 9, arbitrary: good }, damaged), { minLength: 1, maxLength: 30 })
-  const { pid } = server.process.child
+  const { pid } = server
   const resident = residentBytes(pid)
   await fc.assert(
     fc.asyncProperty(session, fc.nat(200), async (requests, cut) => {

@@ -29,6 +29,11 @@ export class RespPeer {
     return new RespPeer(socket)
   }
 
+  /** Bytes that arrived and are no whole value yet. */
+  get pendingBytes(): number {
+    return this.#pending.length
+  }
+
   /** Bytes as they are; text stands for latin-1. */
   write(bytes: Uint8Array | string): void {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)

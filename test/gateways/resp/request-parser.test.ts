@@ -1,86 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type RequestLimits, RequestParser } from '../../../src/gateways/resp/request-parser.js'
-import { RespFault } from '../../../src/gateways/resp/resp-fault.js'
+import { RequestParser } from '../../../src/gateways/resp/request-parser.js'
+import { arbStream, arbWord, fuzzParser, LIMITS, parse, whole } from '../../helpers/resp-parsing.js'
 import { requestOf } from '../../helpers/resp-values.js'
 
-const LIMITS: RequestLimits = { elementsMax: 64, bulkBytesMax: 4096, requestBytesMax: 8192 }
+test('makes the same of whatever comes however it is cut, and nothing but requests and a fault', (t) => {
+  const seed = Date.now() % 2 ** 31
+  t.diagnostic(`seed ${seed}`)
+  const { refused, requests } = fuzzParser(seed, 3000)
+  assert.ok(refused > 500 && requests > 1000, `${refused} refused, ${requests} requests`)
+})
 
-interface Parsed {
-  readonly shape: string
-  readonly words: readonly string[]
-  readonly lines: number
-  readonly oddities: number
-}
-
-/** What a parser makes of chunks: requests, and how it ended. Chunks are wiped when they have been read. */
-function parse(chunks: readonly Buffer[], limits = LIMITS): { requests: Parsed[]; fault: string | null } {
-  const parser = new RequestParser(limits)
-  const { request } = parser
-  const requests: Parsed[] = []
-  try {
-    for (const bytes of chunks) {
-      const chunk = Buffer.from(bytes)
-      parser.push(chunk)
-      while (parser.next()) {
-        const words = Array.from({ length: request.count }, (_, index) => request.bytes(index).toString('latin1'))
-        requests.push({ shape: request.shape, words, lines: request.lines, oddities: request.oddities })
-      }
-      chunk.fill(0xff)
-    }
-  } catch (error) {
-    assert.ok(error instanceof RespFault, String(error))
-    return { requests, fault: `${error.kind} ${error.detail}`.trim() }
-  }
-  return { requests, fault: null }
-}
-
-function whole(text: string | Buffer, limits = LIMITS) {
-  return parse([Buffer.from(text as string, 'latin1')], limits)
-}
-
-/** Cut at the given places, which need not be sorted or inside. */
-function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
-  const sorted = [...new Set(places.map((place) => place % (bytes.length + 1)))].sort((a, b) => a - b)
-  const bounds = [0, ...sorted, bytes.length]
-  return bounds.slice(1).map((end, index) => bytes.subarray(bounds[index], end))
-}
-
-const word = fc.uint8Array({ maxLength: 40 })
-/** Elements of all kinds, valid or not, framed properly. */
-const element = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: word.map((bytes) => Buffer.concat([Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n')])),
-  },
-  { weight: 2, arbitrary: fc.stringMatching(/^[ -~]{0,20}$/).map((text) => Buffer.from(`+${text}\r\n`)) },
-  fc.stringMatching(/^[ -~\r]{0,10}x$/).map((text) => Buffer.from(`-${text}\r\n`)),
-  fc.integer().map((value) => Buffer.from(`:${value}\r\n`)),
-  fc.constantFrom('$-1\r\n', '*-1\r\n', '*0\r\n', '*2\r\n$1\r\na\r\n:5\r\n').map((text) => Buffer.from(text)),
-)
-const framed = fc
-  .array(element, { maxLength: 8 })
-  .map((parts) => Buffer.concat([Buffer.from(`*${parts.length}\r\n`), ...parts]))
-const typed = fc.stringMatching(/^[a-z]{1,8}( [a-z0-9:$]{1,8}){0,3}$/).map((line) => Buffer.from(`${line}\r\n`))
-const stream = fc
-  .array(fc.oneof({ weight: 5, arbitrary: framed }, typed), { maxLength: 6 })
-  .map((parts) => Buffer.concat(parts))
-
-test('reads the same requests however the bytes are cut', () => {
+test('refuses no stream that is framed as it should be', () => {
   fc.assert(
-    fc.property(stream, fc.array(fc.nat(2000), { maxLength: 20 }), (bytes, places) => {
-      const expected = parse([bytes])
-      assert.equal(expected.fault, null)
-      assert.deepEqual(parse(cut(bytes, places)), expected)
-      assert.deepEqual(parse(Array.from(bytes, (_, index) => bytes.subarray(index, index + 1))), expected)
+    fc.property(arbStream, (bytes) => {
+      assert.equal(whole(bytes).fault, null)
     }),
   )
 })
 
 test('gives back the words that a client wrote', () => {
   fc.assert(
-    fc.property(fc.array(fc.array(word, { minLength: 1, maxLength: 8 }), { maxLength: 5 }), (requests) => {
+    fc.property(fc.array(fc.array(arbWord, { minLength: 1, maxLength: 8 }), { maxLength: 5 }), (requests) => {
       const { requests: parsed, fault } = parse([Buffer.concat(requests.map((words) => requestOf(...words)))])
       assert.equal(fault, null)
       const expected = requests.map((words) => words.map((bytes) => Buffer.from(bytes).toString('latin1')))
@@ -89,41 +31,6 @@ test('gives back the words that a client wrote', () => {
         expected,
       )
     }),
-  )
-})
-
-test('makes the same of garbage however it is cut, and nothing but a fault', () => {
-  const noise = fc.array(
-    fc.oneof(
-      fc.constantFrom('*', '$', '+', '-', ':', '\r\n', '\r', '\n', '0', '1', '3', '-1', '99', 'a ', '"', "'"),
-      fc.string({ maxLength: 3 }),
-    ),
-    { maxLength: 60 },
-  )
-  fc.assert(
-    fc.property(noise, fc.array(fc.nat(400), { maxLength: 10 }), (parts, places) => {
-      const bytes = Buffer.from(parts.join(''), 'latin1')
-      assert.deepEqual(parse(cut(bytes, places)), whole(bytes))
-    }),
-    { numRuns: 2000 },
-  )
-})
-
-test('a damaged request is read, or refused, and never more than the bytes that are there', () => {
-  fc.assert(
-    fc.property(
-      stream,
-      fc.nat(),
-      fc.nat(255),
-      fc.array(fc.nat(2000), { maxLength: 5 }),
-      (bytes, place, byte, places) => {
-        if (bytes.length === 0) return
-        const damaged = Buffer.from(bytes)
-        damaged[place % damaged.length] = byte
-        assert.deepEqual(parse(cut(damaged, places)), whole(damaged))
-      },
-    ),
-    { numRuns: 2000 },
   )
 })
 
