@@ -8,12 +8,14 @@ import { existsSync } from 'node:fs'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../src/common/clock.js'
+import { killDialects } from '../test/helpers/kill-dialects.js'
 import { publishRealInput } from '../test/helpers/kill-real-input.js'
 import { killRounds } from '../test/helpers/kill-rounds.js'
 import { spread } from '../test/helpers/kill-server.js'
 import { shutdownRounds } from '../test/helpers/kill-shutdown.js'
 import { workThrough } from '../test/helpers/kill-work-queue.js'
 import { weatherStorm } from '../test/helpers/rebalance-storm.js'
+import { fuzzAtLength, soakCrowds } from '../test/helpers/resp-soak.js'
 
 const SIMULATIONS = 'test/storage/log'
 const KILL_ROUNDS = 50
@@ -28,6 +30,9 @@ const WORK_QUEUE_TIMES = 100
 const WORK_QUEUE_KILLS_MIN = 40
 const STORM_MS = 600_000
 const STORM_EVERY_MS = 200
+const DIALECT_KILLS_MS = 600_000
+const DIALECT_LIFE_MS = 1_000
+const CONVERSATIONS = 20_000
 
 interface Part {
   readonly name: string
@@ -69,6 +74,29 @@ const PARTS: readonly Part[] = [
     name: 'storm',
     async run(seed) {
       return facts(await weatherStorm({ seed, forMs: STORM_MS, everyMs: STORM_EVERY_MS }))
+    },
+  },
+  {
+    name: 'dialect-kills',
+    async run(seed) {
+      // `LEVERET_SOAK_MS` makes it shorter, or longer.
+      const forMs = Number(process.env['LEVERET_SOAK_MS'] ?? DIALECT_KILLS_MS)
+      const { restartsMs, ...counts } = await killDialects({ seed, forMs, lifeMs: DIALECT_LIFE_MS })
+      return `${facts(counts)}; restarts ${spread(restartsMs)}; answered and lost 0, out of order 0, acked and again 0`
+    },
+  },
+  {
+    name: 'resp-crowds',
+    async run() {
+      await soakCrowds(say)
+      return 'nobody who behaves has noticed'
+    },
+  },
+  {
+    name: 'resp-fuzz',
+    async run(seed) {
+      await fuzzAtLength(seed, CONVERSATIONS, say)
+      return 'whole and cut are the same'
     },
   },
   { name: 'simulations', run: simulate },
