@@ -19,25 +19,15 @@ import {
   type SeekGroupOptions,
   seekGroup,
 } from './commands/groups.js'
-import { type MeiliesServerOptions, meiliesServer } from './commands/meilies-server.js'
 import { type PubOptions, pub } from './commands/pub.js'
 import { serve } from './commands/serve.js'
 import { type SubOptions, sub } from './commands/sub.js'
 import { type CreateOptions, createTopic, describeTopic, listTopics } from './commands/topics.js'
+import { addMeiliesCommands } from './meilies-arguments.js'
 import type { ClientOptions } from './open-client.js'
 import { isSystemError, systemErrorText } from './system-errors.js'
 import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, say, type Terminal } from './terminal.js'
-import {
-  readAddress,
-  readAge,
-  readCount,
-  readListenPort,
-  readOffset,
-  readPort,
-  readRetention,
-  readSize,
-  readStart,
-} from './values.js'
+import { readAge, readCount, readOffset, readPort, readRetention, readSize, readStart } from './values.js'
 
 const DEFAULT_PORT = 8889
 
@@ -81,7 +71,7 @@ function programFor(terminal: Terminal, finish: Finish): Command {
   addTopics(program, terminal, finish)
   addGroups(program, terminal, finish)
   addCheck(program, terminal, finish)
-  addMeiliesServer(program, terminal, finish)
+  addMeiliesCommands(program, terminal, finish)
   program.addHelpText(
     'after',
     '\nExamples:\n  leveret serve\n  leveret topics create orders --retain 1h\n  echo hello | leveret pub orders' +
@@ -276,23 +266,6 @@ function addCheck(program: Command, terminal: Terminal, finish: Finish): void {
         '\nWithout its keys encrypted data is verified by its checksums alone.',
     )
   command.action((data: string, options: CheckOptions) => finish(check(data, options, terminal)))
-}
-
-/** Flags, defaults and short names are those of MeiliES, whose `-h` is no help. */
-function addMeiliesServer(program: Command, terminal: Terminal, finish: Finish): void {
-  const command = program
-    .command('meilies-server')
-    .description("run as MeiliES' own server does: its flags, its port, and nothing but its dialect")
-    .helpOption('--help', 'print this help')
-    .option('-h, --hostname <address>', 'address to listen on', readAddress, '127.0.0.1')
-    .option('-p, --port <port>', 'port to listen on, 0 for a free one', readListenPort, 6480)
-    .option('--db-path <folder>', "leveret's own data, made if it is missing", '/var/lib/meilies')
-    .option('--insecure', 'listen on an address that others can reach, although anybody there may read and write')
-    .option('--compression-factor <level>', 'taken and ignored')
-    .option('--no-sentry', 'taken and ignored')
-    .option('--no-vigil', 'taken and ignored')
-    .addHelpText('after', '\nAll other settings come from the environment, as for `leveret serve`.')
-  command.action((options: MeiliesServerOptions) => finish(meiliesServer(options, terminal)))
 }
 
 function addClientOptions(command: Command, terminal: Terminal, json: string): void {

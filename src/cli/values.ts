@@ -28,6 +28,14 @@ export function readAddress(text: string): string {
   return text
 }
 
+/** `host:port`; an address of version 6 has brackets. */
+export function readServer(text: string): { host: string; port: number } {
+  const [, bracketed, plain, port = ''] = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d+)$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  if (host === undefined) throw new UsageError('A server is a host and a port, like 127.0.0.1:6480.')
+  return { host, port: readPort(port) }
+}
+
 export function readCount(text: string): number {
   const count = readWhole(text)
   if (count === null || count === 0) throw new UsageError('A whole number from 1 is expected.')

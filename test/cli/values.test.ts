@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readCount, readOffset, readPort, readRetention, readStart } from '../../src/cli/values.js'
+import { readCount, readOffset, readPort, readRetention, readServer, readStart } from '../../src/cli/values.js'
 
 const REFUSED = { code: 'commander.invalidArgument' }
 
@@ -43,6 +43,15 @@ test('reads numbers only as whole ones in their range', () => {
   assert.equal(readOffset('0'), 0)
   for (const text of ['0', '65536', 'x', '0x10', '1e3', '']) assert.throws(() => readPort(text), REFUSED, text)
   for (const text of ['0', '-1', '']) assert.throws(() => readCount(text), REFUSED, text)
+})
+
+test('reads a server as its host and its port', () => {
+  assert.deepEqual(readServer('127.0.0.1:6480'), { host: '127.0.0.1', port: 6480 })
+  assert.deepEqual(readServer('events.example.org:1'), { host: 'events.example.org', port: 1 })
+  assert.deepEqual(readServer('[::1]:6480'), { host: '::1', port: 6480 })
+  for (const text of ['', 'host', ':1', 'host:', 'host:0', 'host:65536', '::1:6480', 'a b:1', '[x]:1']) {
+    assert.throws(() => readServer(text), REFUSED, text)
+  }
 })
 
 test('reads what is to be kept', () => {
