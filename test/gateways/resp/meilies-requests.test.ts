@@ -156,6 +156,15 @@ test('lists the streams, whatever else is asked', async (t) => {
   }
 })
 
+test('lists streams in the order of their bytes, whatever their alphabet', async (t) => {
+  const server = await startMeilies(t)
+  const names = ['z', 'é', '日本', '\uffff', '😀']
+  for (const name of [...names].reverse()) await server.fill(name, 1)
+  const peer = await server.connect()
+  peer.send('stream-names')
+  await peer.expect(Buffer.from(`*6\r\n+stream-names\r\n${names.map((name) => `+${name}\r\n`).join('')}`))
+})
+
 const BAD_REQUESTS: readonly (readonly [string, string, string])[] = [
   ['a value that is no array', '+PING\r\n', 'Invalid command resp type'],
   ['a number', ':5\r\n', 'Invalid command resp type'],

@@ -10,6 +10,8 @@ import { isStreamName } from './stream-spec.js'
 
 const STREAM_SETTINGS: TopicSettings = { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER }
 
+const SURROGATE = /[\ud800-\udfff]/
+
 export class Streams {
   readonly broker: Broker
 
@@ -46,8 +48,12 @@ export class Streams {
     return isStreamName(name)
   }
 
+  /** In the order of their bytes. */
   names(): string[] {
-    return this.broker.topicNames('', Number.MAX_SAFE_INTEGER).names.filter((name) => this.isStream(name))
+    const names = this.broker.topicNames('', Number.MAX_SAFE_INTEGER).names.filter((name) => this.isStream(name))
+    // The order of the broker is that of UTF-16, which is another one with these characters only.
+    if (names.some((name) => SURROGATE.test(name))) names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    return names
   }
 
   /** Number of the newest event; null while there is none. */
