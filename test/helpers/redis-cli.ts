@@ -25,9 +25,10 @@ export class RedisCli {
     return Buffer.concat(chunks).toString()
   }
 
-  /** Leave it running until the test ends; resolves with the output when it has so many lines. */
-  follow(t: TestContext, words: readonly string[]): { lines(count: number): Promise<string[]> } {
+  /** Leave it running until the test ends, with this typed; resolves with the output when it has so many lines. */
+  follow(t: TestContext, words: readonly string[], typed = ''): { lines(count: number): Promise<string[]> } {
     const child = this.#spawn(words)
+    child.stdin.write(typed)
     t.after(() => child.kill('SIGKILL'))
     let text = ''
     child.stdout.on('data', (chunk: Buffer) => {

@@ -60,6 +60,65 @@ test('follows streams in messages of Redis', { skip: SKIP }, async (t) => {
   assert.deepEqual(await follower.lines(12), [...history, 'message', 't', payload('t', 0)])
 })
 
+const STREAM = 'my-little-stream'
+const NAME = 'my-event-name'
+
+/** The README's ways to subscribe, each with the events of six that it brings at once, and whether it brings a seventh. */
+const SUBSCRIPTIONS: readonly (readonly [string, readonly number[], boolean])[] = [
+  [STREAM, [], true],
+  [`${STREAM}:0`, [0, 1, 2, 3, 4, 5], true],
+  [`${STREAM}:5`, [5], true],
+  [`${STREAM}:3:5`, [3, 4], false],
+  ['$all:0', [0, 1, 2, 3, 4, 5], true],
+]
+
+function confirmationOf(spec: string, isClassic: boolean): string[] {
+  return isClassic ? ['subscribed', STREAM] : ['subscribe', spec, '1']
+}
+
+function eventLines(number: number): string[] {
+  return ['event', STREAM, `${number}`, NAME, `Hello ${number}!`]
+}
+
+function messageLines(spec: string, number: number): string[] {
+  const payload = JSON.stringify({ stream: STREAM, number, name: NAME, data: `Hello ${number}!` })
+  return ['message', spec, payload]
+}
+
+/** What each kind of frames needs, how it is asked for, and what it looks like. */
+const FORMS = [
+  { form: 'frames of MeiliES', skip: classicSkip, options: [], verb: 'subscribe', isClassic: true },
+  { form: 'pushes', skip: pushSkip, options: ['-3'], verb: 'subscribe', isClassic: false },
+  { form: 'messages', skip: SKIP, options: [], verb: 'SUBSCRIBE', isClassic: false },
+] as const
+
+for (const { form, skip, options, verb, isClassic } of FORMS) {
+  for (const isTyped of [false, true]) {
+    test(`shows the README's subscriptions in ${form}, ${isTyped ? 'typed at the prompt' : 'as one command'}`, {
+      skip,
+    }, async (t) => {
+      const linesOf = (spec: string, number: number): string[] =>
+        verb === 'SUBSCRIBE' ? messageLines(spec, number) : eventLines(number)
+      for (const [spec, history, isLive] of SUBSCRIPTIONS) {
+        const { cli } = await start(t)
+        for (let number = 0; number < 6; number++) {
+          assert.equal(await cli.run(['publish', STREAM, NAME, `Hello ${number}!`]), 'OK\n')
+        }
+        const follower = isTyped
+          ? cli.follow(t, options, `last-event-number ${STREAM}\n${verb} ${spec}\n`)
+          : cli.follow(t, [...options, verb, spec])
+        const answer = isTyped ? ['last-event-number', STREAM, '5'] : []
+        const old = history.flatMap((number) => linesOf(spec, number))
+        const before = [...answer, ...confirmationOf(spec, isClassic), ...old]
+        assert.deepEqual(await follower.lines(before.length), before, spec)
+        await cli.run(['publish', STREAM, NAME, 'Hello 6!'])
+        const after = isLive ? [...before, ...linesOf(spec, 6)] : before
+        assert.deepEqual(await follower.lines(after.length), after, spec)
+      }
+    })
+  }
+}
+
 test('takes commands one after the other from a prompt', { skip: SKIP }, async (t) => {
   const { cli } = await start(t)
   const typed = 'publish s e "a \\"b\\" \\x00"\nlast-event-number s\nnonsense\nping\n'
