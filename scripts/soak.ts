@@ -95,7 +95,7 @@ const PARTS: readonly Part[] = [
   {
     name: 'resp-fuzz',
     async run(seed) {
-      await fuzzAtLength(seed, CONVERSATIONS, say)
+      await fuzzAtLength(seed, Number(process.env['LEVERET_ROUNDS'] ?? CONVERSATIONS), say)
       return 'whole and cut are the same'
     },
   },

@@ -14,7 +14,8 @@ const DIALECTS = ['meilies', 'floki'] as const
 const CONNECTS_P99_MS = 100
 /** Of the speed without a slow reader. */
 const SHARE_BESIDE_SLOW = 0.95
-const PARSED = 2_000_000
+/** Streams for the parser alone, for each conversation with a server. */
+const PARSED_EACH = 100
 /** A server hears so many conversations, so that listing its streams stays cheap. */
 const CONVERSATIONS_EACH = 2_000
 
@@ -33,7 +34,7 @@ export async function soakCrowds(say: (line: string) => void): Promise<void> {
     })
   }
   await withServer([], async (server) => {
-    const result = await besideSlowReader(server, { rounds: 7, events: 3072 })
+    const result = await besideSlowReader(server, { rounds: 15, events: 3072 })
     say(`slow reader: ${shown(result)}`)
     assertUnharmed(result, SHARE_BESIDE_SLOW)
   })
@@ -53,7 +54,8 @@ export async function soakCrowds(say: (line: string) => void): Promise<void> {
 }
 
 export async function fuzzAtLength(seed: number, conversations: number, say: (line: string) => void): Promise<void> {
-  say(`parser, ${PARSED} streams: ${shown(fuzzParser(seed, PARSED))}`)
+  const streams = PARSED_EACH * conversations
+  say(`parser, ${streams} streams: ${shown(fuzzParser(seed, streams))}`)
   for (const dialect of DIALECTS) {
     const all = { conversations: 0, replies: 0, errors: 0, events: 0, longestMs: 0 }
     for (let first = 0; first < conversations; first += CONVERSATIONS_EACH) {
