@@ -23,6 +23,8 @@ export interface MeiliesMigrateOptions {
 const LOOK_MS = 1_000
 /** So often all streams are compared: MeiliES may have stored something late, or told nobody. */
 const COMPARE_MS = 10_000
+/** Streams that are subscribed to; others are found when all are compared. */
+const ALARMS_MAX = 5_000
 /** A stream of this name was possible in MeiliES, and could not be read. */
 const UNREADABLE = '$all'
 
@@ -95,11 +97,11 @@ class Migration {
       for (const name of await this.#streams(source)) {
         if (known.has(name)) continue
         known.add(name)
-        alarm.add(name)
+        if (known.size <= ALARMS_MAX) alarm.add(name)
         this.#changed.add(name)
       }
       // What comes from here on is heard of, and the copy has what came before.
-      while (alarm.confirmed < known.size) await this.#woken()
+      while (!alarm.isConfirmed) await this.#woken()
       while (this.#changed.size > 0) await this.#copyChanged(copier)
       if (!this.#isWhole) say(this.#terminal, `${known.size} streams are copied; following them`)
       this.#isWhole = true

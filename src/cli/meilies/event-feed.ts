@@ -22,15 +22,15 @@ export interface FeedContext {
 export class EventFeed implements Disposable {
   readonly #address: Address
   readonly #context: FeedContext
-  readonly #specs: string[]
+  /** Requests, each with its specs: what is asked for together belongs together. */
+  readonly #asked: (readonly string[])[] = []
   #link: RespLink
   #isClassic = false
-  /** Specs that were confirmed, in the order in which they were asked for. */
+  /** Specs that were confirmed. */
   #confirmed = 0
 
-  private constructor(address: Address, specs: readonly string[], link: RespLink, context: FeedContext) {
+  private constructor(address: Address, link: RespLink, context: FeedContext) {
     this.#address = address
-    this.#specs = [...specs]
     this.#link = link
     this.#context = context
   }
@@ -38,17 +38,19 @@ export class EventFeed implements Disposable {
   /** Without specs it is silent until some are added. Throws DisconnectedError, AbortedError. */
   static async open(address: Address, specs: readonly string[], context: FeedContext): Promise<EventFeed> {
     const link = await RespLink.connect(address, context.clock, context.signal)
-    if (specs.length > 0) link.send('subscribe', ...specs)
-    return new EventFeed(address, specs, link, context)
+    const feed = new EventFeed(address, link, context)
+    if (specs.length > 0) feed.add(...specs)
+    return feed
   }
 
-  get confirmed(): number {
-    return this.#confirmed
+  /** Whether everything that was asked for is subscribed to; with `$all` nobody can tell. */
+  get isConfirmed(): boolean {
+    return this.#confirmed >= this.#asked.flat().length
   }
 
-  add(spec: string): void {
-    this.#specs.push(spec)
-    this.#link.send('subscribe', spec)
+  add(...specs: readonly string[]): void {
+    this.#asked.push(specs)
+    this.#link.send('subscribe', ...specs)
   }
 
   /** The next event, or null for a confirmation. Throws DisconnectedError, AbortedError, ProtocolError. */
@@ -87,7 +89,7 @@ export class EventFeed implements Disposable {
     this.#confirmed = 0
     this.#link = await RespLink.connect(this.#address, this.#context.clock, this.#context.signal)
     await this.#link.ask('subscription-frames', 'classic')
-    this.#link.send('subscribe', ...this.#specs)
+    for (const specs of this.#asked) this.#link.send('subscribe', ...specs)
   }
 }
 

@@ -7,6 +7,9 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { InvalidArgumentError } from '../../common/errors.js'
 
+/** A server takes so many words in a request, and a few more. */
+const SPECS_MAX = 4000
+
 export class Positions {
   readonly #path: string | null
   readonly #spec: string
@@ -32,10 +35,10 @@ export class Positions {
     return this.#next.size === 0
   }
 
-  /** What the server is asked for: the spec, or what is left of it. */
+  /** What the server is asked for: the spec, or what is left of it. Streams that are too many begin where the spec does. */
   specs(): string[] {
     const [name = '', , to] = this.#spec.split(':')
-    const rests = [...this.#next].map(([stream, next]) => `${stream}:${restOf(next, to)}`)
+    const rests = [...this.#next].slice(0, SPECS_MAX).map(([stream, next]) => `${stream}:${restOf(next, to)}`)
     return name === '$all' || rests.length === 0 ? [this.#spec, ...rests] : rests
   }
 

@@ -94,7 +94,10 @@ export class StreamCopier {
       const number = event?.number ?? to
       // What came late was asked for by itself.
       if (number < next) continue
-      if (next < number) await this.#publishMissing(stream, next, number)
+      // Where something later came, what is missing is missing; where nothing comes, the source may only be slow.
+      const patienceMs = event === undefined ? SILENCE_MS : MISSING_MS
+      if (event === undefined) await lastEventNumber(this.#source, stream)
+      if (next < number) await this.#publishMissing(stream, next, number, patienceMs)
       next = number
       if (event === undefined || number >= to) continue
       await this.#publish(event)
@@ -104,9 +107,9 @@ export class StreamCopier {
   }
 
   /** Those that were not in their places: stored late, or never. */
-  async #publishMissing(stream: string, first: number, end: number): Promise<void> {
+  async #publishMissing(stream: string, first: number, end: number, patienceMs: number): Promise<void> {
     const { fill, from } = this.#context
-    const late = await this.#events(from, stream, first, end)
+    const late = await this.#events(from, stream, first, end, patienceMs)
     for (let number = first; number < end; number++) {
       const event = late.get(number)
       if (event === undefined && fill === null) {
@@ -119,11 +122,11 @@ export class StreamCopier {
   }
 
   /** Those of a few that there are. */
-  async #events(address: Address, stream: string, first: number, end: number): Promise<Map<number, StreamEvent>> {
+  async #events(address: Address, stream: string, first: number, end: number, patienceMs = SILENCE_MS) {
     const events = new Map<number, StreamEvent>()
     using feed = await EventFeed.open(address, [`${stream}:${first}:${end}`], this.#context)
     while (events.size < end - first) {
-      const event = await feed.nextWithin(MISSING_MS)
+      const event = await feed.nextWithin(patienceMs)
       if (event === undefined) break
       if (event !== null) events.set(event.number, event)
     }
