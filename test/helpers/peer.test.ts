@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { basename, dirname } from 'node:path'
 import { test } from 'node:test'
-import { findPackage, findPeer } from './peer.js'
+import { findPeer } from './peer.js'
 
 const lines: string[] = []
 const warn = (line: string): void => {
@@ -21,16 +21,4 @@ test('skips a missing peer loudly', () => {
 
 test('refuses to skip when peers are required', () => {
   assert.throws(() => findPeer('no-such-server', { path: '/nowhere', isRequired: true, warn }), /asks for it/)
-})
-
-test('finds a package, and treats a missing one like a missing server', async () => {
-  const search = { path: '', isRequired: false, warn }
-  const found = await findPackage('fast-check', search)
-  assert.ok(found.found && typeof found.exported === 'object')
-  assert.deepEqual(await findPackage('no-such-package', search), {
-    found: false,
-    skip: 'no-such-package is not installed',
-  })
-  assert.equal(lines.at(-1), 'SKIPPED: no-such-package is not installed; its suite did not run')
-  await assert.rejects(findPackage('no-such-package', { ...search, isRequired: true }), /asks for it/)
 })

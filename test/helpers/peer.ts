@@ -1,5 +1,5 @@
 /**
- * Finds what the suites in test/peers/ talk to: the servers of other projects, and libraries that clients of theirs use.
+ * Finds the servers and tools of other projects that the suites in test/peers/ talk to.
  * A missing one skips its suite and says so; with LEVERET_REQUIRE_PEERS=1 it fails the run instead.
  */
 import { accessSync, constants } from 'node:fs'
@@ -12,9 +12,6 @@ export interface PeerSearch {
 }
 
 export type Peer = { readonly found: true; readonly file: string } | { readonly found: false; readonly skip: string }
-export type Package =
-  | { readonly found: true; readonly exported: unknown }
-  | { readonly found: false; readonly skip: string }
 
 /** Throws when the command is missing and peers are required. `skip` is the reason to hand to node's test(). */
 export function findPeer(command: string, search: PeerSearch = searchOf(process.env)): Peer {
@@ -23,17 +20,6 @@ export function findPeer(command: string, search: PeerSearch = searchOf(process.
     if (folder !== '' && isExecutable(file)) return { found: true, file }
   }
   return { found: false, skip: missing(command, search) }
-}
-
-/** What a package exports. Throws when it is missing and peers are required. */
-export async function findPackage(name: string, search: PeerSearch = searchOf(process.env)): Promise<Package> {
-  try {
-    const exported: unknown = await import(name)
-    return { found: true, exported }
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error
-    return { found: false, skip: missing(name, search) }
-  }
 }
 
 function missing(peer: string, search: PeerSearch): string {

@@ -1,7 +1,19 @@
 /**
- * The libraries of Redis for Node under one set of words, each used as its own documentation shows.
+ * The libraries of Redis for Node under one set of words, each used as its own documentation shows: the major versions that
+ * are in use, and both versions of the protocol where a library speaks both.
  */
-import type { Package } from './peer.js'
+import type { TestContext } from 'node:test'
+import { connectIoRedis } from './ioredis-user.js'
+import { connectNodeRedis3 } from './node-redis-3-user.js'
+import { connectNodeRedis } from './node-redis-user.js'
+
+/** What its users may tell a library besides the place of the server. */
+export interface SignIn {
+  readonly username?: string
+  readonly password?: string
+  readonly database?: number
+  readonly name?: string
+}
 
 /** One user of a library: a connection for requests, and one for subscriptions. */
 export interface RedisUser {
@@ -11,119 +23,62 @@ export interface RedisUser {
   /** Resolves when it is confirmed; messages of its channel go to `onMessage`. */
   subscribe(spec: string, onMessage: (payload: string) => void): Promise<unknown>
   unsubscribe(spec: string): Promise<unknown>
+  readonly queue: QueueCalls
   /** What the library complained about without being asked. */
   readonly complaints: readonly string[]
-  close(): void
+}
+
+/** The methods that a library has for commands of Redis whose names Floki uses. */
+export interface QueueCalls {
+  set(queue: string, channel: string): Promise<unknown>
+  setnx(queue: string, channel: string): Promise<unknown>
+  rpush(queue: string, ...messages: readonly (string | Buffer)[]): Promise<unknown>
+  /** `fields` are a count and, of a long poll, its seconds. */
+  hmget(queue: string, channel: string, ...fields: readonly string[]): Promise<unknown>
+  hdel(queue: string, channel: string, ...tickets: readonly string[]): Promise<unknown>
+  srem(queue: string, channel: string): Promise<unknown>
+  del(queue: string): Promise<unknown>
+  info(section: string): Promise<unknown>
+  configGet(section: string): Promise<unknown>
+  /** All in one write; their replies in order. */
+  pipeline(requests: readonly (readonly string[])[]): Promise<unknown[]>
 }
 
 export interface RedisLibrary {
-  /** Of the package; a major version other than the newest is installed under a name of its own. */
-  readonly package: string
   readonly title: string
-  connect(found: Package, port: number): Promise<RedisUser>
+  /** Its connections end with the test. */
+  connect(t: TestContext, port: number, signIn?: SignIn): Promise<RedisUser>
 }
 
-interface IoRedis {
-  publish(stream: string, name: string, data: string | Buffer): Promise<unknown>
-  call(...words: readonly string[]): Promise<unknown>
-  subscribe(spec: string): Promise<unknown>
-  unsubscribe(spec: string): Promise<unknown>
-  on(event: 'message', listener: (channel: string, payload: string) => void): void
-  on(event: 'error', listener: (error: Error) => void): void
-  connect(): Promise<unknown>
-  disconnect(): void
+/** What a library is connected with. */
+export interface Place {
+  readonly t: TestContext
+  readonly port: number
+  readonly signIn: SignIn
 }
 
-interface IoRedisPackage {
-  readonly Redis: new (options: object) => IoRedis
-}
+type Connect = (exported: unknown, place: Place, options: object) => Promise<RedisUser>
 
-interface NodeRedis {
-  sendCommand(words: readonly (string | Buffer)[]): Promise<unknown>
-  subscribe(spec: string, listener: (payload: string) => void): Promise<unknown>
-  unsubscribe(spec: string): Promise<unknown>
-  on(event: 'error', listener: (error: Error) => void): void
-  connect(): Promise<unknown>
-  destroy?(): void
-  disconnect(): Promise<unknown>
-}
-
-interface NodeRedisPackage {
-  createClient(options: object): NodeRedis
-}
-
-/** The major versions that are in use, and both versions of the protocol where a library speaks both. */
 export const REDIS_LIBRARIES: readonly RedisLibrary[] = [
-  { package: 'ioredis', title: 'ioredis 6', connect: (found, port) => connectIoRedis(found, port, {}) },
-  {
-    package: 'ioredis',
-    title: 'ioredis 6 with RESP2',
-    connect: (found, port) => connectIoRedis(found, port, { protocol: 2 }),
-  },
-  { package: 'ioredis-5', title: 'ioredis 5', connect: (found, port) => connectIoRedis(found, port, {}) },
-  { package: 'node-redis', title: 'node-redis 6', connect: (found, port) => connectNodeRedis(found, port, {}) },
-  {
-    package: 'node-redis',
-    title: 'node-redis 6 with RESP2',
-    connect: (found, port) => connectNodeRedis(found, port, { RESP: 2 }),
-  },
-  { package: 'node-redis-4', title: 'node-redis 4', connect: (found, port) => connectNodeRedis(found, port, {}) },
+  library('ioredis 6', 'ioredis', connectIoRedis),
+  library('ioredis 6 with RESP2', 'ioredis', connectIoRedis, { protocol: 2 }),
+  library('ioredis 5', 'ioredis-5', connectIoRedis),
+  library('ioredis 4', 'ioredis-4', connectIoRedis),
+  library('node-redis 6', 'node-redis', connectNodeRedis),
+  library('node-redis 6 with RESP2', 'node-redis', connectNodeRedis, { RESP: 2 }),
+  library('node-redis 5', 'node-redis-5', connectNodeRedis),
+  library('node-redis 5 with RESP3', 'node-redis-5', connectNodeRedis, { RESP: 3 }),
+  library('node-redis 4', 'node-redis-4', connectNodeRedis),
+  library('node-redis 3', 'node-redis-3', connectNodeRedis3),
 ]
 
-async function connectIoRedis(found: Package, port: number, options: object): Promise<RedisUser> {
-  const { Redis } = exportedBy(found) as IoRedisPackage
-  const complaints: string[] = []
-  const open = async (): Promise<IoRedis> => {
-    const redis = new Redis({ host: '127.0.0.1', port, lazyConnect: true, ...options })
-    redis.on('error', (error) => complaints.push(String(error)))
-    await redis.connect()
-    return redis
-  }
-  const redis = await open()
-  const subscriber = await open()
+/** A major version other than the newest is installed under a name of its own. */
+function library(title: string, name: string, connect: Connect, options: object = {}): RedisLibrary {
   return {
-    complaints,
-    publish: (stream, name, data) => redis.publish(stream, name, data),
-    call: (...words) => redis.call(...words),
-    subscribe: (spec, onMessage) => {
-      subscriber.on('message', (channel, payload) => channel === spec && onMessage(payload))
-      return subscriber.subscribe(spec)
-    },
-    unsubscribe: (spec) => subscriber.unsubscribe(spec),
-    close: () => {
-      redis.disconnect()
-      subscriber.disconnect()
+    title,
+    async connect(t, port, signIn = {}) {
+      const exported: unknown = await import(name)
+      return connect(exported, { t, port, signIn }, options)
     },
   }
-}
-
-async function connectNodeRedis(found: Package, port: number, options: object): Promise<RedisUser> {
-  const { createClient } = exportedBy(found) as NodeRedisPackage
-  const complaints: string[] = []
-  const open = async (): Promise<NodeRedis> => {
-    const client = createClient({ socket: { host: '127.0.0.1', port }, ...options })
-    client.on('error', (error) => complaints.push(String(error)))
-    await client.connect()
-    return client
-  }
-  const client = await open()
-  const subscriber = await open()
-  return {
-    complaints,
-    publish: (stream, name, data) => client.sendCommand(['publish', stream, name, data]),
-    call: (...words) => client.sendCommand(words),
-    subscribe: (spec, onMessage) => subscriber.subscribe(spec, onMessage),
-    unsubscribe: (spec) => subscriber.unsubscribe(spec),
-    close: () => {
-      for (const one of [client, subscriber]) {
-        if (one.destroy === undefined) void one.disconnect()
-        else one.destroy()
-      }
-    },
-  }
-}
-
-function exportedBy(found: Package): unknown {
-  if (!found.found) throw new Error(found.skip)
-  return found.exported
 }

@@ -4,52 +4,24 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { type MeiliesServer, startMeilies } from '../helpers/meilies-server.js'
-import { findPackage } from '../helpers/peer.js'
+import { MessageInbox } from '../helpers/message-inbox.js'
 import { REDIS_LIBRARIES, type RedisUser } from '../helpers/redis-library.js'
 
 const WITHIN = { timeout: 20_000 }
-
-/** Messages as they come, one at a time. */
-class Inbox {
-  readonly #messages: unknown[] = []
-  #wake: (() => void) | null = null
-
-  readonly receive = (payload: string): void => {
-    this.#messages.push(JSON.parse(payload))
-    this.#wake?.()
-  }
-
-  get size(): number {
-    return this.#messages.length
-  }
-
-  async take(count: number): Promise<unknown[]> {
-    while (this.#messages.length < count) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
-    return this.#messages.splice(0, count)
-  }
-}
 
 function payload(stream: string, number: number): object {
   return { stream, number, name: `e${number}`, data: String(number) }
 }
 
 for (const library of REDIS_LIBRARIES) {
-  const found = await findPackage(library.package)
-  const options = { ...WITHIN, skip: found.found ? false : found.skip }
-
   describe(library.title, () => {
     async function start(t: TestContext): Promise<{ server: MeiliesServer; user: RedisUser }> {
       const server = await startMeilies(t)
-      const user = await library.connect(found, server.port)
-      t.after(() => user.close())
+      const user = await library.connect(t, server.port)
       return { server, user }
     }
 
-    test('publishes and asks', options, async (t) => {
+    test('publishes and asks', WITHIN, async (t) => {
       const { user } = await start(t)
       assert.equal(await user.publish('s', 'e0', 'zero'), 'OK')
       assert.equal(await user.publish('s', 'e1', Buffer.from([0, 13, 10, 255])), 'OK')
@@ -61,10 +33,23 @@ for (const library of REDIS_LIBRARIES) {
       assert.deepEqual(user.complaints, [])
     })
 
-    test('is sent history and then what is published, with numbers and names', options, async (t) => {
+    test('signs in, chooses a database and says its name', WITHIN, async (t) => {
+      const server = await startMeilies(t)
+      const signIn = { username: 'someone', password: 'secret', database: 3, name: 'a-client' }
+      const user = await library.connect(t, server.port, signIn)
+      assert.equal(await user.call('client', 'getname'), 'a-client')
+      assert.equal(await user.call('ping'), 'PONG')
+      const inbox = new MessageInbox()
+      await user.subscribe('s', inbox.receive)
+      assert.equal(await user.publish('s', 'e0', '0'), 'OK')
+      assert.deepEqual(await inbox.take(1), [payload('s', 0)])
+      assert.deepEqual(user.complaints, [])
+    })
+
+    test('is sent history and then what is published, with numbers and names', WITHIN, async (t) => {
       const { server, user } = await start(t)
       await server.fill('s', 500)
-      const inbox = new Inbox()
+      const inbox = new MessageInbox()
       await user.subscribe('s:0', inbox.receive)
       const history = Array.from({ length: 500 }, (_, number) => payload('s', number))
       assert.deepEqual(await inbox.take(500), history)
@@ -79,10 +64,10 @@ for (const library of REDIS_LIBRARIES) {
       assert.deepEqual(user.complaints, [])
     })
 
-    test('follows several streams, and all of them, until it has enough', options, async (t) => {
+    test('follows several streams, and all of them, until it has enough', WITHIN, async (t) => {
       const { server, user } = await start(t)
       await server.fill('a', 3)
-      const [one, range, all] = [new Inbox(), new Inbox(), new Inbox()]
+      const [one, range, all] = [new MessageInbox(), new MessageInbox(), new MessageInbox()]
       await user.subscribe('a', one.receive)
       await user.subscribe('a:1:3', range.receive)
       await user.subscribe('$all:2', all.receive)
