@@ -4,22 +4,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net'
+import { connect as dial, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { systemClock } from '../../src/common/clock.js'
+import { freePort } from '../helpers/free-port.js'
 import { pause } from '../helpers/kill-server.js'
 import { runLeveret, startLeveret, startServer } from '../helpers/leveret-process.js'
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
-}
 
 async function answers(port: number): Promise<boolean> {
   const socket = dial(port, '127.0.0.1')
