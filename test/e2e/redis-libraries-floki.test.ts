@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { startFloki } from '../helpers/floki-server.js'
-import { REDIS_LIBRARIES, type RedisUser } from '../helpers/redis-library.js'
+import { REDIS_LIBRARIES } from '../helpers/redis-library.js'
+import type { RedisUser } from '../helpers/redis-user.js'
 
 const WITHIN = { timeout: 20_000 }
 

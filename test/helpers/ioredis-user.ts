@@ -1,7 +1,7 @@
 /**
- * ioredis 4 to 6, as redis-library.ts calls it.
+ * ioredis 4 to 6, for redis-library.ts.
  */
-import type { Place, RedisUser } from './redis-library.js'
+import type { Place, RedisUser } from './redis-user.js'
 
 interface IoRedis {
   publish(stream: string, name: string, data: string | Buffer): Promise<unknown>

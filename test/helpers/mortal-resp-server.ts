@@ -40,4 +40,9 @@ export class MortalRespServer {
     using peer = await RespPeer.connect(this.meilies)
     for (const number of numbers) await peer.ask('publish', stream, `e${number}`, `${number}`)
   }
+
+  async push(queue: string, message: string): Promise<void> {
+    using peer = await RespPeer.connect(this.floki)
+    await peer.ask('RPUSH', queue, message)
+  }
 }

@@ -1,9 +1,9 @@
 /**
- * node-redis 3, which has callbacks, as redis-library.ts calls it.
+ * node-redis 3, which has callbacks, for redis-library.ts.
  */
 import { type EventEmitter, once } from 'node:events'
 
-import type { Place, RedisUser } from './redis-library.js'
+import type { Place, RedisUser } from './redis-user.js'
 
 type Callback = (error: Error | null, reply: unknown) => void
 type Word = string | Buffer

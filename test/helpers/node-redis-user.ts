@@ -1,7 +1,7 @@
 /**
- * node-redis 4 to 6, as redis-library.ts calls it.
+ * node-redis 4 to 6, for redis-library.ts.
  */
-import type { Place, RedisUser } from './redis-library.js'
+import type { Place, RedisUser } from './redis-user.js'
 
 interface NodeRedis {
   sendCommand(words: readonly (string | Buffer)[]): Promise<unknown>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { basename, dirname } from 'node:path'
 import { test } from 'node:test'
-import { findPeer } from './peer.js'
+import { findPeer, skipUnless } from './peer.js'
 
 const lines: string[] = []
 const warn = (line: string): void => {
@@ -21,4 +21,17 @@ test('skips a missing peer loudly', () => {
 
 test('refuses to skip when peers are required', () => {
   assert.throws(() => findPeer('no-such-server', { path: '/nowhere', isRequired: true, warn }), /asks for it/)
+})
+
+test('skips a peer that cannot be made here, or refuses to', () => {
+  const fail = (): void => {
+    throw new Error('no network')
+  }
+  assert.equal(
+    skipUnless('some-client', () => undefined, { path: '', isRequired: true, warn }),
+    false,
+  )
+  assert.equal(skipUnless('some-client', fail, { path: '', isRequired: false, warn }), 'some-client could not be made')
+  assert.equal(lines.at(-1), 'SKIPPED: some-client could not be made: Error: no network')
+  assert.throws(() => skipUnless('some-client', fail, { path: '', isRequired: true, warn }), /no network/)
 })

@@ -22,6 +22,25 @@ export function findPeer(command: string, search: PeerSearch = searchOf(process.
   return { found: false, skip: missing(command, search) }
 }
 
+/**
+ * For a peer that is brought here from a registry or compiled: the reason to skip when that cannot be done, which is false when
+ * it is. Throws when peers are required.
+ */
+export function skipUnless(
+  peer: string,
+  prepare: () => void,
+  search: PeerSearch = searchOf(process.env),
+): string | false {
+  try {
+    prepare()
+    return false
+  } catch (error) {
+    if (search.isRequired) throw error
+    search.warn(`SKIPPED: ${peer} could not be made: ${String(error)}`)
+    return `${peer} could not be made`
+  }
+}
+
 function missing(peer: string, search: PeerSearch): string {
   const skip = `${peer} is not installed`
   if (search.isRequired) throw new Error(`${skip}, and LEVERET_REQUIRE_PEERS=1 asks for it`)
