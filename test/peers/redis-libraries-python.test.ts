@@ -2,9 +2,8 @@
  * redis-py, of today and of the last versions 3 and 2, against both dialects (redis_client.py is its user).
  */
 import assert from 'node:assert/strict'
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,6 +13,7 @@ import { startFloki } from '../helpers/floki-server.js'
 import { startMeilies } from '../helpers/meilies-server.js'
 import { MortalRespServer } from '../helpers/mortal-resp-server.js'
 import { findPeer, skipUnless } from '../helpers/peer.js'
+import { keepFolder, pipInstall } from '../helpers/pip-package.js'
 
 const PYTHON = findPeer('python3')
 const SCRIPT = fileURLToPath(new URL('./redis_client.py', import.meta.url))
@@ -40,14 +40,7 @@ function folderOf(version: string): string {
 }
 
 function install(python: string, version: string): void {
-  const folder = folderOf(version)
-  if (existsSync(folder)) return
-  const fresh = mkdtempSync(`${folder}-`)
-  const words = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--root-user-action=ignore']
-  execFileSync(python, [...words, '--target', fresh, `redis==${version}`], { stdio: ['ignore', 'inherit', 'inherit'] })
-  // Another run may have been quicker.
-  if (existsSync(folder)) rmSync(fresh, { recursive: true })
-  else renameSync(fresh, folder)
+  keepFolder(folderOf(version), (fresh) => pipInstall(python, ['--target', fresh, `redis==${version}`]))
 }
 
 /** One run of the script. */
