@@ -11,6 +11,7 @@ import { SteadyTime } from './common/steady-time.js'
 import { isLoopback } from './config/load.js'
 import type { Config } from './config/schema.js'
 import { flokiDialect } from './gateways/resp/floki/floki-dialect.js'
+import { configOf } from './gateways/resp/floki/queue-config.js'
 import { meiliesDialect } from './gateways/resp/meilies/meilies-dialect.js'
 import { RespGateway } from './gateways/resp/resp-gateway.js'
 import type { RespLimits } from './gateways/resp/resp-session.js'
@@ -140,6 +141,7 @@ function flokiGateway(config: Config, broker: Broker, { clock, random, metrics }
     deliveryBytesMax: config.deliveryBytesMax,
     fetchCountMax: config.flokiFetchMax,
     fetchBytesMax: config.flokiFetchBytesMax,
+    queueDefaults: configOf(config),
     server: {
       dataDirectory: config.data,
       connectionsMax: config.connectionsMax,

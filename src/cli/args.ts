@@ -10,6 +10,7 @@ import { CONFIG_FILE, CONFIG_KEYS, type ConfigKey, envOf, flagOf, SETTINGS, type
 import { formatDuration, formatSize } from '../config/units.js'
 import { DURABILITIES } from '../model/topic.js'
 import { type CheckOptions, check } from './commands/check.js'
+import { type FlokiOptions, floki } from './commands/floki.js'
 import {
   deleteGroup,
   describeGroup,
@@ -72,6 +73,7 @@ function programFor(terminal: Terminal, finish: Finish): Command {
   addGroups(program, terminal, finish)
   addCheck(program, terminal, finish)
   addMeiliesCommands(program, terminal, finish)
+  addFloki(program, terminal, finish)
   program.addHelpText(
     'after',
     '\nExamples:\n  leveret serve\n  leveret topics create orders --retain 1h\n  echo hello | leveret pub orders' +
@@ -266,6 +268,16 @@ function addCheck(program: Command, terminal: Terminal, finish: Finish): void {
         '\nWithout its keys encrypted data is verified by its checksums alone.',
     )
   command.action((data: string, options: CheckOptions) => finish(check(data, options, terminal)))
+}
+
+function addFloki(program: Command, terminal: Terminal, finish: Finish): void {
+  const command = program
+    .command('floki')
+    .argument('[file]', "Floki's own settings; floki.toml of the working directory unless given, which may be missing")
+    .description("run as Floki's own server does: its file of settings, its port, and nothing but its dialect")
+    .option('--insecure', 'listen on an address that others can reach, although anybody there may read and write')
+    .addHelpText('after', '\nAll other settings come from the environment, as for `leveret serve`.')
+  command.action((file: string | undefined, options: FlokiOptions) => finish(floki(file, options, terminal)))
 }
 
 function addClientOptions(command: Command, terminal: Terminal, json: string): void {

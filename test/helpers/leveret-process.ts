@@ -28,8 +28,8 @@ export class Running {
   #stderr = ''
   readonly ended: Promise<Ended>
 
-  constructor(words: readonly string[], env: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, words, { cwd: ROOT, env: { ...plainEnv(), ...env } })
+  constructor(words: readonly string[], env: Readonly<Record<string, string>>, cwd = ROOT) {
+    this.child = spawn(process.execPath, words, { cwd, env: { ...plainEnv(), ...env } })
     this.child.stdout.on('data', (chunk: Buffer) => this.#stdout.push(chunk))
     this.child.stderr.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString()
@@ -127,6 +127,11 @@ export function startLeveret(words: readonly string[], env: Readonly<Record<stri
   const running = new Running([LAUNCHER, ...words], { ...env, LEVERET_DATA: data })
   void running.ended.then(() => rmSync(data, { recursive: true, force: true }))
   return running
+}
+
+/** In this working directory. */
+export function startLeveretIn(cwd: string, words: readonly string[]): Running {
+  return new Running([LAUNCHER, ...words], {}, cwd)
 }
 
 export function runLeveret(words: readonly string[], input: Uint8Array | string = '', env = {}): Promise<Ended> {

@@ -20,14 +20,26 @@ export interface QueueConfig {
   readonly durability: (typeof DURABILITY_LEVELS)[number]
 }
 
-export const SHIPPED_CONFIG: QueueConfig = {
-  segment_size: 128 * 2 ** 20,
-  message_timeout: 30,
-  retention_period: 0,
-  hard_retention_period: 86_400,
-  retention_size: 0,
-  hard_retention_size: 0,
-  durability: 'async',
+/** What the settings of the server say of new queues: sizes in bytes, times in milliseconds. */
+export interface QueueSettings {
+  readonly flokiMessageTimeoutMs: number
+  readonly flokiSegmentBytes: number
+  readonly flokiRetentionMs: number
+  readonly flokiRetentionBytes: number
+  readonly flokiHardRetentionMs: number
+  readonly flokiHardRetentionBytes: number
+}
+
+export function configOf(settings: QueueSettings): QueueConfig {
+  return {
+    segment_size: settings.flokiSegmentBytes,
+    message_timeout: timeoutSeconds(settings.flokiMessageTimeoutMs),
+    retention_period: wholeSeconds(settings.flokiRetentionMs),
+    hard_retention_period: wholeSeconds(settings.flokiHardRetentionMs),
+    retention_size: settings.flokiRetentionBytes,
+    hard_retention_size: settings.flokiHardRetentionBytes,
+    durability: 'async',
+  }
 }
 
 const SEGMENT_BYTES_MIN = 2 ** 20
@@ -37,7 +49,7 @@ const KEYS: ReadonlyMap<string, (value: string) => Partial<QueueConfig>> = new M
   (value: string) => Partial<QueueConfig>
 >([
   ['segment_size', (value) => ({ segment_size: segmentSizeOf(value) })],
-  ['message_timeout', (value) => ({ message_timeout: Math.max(1, Math.ceil(durationMsOf(value) / 1_000)) })],
+  ['message_timeout', (value) => ({ message_timeout: timeoutSeconds(durationMsOf(value)) })],
   ['retention_period', (value) => ({ retention_period: secondsOf(value) })],
   ['hard_retention_period', (value) => ({ hard_retention_period: secondsOf(value) })],
   ['retention_size', (value) => ({ retention_size: sizeOf(value) })],
@@ -45,16 +57,16 @@ const KEYS: ReadonlyMap<string, (value: string) => Partial<QueueConfig>> = new M
   ['durability', (value) => ({ durability: durabilityOf(value) })],
 ])
 
-/** The options with one of them changed. Throws FlokiFault. */
-export function changed(config: QueueConfig, key: string, value: string): QueueConfig {
+/** The option that is changed. Throws FlokiFault. */
+export function changeOf(key: string, value: string): Partial<QueueConfig> {
   const parse = KEYS.get(key)
   if (parse === undefined) throw new FlokiFault('IPA Invalid CONFIG SET parameter')
-  return { ...config, ...parse(value) }
+  return parse(value)
 }
 
-/** What is kept of options may be of another version: what is missing is as it was shipped. */
-export function readConfig(stored: unknown): QueueConfig {
-  const config: Record<string, unknown> = { ...SHIPPED_CONFIG }
+/** What is kept of options may be of another version, or only some of them: the others are as in `defaults`. */
+export function readConfig(stored: unknown, defaults: QueueConfig): QueueConfig {
+  const config: Record<string, unknown> = { ...defaults }
   for (const [key, value] of Object.entries((stored ?? {}) as object)) {
     if (Object.hasOwn(config, key) && typeof value === typeof config[key]) config[key] = value
   }
@@ -93,7 +105,16 @@ function segmentSizeOf(value: string): number {
 }
 
 function secondsOf(value: string): number {
-  return Math.floor(durationMsOf(value) / 1_000)
+  return wholeSeconds(durationMsOf(value))
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1_000)
+}
+
+/** None at all would bring a message again at once, for ever. */
+function timeoutSeconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1_000))
 }
 
 function durabilityOf(value: string): QueueConfig['durability'] {

@@ -13,7 +13,7 @@ import type { Start, TopicSettings } from '../../../model/topic.js'
 import { Channel, type ChannelContext } from './channel.js'
 import { isName } from './floki-arguments.js'
 import { FlokiFault, NO_CHANNEL, NO_QUEUE, QUEUE_EXISTS } from './floki-fault.js'
-import { changed, type QueueConfig, readConfig, topicSettingsOf, withTopic } from './queue-config.js'
+import { changeOf, type QueueConfig, readConfig, topicSettingsOf, withTopic } from './queue-config.js'
 import { SettingsLog } from './settings-log.js'
 import { TicketDraw } from './tickets.js'
 
@@ -26,6 +26,8 @@ export interface QueuesOptions {
   readonly random: Random
   readonly fetchBytesMax: number
   readonly deliveryBytesMax: number
+  /** Of queues that are made from now on, as far as nothing else was said with CONFIG SET. */
+  readonly queueDefaults: QueueConfig
 }
 
 /** What is kept of a queue besides its topic. */
@@ -183,7 +185,7 @@ export class Queues {
   }
 
   get defaults(): QueueConfig {
-    return readConfig(this.#settings.get(SERVER_KEY))
+    return readConfig(this.#settings.get(SERVER_KEY), this.#options.queueDefaults)
   }
 
   /** Null if there is no such queue. */
@@ -195,7 +197,12 @@ export class Queues {
 
   /** Of queues that are made from now on. Throws FlokiFault. */
   async changeDefaults(key: string, value: string): Promise<void> {
-    await this.#alone('', () => this.#settings.put(SERVER_KEY, changed(this.defaults, key, value)))
+    const change = changeOf(key, value)
+    await this.#alone('', () => {
+      // Only what was said here: the settings of the server go on to say the rest.
+      const kept = (this.#settings.get(SERVER_KEY) ?? {}) as Partial<QueueConfig>
+      return this.#settings.put(SERVER_KEY, { ...kept, ...change })
+    })
   }
 
   /** Throws FlokiFault. */
@@ -205,7 +212,7 @@ export class Queues {
       const settings = broker.topicSettings(queue)
       const before = this.config(queue)
       if (settings === null || before === null) throw new FlokiFault(NO_QUEUE)
-      const config = changed(before, key, value)
+      const config = { ...before, ...changeOf(key, value) }
       await this.#settings.put(queueKey(queue), { ...this.#kept(queue), config })
       await broker.changeTopic(queue, topicSettingsOf(config, settings))
       if (config.message_timeout === before.message_timeout) return
@@ -316,7 +323,7 @@ export class Queues {
     const kept = this.#settings.get(queueKey(queue)) as Partial<KeptQueue> | null
     return kept === null
       ? { config: this.defaults, starts: {} }
-      : { config: readConfig(kept.config), starts: kept.starts ?? {} }
+      : { config: readConfig(kept.config, this.defaults), starts: kept.starts ?? {} }
   }
 
   async #partition(queue: string): Promise<{ logStart: number; end: number; bytes: number }> {
