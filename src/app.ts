@@ -20,6 +20,7 @@ import { DEFAULT_TOPIC_SETTINGS } from './model/topic.js'
 import { runBytesMax } from './protocol/frames.js'
 import { NativeSession, type SessionContext } from './session/native-session.js'
 import { sessionCounters } from './session/session-counters.js'
+import type { Engine } from './storage/engine.js'
 import { createEngine, type EngineSeams } from './storage/open-engine.js'
 import { TcpListener } from './transport/tcp-listener.js'
 
@@ -49,15 +50,8 @@ export class App implements Service {
       throw new ConfigError([`host ${config.host} is reachable from outside and nothing authenticates: needs insecure`])
     }
     const { metrics } = this
-    const clock = new SteadyTime(machineClock)
-    const topicDefaults = {
-      ...DEFAULT_TOPIC_SETTINGS,
-      partitions: config.defaultPartitions,
-      retention: config.defaultRetention,
-      compactionWindowMs: config.defaultCompactionWindowMs,
-    }
-    const engine = createEngine(config, { clock, random, metrics, ...others })
-    this.broker = new Broker(engine, clock, { ...config, topicDefaults }, metrics)
+    const { engine, broker, clock } = brokerOf(config, { clock: machineClock, random, metrics, ...others })
+    this.broker = broker
     const processId = random.id(8)
     const context: SessionContext = {
       broker: this.broker,
@@ -100,6 +94,22 @@ export class App implements Service {
     this.#stopping ??= stopAll(this.#services, options)
     return this.#stopping
   }
+}
+
+/** Engine and broker, not yet started: all there is to a command that works on a data directory by itself. */
+export function brokerOf(
+  config: Config,
+  { clock: machineClock, metrics, ...others }: Omit<EngineSeams, 'clock'> & { readonly clock: Clock },
+): { readonly engine: Engine; readonly broker: Broker; readonly clock: Clock } {
+  const clock = new SteadyTime(machineClock)
+  const topicDefaults = {
+    ...DEFAULT_TOPIC_SETTINGS,
+    partitions: config.defaultPartitions,
+    retention: config.defaultRetention,
+    compactionWindowMs: config.defaultCompactionWindowMs,
+  }
+  const engine = createEngine(config, { clock, metrics, ...others })
+  return { engine, broker: new Broker(engine, clock, { ...config, topicDefaults }, metrics), clock }
 }
 
 interface GatewayContext {

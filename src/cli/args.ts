@@ -11,6 +11,7 @@ import { formatDuration, formatSize } from '../config/units.js'
 import { DURABILITIES } from '../model/topic.js'
 import { type CheckOptions, check } from './commands/check.js'
 import { type FlokiOptions, floki } from './commands/floki.js'
+import { type FlokiImportOptions, flokiImport } from './commands/floki-import.js'
 import {
   deleteGroup,
   describeGroup,
@@ -278,6 +279,17 @@ function addFloki(program: Command, terminal: Terminal, finish: Finish): void {
     .option('--insecure', 'listen on an address that others can reach, although anybody there may read and write')
     .addHelpText('after', '\nAll other settings come from the environment, as for `leveret serve`.')
   command.action((file: string | undefined, options: FlokiOptions) => finish(floki(file, options, terminal)))
+
+  const bring = program
+    .command('floki-import')
+    .argument('<source>', "a data directory of Floki's own server, which is not running; nothing in it is changed")
+    .requiredOption('--data <folder>', 'data directory of leveret that no server is using, made if it is missing')
+    .option('--options <file>', 'the floki.toml that the options of the queues come from')
+    .description(
+      "bring queues along from Floki's own server: messages with their ids and times, channels with their places",
+    )
+    .addHelpText('after', '\nWithout --options all messages are kept until somebody says otherwise.')
+  bring.action((source: string, options: FlokiImportOptions) => finish(flokiImport(source, options, terminal)))
 }
 
 function addClientOptions(command: Command, terminal: Terminal, json: string): void {

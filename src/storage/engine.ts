@@ -254,6 +254,11 @@ export interface Engine {
   tidy(): Promise<void>
   purge(topic: string, partition: number, before: Offset): Promise<void>
   /**
+   * The next record gets `offset`, which is not below the end: for records that are brought along under offsets of their own.
+   * What is passed over is lost to readers. Of a partition that nobody publishes to meanwhile, or reads.
+   */
+  skipTo(topic: string, partition: number, offset: Offset): Promise<void>
+  /**
    * A seat in a shared group, which is made if it is missing. With capability `share`, and of topics that keep records:
    * others are LVT_UNSUPPORTED. What is acked stays acked, also over restarts; a crash may bring records again that were
    * not, and skips none.

@@ -67,6 +67,11 @@ export interface PartitionLog {
   /** Drop what the limits no longer keep at `nowMs`; resolves at once, and cheaply, when there is nothing to drop. */
   retain(limits: RetentionLimits, nowMs: number): Promise<void>
   trimTo(offset: Offset): Promise<void>
+  /**
+   * Go on at `offset`, which is not below `end`: what is between is given out and was never here. For records that are brought
+   * along under offsets of their own; nothing is appended meanwhile.
+   */
+  skipTo(offset: Offset): Promise<void>
   /** The last producer sequences that were appended before this log was opened, oldest first; a bounded number. */
   produced(): Promise<readonly ProducedBatch[]>
   /** Asked for what `produced` shall bring after the next opening. */

@@ -26,7 +26,10 @@ const STORES: readonly Implementation<Subject>[] = [
       await store.open()
       return { store, reopen: () => Promise.reject(new Error('memory is gone')), close: () => store.close() }
     },
-    skips: { 'keeps topics and records when it is closed and opened again': 'memory forgets with its process' },
+    skips: {
+      'keeps topics and records when it is closed and opened again': 'memory forgets with its process',
+      'knows after it is opened again where it was told to go on': 'memory forgets with its process',
+    },
   },
   { name: 'log on disk', make: () => logSubject({}) },
   { name: 'log in small segments', make: () => logSubject({ segmentBytes: 64 }) },
@@ -268,6 +271,39 @@ const CASES: Cases<Subject> = {
     await store.dropTopic('fleeting')
     await store.saveTopic('fleeting', DEFAULT_TOPIC_SETTINGS)
     assert.equal((await store.groupLog('fleeting')).end, 0)
+  },
+
+  'goes on at an offset that it is told, and loses none of what it has': async ({ store }) => {
+    const log = await partitionOf(store)
+    await log.skipTo(toOffset(100))
+    assert.deepEqual([log.logStart, log.end, log.stableEnd], [100, 100, 100])
+    await append(log, 3)
+    await log.skipTo(toOffset(200))
+    await append(log, 2)
+    assert.deepEqual([log.logStart, log.end], [100, 202])
+    assert.deepEqual(await readOffsets(log, 200), [200, 201])
+    const { batches } = await log.read(toOffset(100), 1)
+    assert.deepEqual(batches.flatMap(({ body }) => offsetsSaid(body)).slice(0, 3), [100, 101, 102])
+  },
+
+  'knows after it is opened again where it was told to go on': async ({ store, reopen }) => {
+    const log = await partitionOf(store)
+    await log.skipTo(toOffset(10))
+    await append(log, 3)
+    await log.skipTo(toOffset(20))
+    await store.close()
+    const between = await reopen()
+    const opened = await between.partition('topic', 0)
+    assert.deepEqual([opened.logStart, opened.end], [10, 20])
+    await append(opened, 2)
+    await opened.skipTo(toOffset(30))
+    await between.close()
+    const last = await (await reopen()).partition('topic', 0)
+    assert.deepEqual([last.logStart, last.end], [10, 30])
+    assert.deepEqual((await last.read(toOffset(13), 1e6)).loss, { from: 13, to: 20, cause: 'corrupt' })
+    assert.deepEqual((await last.read(toOffset(22), 1e6)).loss, { from: 22, to: 30, cause: 'corrupt' })
+    await append(last, 1)
+    assert.deepEqual(await readOffsets(last, 30), [30])
   },
 
   'keeps topics and records when it is closed and opened again': async ({ store, reopen }) => {

@@ -16,8 +16,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'src/cli': ['src/app.ts', 'src/config', 'client'],
   // Works on a data directory with no broker between, through the one file that knows engines.
   'src/cli/commands/check.ts': ['src/cli', 'src/config', 'src/storage/open-engine.ts', 'src/storage/check-report.ts'],
-  // Reads the file of Floki's own server, which is in that gateway's words.
+  // Read what Floki's own server left, which is in that gateway's words.
   'src/cli/commands/floki.ts': ['src/cli', 'src/gateways/resp/floki'],
+  'src/cli/commands/floki-import.ts': ['src/cli', 'src/app.ts', 'src/config', 'src/gateways/resp/floki'],
   'src/config': [],
   'src/transport': [],
   'src/protocol': [],

@@ -46,7 +46,7 @@ export async function floki(file: string | undefined, options: FlokiOptions, ter
 }
 
 /** Null if there is no such file. Throws ConfigError. */
-function textOf(file: string): string | null {
+export function textOf(file: string): string | null {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {

@@ -248,6 +248,10 @@ export class LocalEngine implements Engine {
     await (await this.#partition(name, index)).log.trimTo(before)
   }
 
+  async skipTo(name: string, index: number, offset: Offset): Promise<void> {
+    await (await this.#partition(name, index)).log.skipTo(offset)
+  }
+
   get identity(): string | null {
     return this.#store.identity
   }

@@ -165,6 +165,21 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     }
   }
 
+  async skipTo(offset: Offset): Promise<void> {
+    await this.#appender.drain()
+    await this.#appender.whileIdle(async () => {
+      const { last } = this.segments
+      if (offset <= this.end) return
+      this.#appender.skipTo(offset, this.lastTimestampMs)
+      if (last === null) {
+        this.logStart = offset
+        await this.#beginFirst()
+      } else await this.roll(last, offset)
+    })
+    if (this.end < offset) throw new UnavailableError('the log is busy, or read-only', { topic: this.name.topic })
+    this.#progressed()
+  }
+
   async undisturbed(work: () => Promise<void>): Promise<void> {
     await this.#retention.undisturbed(async () => {
       await work()

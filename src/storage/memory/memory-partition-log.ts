@@ -39,6 +39,12 @@ export class MemoryPartitionLog implements PartitionLog {
     return Promise.resolve({ baseOffset, durability: 'memory' })
   }
 
+  skipTo(offset: Offset): Promise<void> {
+    if (this.logStart === this.end) this.logStart = offset
+    this.end = offset
+    return Promise.resolve()
+  }
+
   read(from: Offset, maxBytes: number): Promise<ReadResult> {
     const batches = this.#batches ?? []
     const found: StoredBatch[] = []

@@ -8,7 +8,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const QUEUE_CHECKPOINT = 'queue.checkpoint'
-const BACKEND_CHECKPOINT = 'backend.checkpoint'
+export const BACKEND_CHECKPOINT = 'backend.checkpoint'
 const SEGMENT = /^\d{15}\.data$/
 
 /** Names of the queues that have files here; none if there is no such folder. Throws what the system says otherwise. */

@@ -32,6 +32,17 @@ export function messageRun(request: RespRequest, first: number, bytes: number): 
   return { buffer, start: 0, end: bytes, count: request.count - first, isOwned }
 }
 
+/** One message by itself. */
+export function messageRecord(body: Buffer): Buffer {
+  const record = Buffer.allocUnsafe(messageBytes(body.length))
+  let at = putHead(record, 0, RECORD_TAG, contentBytes(body.length))
+  if (body.length > 0) {
+    at = putHead(record, at, PAYLOAD_TAG, body.length)
+    body.copy(record, at)
+  }
+  return record
+}
+
 /** What a reader gets for the record of a checked run that begins at `position`, and where the next one begins. */
 export function messageReply(
   body: Buffer,
