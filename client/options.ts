@@ -77,7 +77,7 @@ export function settingsOf(options: ConnectOptions): ClientSettings {
     reconnect: reconnect === false ? null : delaysOf(reconnect === true ? {} : reconnect),
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     batchBytes: options.batchBytes ?? 256 * 1024,
-    maxFrameBytes: options.maxFrameBytes ?? 8 * 1024 * 1024,
+    maxFrameBytes: options.maxFrameBytes ?? 16 * 1024 * 1024,
     maxPendingBytes: options.maxPendingBytes ?? 64 * 1024 * 1024,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,

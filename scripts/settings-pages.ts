@@ -5,7 +5,7 @@
 import { CONFIG_FILE, CONFIG_KEYS, type ConfigKey, envOf, flagOf, SETTINGS } from '../src/config/schema.js'
 import { formatDuration, formatSize } from '../src/config/units.js'
 import { PARTITIONS_MAX, RING_BYTES_MAX, RING_RECORDS_MAX, TOPIC_NAME_BYTES_MAX } from '../src/model/topic.js'
-import { GROUPS_MAX, NAME_LENGTH_MAX } from '../src/storage/local/local-groups.js'
+import { NAME_LENGTH_MAX } from '../src/storage/local/local-groups.js'
 import { PARTITIONED } from '../src/storage/local/positioned-group.js'
 
 const PRINTED = '<!-- Printed by `npm run docs` from src/config/schema.ts: change it there. -->'
@@ -71,7 +71,6 @@ ${limits.map(limitSection).join('\n')}
 |---|---|---|
 | name of a topic | ${TOPIC_NAME_BYTES_MAX} bytes of UTF-8, none of them a control character | \`LVT_INVALID_ARGUMENT\` |
 | partitions of a topic | ${PARTITIONS_MAX} | \`LVT_INVALID_ARGUMENT\` |
-| groups and named cursors of a topic | ${GROUPS_MAX} | \`LVT_INVALID_ARGUMENT\`; the known ones go on |
 | name of a group | ${NAME_LENGTH_MAX} characters | \`LVT_INVALID_ARGUMENT\` |
 | members of a partitioned group | ${PARTITIONED.membersMax} | \`LVT_GROUP_IN_USE\`; of a named cursor it is one member |
 | time in which a member lets go of a partition that another one is to get | ${formatDuration(PARTITIONED.revokeWaitMs)} | the other one gets it, and commits of the first are \`LVT_FENCED\` |

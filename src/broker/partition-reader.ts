@@ -112,7 +112,7 @@ export class PartitionReader {
     return this.#source.ring.end
   }
 
-  /** Take up to `recordsMax` records of one batch, about `bytesMax` bytes and at least one. `nowMs` is monotonic time. */
+  /** Take up to `recordsMax` records of one batch, up to `bytesMax` bytes and at least one. `nowMs` is monotonic time. */
   take(recordsMax: number, bytesMax: number, nowMs: number): TakeResult {
     if (this.failure !== null) return 'failed'
     if (this.loss !== null && this.loss.to > this.#next) return this.#tookLoss(this.loss)
@@ -243,8 +243,11 @@ export class PartitionReader {
     else {
       end = skipRecords(body, start, 1)
       let taken = 1
-      while (taken < count && end - start < bytesMax) {
-        end = skipRecords(body, end, 1)
+      while (taken < count) {
+        const further = skipRecords(body, end, 1)
+        // With one more it might be larger than any record can be, and than a frame.
+        if (further - start > bytesMax) break
+        end = further
         taken++
       }
       count = taken

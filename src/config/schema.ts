@@ -194,10 +194,10 @@ const SETTINGS_TABLE = {
   },
   maxFrameBytes: {
     type: 'bytes',
-    default: 8 * MIB,
+    default: 16 * MIB,
     min: KIB,
     max: FRAME_BYTES_LIMIT,
-    doc: 'Size of one frame of the native protocol, and so of the records that are published together.',
+    doc: 'Size of one frame of the native protocol, and so of one record in every protocol, since every reader can be sent it.',
     atLimit:
       'A larger frame is refused by its announced length, before memory is set aside: `Closing` with ' +
       '`LVT_FRAME_TOO_LARGE`, then the connection ends.',
@@ -316,6 +316,22 @@ const SETTINGS_TABLE = {
     doc: 'About the bytes that one `HMGET` of the Floki dialect brings, and one message at least.',
     atLimit: 'The answer ends with the message that reaches it.',
   },
+  flokiWaitersMax: {
+    type: 'count',
+    default: 10_000,
+    min: 1,
+    max: 10_000_000,
+    doc: 'Connections that wait in an `HMGET` of the Floki dialect, of one channel.',
+    atLimit: 'A further one is answered `ERR too many waiting clients` at once.',
+  },
+  flokiReportBytesMax: {
+    type: 'bytes',
+    default: 16 * MIB,
+    min: KIB,
+    max: 512 * MIB,
+    doc: 'Size of what `INFO` and `CONFIG GET` of the Floki dialect answer.',
+    atLimit: 'The request is answered with an error that says to ask for fewer queues, by `queues.<prefix>`.',
+  },
   respElementsMax: {
     type: 'count',
     default: 4096,
@@ -329,7 +345,7 @@ const SETTINGS_TABLE = {
     default: 64 * MIB,
     min: KIB,
     max: 1024 * MIB,
-    doc: 'Size of one request in a dialect of the Redis protocol. One bulk string is at most `maxFrameBytes`, too.',
+    doc: 'Size of one request in a dialect of the Redis protocol. An event or a message is at most about `maxFrameBytes`, too.',
     atLimit:
       'A larger request is refused by its announced lengths, before memory is set aside, and the connection ends.',
   },
@@ -383,6 +399,14 @@ const SETTINGS_TABLE = {
     doc: 'Records between the oldest one of a shared group that is not done with and the newest one that was given out, in one partition.',
     atLimit:
       'Nothing more is given out until the oldest one is done with: one that nobody acks holds its partition up.',
+  },
+  groupsMax: {
+    type: 'count',
+    default: 100_000,
+    min: 1,
+    max: 10_000_000,
+    doc: 'Groups and named cursors of one topic, and so channels of one queue.',
+    atLimit: 'A further one is refused with `LVT_INVALID_ARGUMENT`; known ones go on.',
   },
   topicsMax: {
     type: 'count',

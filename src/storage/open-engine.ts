@@ -19,6 +19,7 @@ import type { Store } from './store.js'
 export interface EngineConfig {
   readonly store: string
   readonly producersMax: number
+  readonly groupsMax: number
   readonly data: string
   readonly segmentBytes: number
   readonly syncIntervalMs: number
@@ -46,7 +47,11 @@ export interface EngineSeams {
 
 /** The engine, not yet open. Throws UnsupportedError for a store that this version lacks, ConfigError for bad keys. */
 export function createEngine(config: EngineConfig, seams: EngineSeams): Engine {
-  return new LocalEngine(createStore(config, seams), { clock: seams.clock, producersMax: config.producersMax })
+  return new LocalEngine(createStore(config, seams), {
+    clock: seams.clock,
+    producersMax: config.producersMax,
+    groupsMax: config.groupsMax,
+  })
 }
 
 function createStore(config: EngineConfig, { fileSystem = nodeFileSystem, ...seams }: EngineSeams): Store {

@@ -28,7 +28,7 @@ test('starts with nothing set on loopback, port 8889, with a log in the current 
   const { host, port, store, data, insecure, maxFrameBytes } = config
   assert.deepEqual(
     { host, port, store, data, insecure, maxFrameBytes },
-    { host: '127.0.0.1', port: 8889, store: 'log', data: './leveret-data', insecure: false, maxFrameBytes: 8388608 },
+    { host: '127.0.0.1', port: 8889, store: 'log', data: './leveret-data', insecure: false, maxFrameBytes: 16777216 },
   )
 })
 

@@ -94,7 +94,7 @@ describe('client commands', () => {
     const large = `${'x'.repeat(3_000_000)}\n`
     await server.succeed(['pub', 'large'], large)
     assert.equal((await server.succeed(['sub', 'large', '--count', '1'])).stdout.toString(), large)
-    const { code, stderr } = await server.leveret(['pub', 'large'], `${'x'.repeat(9_000_000)}\n`)
+    const { code, stderr } = await server.leveret(['pub', 'large'], `${'x'.repeat(17_000_000)}\n`)
     assert.equal(code, 1)
     assert.match(stderr, /^leveret: /m)
   })

@@ -276,7 +276,7 @@ test('a thousand announcements of frames too large cost no memory', { timeout: 6
     peer.write(Buffer.from(hex, 'hex'))
     await closingCode(peer)
   }
-  const lengths = ['ffffffff07', 'ffffffff0f', 'ffffff7f', 'ffffffffffffffffff01', '8180800480']
+  const lengths = ['ffffffff07', 'ffffffff0f', 'ffffff7f', 'ffffffffffffffffff01', '8180800880']
   for (let count = 0; count < 200; count++) await announce(lengths[count % lengths.length] as string)
   const { pid } = server.process.child
   const atStart = residentBytes(pid)
@@ -290,10 +290,10 @@ test('frames of the largest size that are announced and not sent cost no memory'
   const peers = await Promise.all(Array.from({ length: 200 }, () => RawPeer.connect(server.port)))
   await Promise.all(peers.map((peer) => peer.ping()))
   const atStart = residentBytes(pid)
-  for (const peer of peers) peer.write(Buffer.from('80808004320a', 'hex'))
+  for (const peer of peers) peer.write(Buffer.from('80808008320a', 'hex'))
   const codes = await Promise.all(peers.map(closingCode))
   assert.deepEqual(new Set(codes), new Set(['LVT_FRAME_TIMEOUT']))
-  // Set aside at once, the frames would be 1,600 MiB.
+  // Set aside at once, the frames would be 3,200 MiB.
   const grown = grownBytes(pid, atStart)
   assert.ok(grown < 24 * MIB, `the server grew by ${grown} bytes`)
   for (const peer of peers) peer.destroy()

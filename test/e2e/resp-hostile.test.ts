@@ -48,7 +48,7 @@ async function othersGoOn(): Promise<void> {
   assert.deepEqual(await witness.ask('publish', 'witness', 'e', 'd'), ['+', 'OK'])
 }
 
-const FRAME_MAX = 8 * MIB
+const FRAME_MAX = 16 * MIB
 const REQUEST_MAX = 64 * MIB
 const elements = 'a request has at most 4096 elements'
 const negative = 'a length is negative'
@@ -157,7 +157,7 @@ test('an announcement of much costs little until it comes', WITHIN, async () => 
   const peers = await Promise.all(Array.from({ length: 200 }, () => RespPeer.connect(port)))
   for (const peer of peers) await peer.expectSilence()
   const resident = residentBytes(pid)
-  for (const peer of peers) peer.write('*4096\r\n$8388608\r\nabc')
+  for (const peer of peers) peer.write('*4096\r\n$16777216\r\nabc')
   await othersGoOn()
   assert.ok(grownBytes(pid, resident) < 8 * MIB, `${grownBytes(pid, resident)} bytes`)
   for (const peer of peers) {

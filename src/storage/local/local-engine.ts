@@ -39,6 +39,7 @@ const debug = createLog('storage:local')
 
 /** Partitions that one `tidy` opens, at about. */
 const VISITS_MAX = 64
+const GROUPS_MAX = 100_000
 
 const CAN: Capability[] = ['dense', 'dedup', 'expect', 'max-records', 'purge', 'share', 'share-seek', 'groups']
 
@@ -46,6 +47,8 @@ export interface LocalEngineOptions {
   /** The same that readers tell ages by. */
   readonly clock: SteadyTime
   readonly producersMax: number
+  /** Groups of one topic, 100 000 unless it says. */
+  readonly groupsMax?: number
   /** Of groups that assign partitions; what is missing is as PARTITIONED says. */
   readonly partitioned?: Partial<PartitionedGroupOptions>
 }
@@ -317,6 +320,7 @@ export class LocalEngine implements Engine {
       clock: this.#options.clock,
       turn: this.#turn,
       durability: this.#store.durabilityMax,
+      groupsMax: this.#options.groupsMax ?? GROUPS_MAX,
       partitioned: this.#partitioned,
       groupLog: () => this.#store.groupLog(name),
       partition: (index) => this.#partition(name, index),

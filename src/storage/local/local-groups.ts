@@ -27,11 +27,11 @@ import { SharedGroup } from './shared-group.js'
 const debug = createLog('storage:groups')
 
 export const NAME_LENGTH_MAX = 255
-/** Groups of one topic. Each costs about a kilobyte and a line in the log. */
-export const GROUPS_MAX = 100_000
 
 export interface GroupPorts extends MemoryPorts {
   readonly turn: Turn
+  /** Of one topic. Each costs about a kilobyte and a line in the log. */
+  readonly groupsMax: number
   readonly partitioned: PartitionedGroupOptions
   partition(index: number): Promise<LocalPartition>
 }
@@ -205,8 +205,9 @@ export class LocalGroups {
       const message = `topic "${this.#topic.name}" keeps nothing: a group needs records that can come again`
       throw new UnsupportedError(message, { topic: this.#topic.name })
     }
-    if (this.#groups.size + this.#making.size >= GROUPS_MAX) {
-      throw new InvalidArgumentError(`a topic has at most ${GROUPS_MAX} groups`, { topic: this.#topic.name })
+    const { groupsMax } = this.#ports
+    if (this.#groups.size + this.#making.size >= groupsMax) {
+      throw new InvalidArgumentError(`a topic has at most ${groupsMax} groups`, { topic: this.#topic.name })
     }
     this.#making.add(group)
     try {

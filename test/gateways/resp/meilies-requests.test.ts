@@ -197,7 +197,7 @@ const BROKEN: readonly (readonly [string, string, string])[] = [
   [
     'a bulk string above the limit',
     '*2\r\n$7\r\npublish\r\n$4294967295\r\n',
-    'a bulk string has at most 8388608 bytes',
+    'a bulk string has at most 16777216 bytes',
   ],
   ['an array above the limit', '*2147483647\r\n', 'a request has at most 4096 elements'],
   ['arrays in arrays', '*1\r\n*1\r\n*1\r\n', 'arrays in arrays in an array'],

@@ -14,12 +14,14 @@ import { array, bulk, EMPTY_ARRAY, integer, nil, RESP_OK, respError } from '../r
 import type { RespRequest } from '../resp-request.js'
 import type { Channel, Fetched, Waiter } from './channel.js'
 import { isName, ticketOf, unsigned, unsigned32 } from './floki-arguments.js'
-import { FlokiFault, wordFailure } from './floki-fault.js'
+import { FlokiFault, FlokiLimit, wordFailure } from './floki-fault.js'
 import { messageBytes, messageRun } from './message-record.js'
 import type { Queues } from './queues.js'
 import { configReport, infoReport, type ServerFacts, sectionOf } from './reports.js'
 
 const NO_NAME = 'IPA Invalid Identifier Name'
+/** Together they are one batch of the log. */
+const PUSH_BYTES_MAX = 192 * 1024 * 1024
 /** A queue with all its channels. */
 const ALL = '*'
 
@@ -27,8 +29,10 @@ export interface ConversationContext {
   readonly broker: Broker
   readonly queues: Queues
   readonly server: ServerFacts
-  /** The records of one push have at most so many bytes together: what every reader can be sent. */
-  readonly pushBytesMax: number
+  /** A record has at most so many bytes: what every reader can be sent. */
+  readonly recordBytesMax: number
+  /** Connections that wait for messages of one channel. */
+  readonly waitersMax: number
   /** Messages that one HMGET brings. */
   readonly fetchCountMax: number
   /** Of the server. */
@@ -243,15 +247,15 @@ export class FlokiConversation implements Conversation, PublishSink {
 
   /** What is returned, if anything, resolves when there is room for more. */
   #pushTo(topic: Topic, request: RespRequest): Promise<void> | null {
-    const { broker, pushBytesMax } = this.#context
+    const { broker, recordBytesMax } = this.#context
     let bytes = 0
     for (let index = 2; index < request.count; index++) {
       const record = messageBytes(request.length(index))
-      if (record > pushBytesMax) throw new RecordTooLargeError(`a message of ${record} bytes does not fit`)
+      if (record > recordBytesMax) throw new RecordTooLargeError(`a message of ${record} bytes does not fit`)
       bytes += record
     }
-    if (bytes > pushBytesMax) {
-      throw new FlokiFault(`ERR the messages of one RPUSH have ${pushBytesMax} bytes together at most`)
+    if (bytes > PUSH_BYTES_MAX) {
+      throw new FlokiLimit(`ERR the messages of one RPUSH have ${PUSH_BYTES_MAX} bytes together at most`)
     }
     const run = messageRun(request, 2, bytes)
     const place = this.#peer.later()
@@ -268,13 +272,16 @@ export class FlokiConversation implements Conversation, PublishSink {
   #fetchFrom(channel: Channel, asked: number, seconds: number): Promise<void> | null {
     // It went while it waited for something else: a message for it would rest until its time is over.
     if (this.#isClosed) return null
-    const count = Math.min(asked, this.#context.fetchCountMax)
+    const { fetchCountMax, waitersMax } = this.#context
+    const count = Math.min(asked, fetchCountMax)
+    if (seconds > 0 && channel.waiting >= waitersMax) throw new FlokiLimit('ERR too many waiting clients')
     let isAnswered = false
     let resolve: (() => void) | null = null
     const waiter = channel.fetch(count, this.#hasEnded ? 0 : seconds * 1_000, (fetched) => {
       isAnswered = true
       this.#waiter = null
-      this.#answer(fetched)
+      // Who has said all that it will may be gone, so that nobody waits for it; it is told as if somebody had.
+      this.#answer(fetched === 'nothing' && seconds > 0 ? 'late' : fetched)
       resolve?.()
     })
     if (isAnswered) return null

@@ -1,22 +1,40 @@
 /**
  * The dialect of Floki: its verbs, and its words for requests that are none.
  */
+import type { ErrorCode, LeveretError } from '../../../common/errors.js'
+import type { MetricsRegistry } from '../../../metrics/registry.js'
 import type { Dialect, Verb, Wording } from '../dialect.js'
 import type { RespFault } from '../resp-fault.js'
 import type { RespRequest } from '../resp-request.js'
 import { type ConversationContext, FlokiConversation } from './floki-conversation.js'
-import { TOO_BIG, wordFailure } from './floki-fault.js'
+import { FlokiLimit, TOO_BIG, wordFailure } from './floki-fault.js'
 import { Queues, type QueuesOptions } from './queues.js'
 
 const NO_COMMAND = 'ICOM Invalid Command'
 const BAD_TYPE = 'ICOM Invalid Type'
 
-export type FlokiOptions = QueuesOptions & Omit<ConversationContext, 'queues'>
+export type FlokiOptions = QueuesOptions &
+  Omit<ConversationContext, 'queues'> & {
+    readonly metrics: MetricsRegistry
+  }
 
 export function flokiDialect(options: FlokiOptions): Dialect<FlokiConversation> {
-  const context = { ...options, queues: new Queues(options) }
-  return { name: 'floki', verbs: VERBS, wording: WORDING, open: (peer) => new FlokiConversation(peer, context) }
+  const { metrics } = options
+  const queues = new Queues(options)
+  const context = { ...options, queues }
+  const refused = metrics.counter('leveret_floki_requests_limited_total', 'Requests refused at a limit')
+  metrics.gauge('leveret_floki_waiting', 'Connections that wait for messages', () => queues.waiting)
+  metrics.gauge('leveret_floki_in_flight', 'Messages given out and not done with', () => queues.inFlight)
+  const failure = (error: LeveretError): string => {
+    if (error instanceof FlokiLimit || LIMITS.has(error.code)) refused.value++
+    return wordFailure(error)
+  }
+  const wording = { ...WORDING, failure }
+  return { name: 'floki', verbs: VERBS, wording, open: (peer) => new FlokiConversation(peer, context) }
 }
+
+/** Limits of the broker. */
+const LIMITS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['LVT_TOPIC_LIMIT', 'LVT_RECORD_TOO_LARGE'])
 
 const WORDING: Wording = {
   noArray: NO_COMMAND,

@@ -10,6 +10,9 @@ export class FlokiFault extends LeveretError {
   }
 }
 
+/** A cap of leveret's own is reached. */
+export class FlokiLimit extends FlokiFault {}
+
 export const NO_QUEUE = 'QNF Queue Not Found'
 export const NO_CHANNEL = 'CNF Channel Not Found'
 export const QUEUE_EXISTS = 'QAE Queue Already Exists'

@@ -6,13 +6,13 @@ import type { Broker } from '../../../broker/broker.js'
 import type { JoinHow } from '../../../broker/group-member.js'
 import type { Topic } from '../../../broker/topic.js'
 import type { Clock } from '../../../common/clock.js'
-import { GroupNotFoundError, LeveretError, TopicNotFoundError } from '../../../common/errors.js'
+import { GroupNotFoundError, InvalidArgumentError, LeveretError, TopicNotFoundError } from '../../../common/errors.js'
 import type { Random } from '../../../common/random.js'
 import type { GroupState } from '../../../model/group.js'
 import type { Start, TopicSettings } from '../../../model/topic.js'
 import { Channel, type ChannelContext } from './channel.js'
 import { isName } from './floki-arguments.js'
-import { FlokiFault, NO_CHANNEL, NO_QUEUE, QUEUE_EXISTS } from './floki-fault.js'
+import { FlokiFault, FlokiLimit, NO_CHANNEL, NO_QUEUE, QUEUE_EXISTS } from './floki-fault.js'
 import { changeOf, type QueueConfig, readConfig, topicSettingsOf, withTopic } from './queue-config.js'
 import { SettingsLog } from './settings-log.js'
 import { TicketDraw } from './tickets.js'
@@ -70,6 +70,14 @@ export class Queues {
     return waiting
   }
 
+  /** Messages in flight, of all channels. */
+  get inFlight(): number {
+    let inFlight = 0
+    for (const channels of this.#channels.values())
+      for (const channel of channels.values()) inFlight += channel.inFlight
+    return inFlight
+  }
+
   has(name: string): boolean {
     const settings = this.#options.broker.topicSettings(name)
     return settings !== null && isQueue(name, settings)
@@ -119,7 +127,12 @@ export class Queues {
       else if (!isQueue(queue, settings)) {
         throw new FlokiFault(`ERR topic "${queue}" cannot be a queue: it keeps nothing, or has several partitions`)
       }
-      if (this.channelInUse(queue, channel) === null) await this.#seat(queue, channel)
+      if (this.channelInUse(queue, channel) !== null) return
+      await this.#seat(queue, channel).catch((error: unknown) => {
+        // Names were checked, so that only their number can be wrong.
+        if (!(error instanceof InvalidArgumentError)) throw error
+        throw new FlokiLimit(`ERR ${error.message}`, { cause: error })
+      })
     })
   }
 

@@ -1,6 +1,7 @@
 /**
  * What INFO and CONFIG GET tell, as the compact JSON documents that Floki has for them.
  */
+import { FlokiLimit } from './floki-fault.js'
 import type { QueueConfig } from './queue-config.js'
 import type { Queues } from './queues.js'
 
@@ -11,6 +12,8 @@ export interface ServerFacts {
   readonly nowSeconds: () => number
   readonly connections: () => number
   readonly address: () => string
+  /** Size of a report of queues. */
+  readonly reportBytesMax: number
 }
 
 const INTERVAL_MS = 1_000
@@ -36,13 +39,13 @@ export async function infoReport(queues: Queues, section: Section, server: Serve
       clock: server.nowSeconds(),
     })
   }
-  const report: Record<string, unknown> = {}
+  const report = new Report(server.reportBytesMax)
   for (const name of namesOf(queues, section.prefix)) {
     // It may be deleted meanwhile.
     const state = await queueState(queues, name).catch(() => null)
-    if (state !== null) report[name] = state
+    if (state !== null) report.add(name, state)
   }
-  return JSON.stringify(report)
+  return report.text
 }
 
 export function configReport(queues: Queues, section: Section, server: ServerFacts): string {
@@ -57,12 +60,37 @@ export function configReport(queues: Queues, section: Section, server: ServerFac
       default_queue_config: queueConfig('', dataDirectory, queues.defaults),
     })
   }
-  const report: Record<string, unknown> = {}
+  const report = new Report(server.reportBytesMax)
   for (const name of namesOf(queues, section.prefix)) {
     const config = queues.config(name)
-    if (config !== null) report[name] = queueConfig(name, dataDirectory, config)
+    if (config !== null) report.add(name, queueConfig(name, dataDirectory, config))
   }
-  return JSON.stringify(report)
+  return report.text
+}
+
+/** A document of queues, no larger than it may be. */
+class Report {
+  readonly #bytesMax: number
+  readonly #entries: string[] = []
+  #bytes = 2
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get text(): string {
+    return `{${this.#entries.join(',')}}`
+  }
+
+  /** Throws FlokiLimit. Names and values are ASCII. */
+  add(name: string, value: unknown): void {
+    const entry = `${JSON.stringify(name)}:${JSON.stringify(value)}`
+    this.#bytes += entry.length + 1
+    if (this.#bytes > this.#bytesMax) {
+      throw new FlokiLimit(`ERR the answer has more than ${this.#bytesMax} bytes, ask for fewer with queues.<prefix>`)
+    }
+    this.#entries.push(entry)
+  }
 }
 
 function namesOf(queues: Queues, prefix: string): string[] {
