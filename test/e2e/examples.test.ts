@@ -33,6 +33,12 @@ received "one" from offset 0
 received "two" from offset 1
 received "three" from offset 2
 `,
+  'floki.ts': `created: OK
+pushed: 2
+pushed: 1
+packed 1: books, 2: tea, 3: bicycle
+deleted: 1
+`,
   'meilies.ts': `published born: +OK
 published born: +OK
 published named: +OK
@@ -66,9 +72,10 @@ describe('examples', () => {
   let server: Server
   let ports: Readonly<Record<string, string>>
   before(async () => {
-    server = await startServer(['--meilies', '0'])
+    server = await startServer(['--meilies', '0', '--floki', '0'])
     const [, meilies = ''] = await server.process.printed(/^listening meilies 127\.0\.0\.1:(\d+)$/m)
-    ports = { PORT: String(server.port), MEILIES_PORT: meilies }
+    const [, floki = ''] = await server.process.printed(/^listening floki 127\.0\.0\.1:(\d+)$/m)
+    ports = { PORT: String(server.port), MEILIES_PORT: meilies, FLOKI_PORT: floki }
   })
   after(() => server.stop())
 
