@@ -373,7 +373,7 @@ const SETTINGS_TABLE = {
     min: KIB,
     max: FRAME_BYTES_LIMIT,
     doc: 'Size that a delivery is filled up to; never more than `maxFrameBytes`.',
-    atLimit: 'The next records go into the next delivery. Records that were published as one larger frame keep it.',
+    atLimit: 'The next records go into the next delivery. A larger record has one of its own.',
   },
   ackWaitMs: {
     type: 'duration',
