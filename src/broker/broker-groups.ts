@@ -59,12 +59,12 @@ export class BrokerGroups {
     return await this.#context.engine.group(name, group)
   }
 
-  async seek(name: string, group: string, start: Start, partition: number | null): Promise<void> {
+  async seek(name: string, group: string, start: Start, partition: number | null, keepsLeases: boolean): Promise<void> {
     const { partitions } = this.#registry.require(name).settings
     if (partition !== null && partition >= partitions) {
       throw new PartitionNotFoundError(`topic "${name}" has ${partitions} partitions, no number ${partition}`)
     }
-    await this.#context.engine.seekGroup(name, group, start, partition)
+    await this.#context.engine.seekGroup(name, group, start, partition, keepsLeases)
   }
 
   async pause(name: string, group: string, isPaused: boolean): Promise<void> {

@@ -241,9 +241,12 @@ export class Broker implements Service {
     return this.#groups.describe(name, group)
   }
 
-  /** Let a group go on elsewhere, in one partition or (null) in all. Throws PartitionNotFoundError. */
-  seekGroup(name: string, group: string, start: Start, partition: number | null): Promise<void> {
-    return this.#groups.seek(name, group, start, partition)
+  /**
+   * Let a group go on elsewhere, in one partition or (null) in all; members of a shared one may keep what they have. Throws
+   * PartitionNotFoundError.
+   */
+  seekGroup(name: string, group: string, start: Start, partition: number | null, keepsLeases = false): Promise<void> {
+    return this.#groups.seek(name, group, start, partition, keepsLeases)
   }
 
   /** Throws UnsupportedError unless it is shared. */

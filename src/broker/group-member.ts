@@ -21,6 +21,8 @@ export interface JoinHow {
   readonly backoffMs: readonly number[]
   /** About the most that one delivery brings. */
   readonly deliveryBytesMax: number
+  /** See ShareHow. */
+  readonly settlesLikeTopic?: boolean
 }
 
 /** Records of one batch for one member. */
@@ -30,7 +32,7 @@ export type GroupDelivery = ShareDelivery
 export interface GroupListener {
   delivered(delivery: GroupDelivery): void
   /** Records that it had, and has no more. */
-  expired(partition: number, from: number, to: number): void
+  expired(partition: number, from: number, to: number, era: number): void
   lost(partition: number, loss: Loss): void
   /** Nothing more comes. */
   ended(reason: Error): void
@@ -80,9 +82,10 @@ export class GroupMember implements ShareMember {
     outcome: GroupOutcome,
     delayMs: number,
     reason = '',
+    era: number | null = null,
   ): Promise<readonly OffsetRange[]> {
     if (this.#share === null) return Promise.resolve([{ from, to }])
-    return this.#share.settle(partition, toOffset(from), toOffset(to), verdictOf(outcome, delayMs, reason))
+    return this.#share.settle(partition, toOffset(from), toOffset(to), verdictOf(outcome, delayMs, reason), era)
   }
 
   leave(): void {
@@ -94,8 +97,8 @@ export class GroupMember implements ShareMember {
     this.#listener.delivered(delivery)
   }
 
-  expired(partition: number, from: Offset, to: Offset): void {
-    this.#listener.expired(partition, from, to)
+  expired(partition: number, from: Offset, to: Offset, era: number): void {
+    this.#listener.expired(partition, from, to, era)
   }
 
   lost(partition: number, loss: Loss): void {

@@ -57,6 +57,7 @@ export class GroupWatch implements TurnTask {
     gauge('group_members_silent', silence, ({ silentMembers }) => silentMembers)
     total('redeliveries', 'Records that members of shared groups got again', ({ redeliveries }) => redeliveries)
     total('expired', 'Records whose ack wait ran out', ({ expired }) => expired)
+    total('skipped', 'Records that limits removed before shared groups were done with them', ({ skipped }) => skipped)
     total('dead_letters', 'Records that shared groups gave up', ({ deadLetters }) => deadLetters)
     total('rebalances', 'Times that partitions were shared out anew', ({ rebalances }) => rebalances)
     total('fenced', 'Commits of members that had lost the partition', ({ fenced }) => fenced)

@@ -16,6 +16,10 @@ export interface GroupPartition {
   readonly partition: number
   /** Everything below is done with. */
   readonly position: Offset
+  /** One beyond the highest record that was given out. Of a shared group, in the process that has it. */
+  readonly next?: Offset
+  /** Records that the limits of the topic removed before they were done with, since the engine was opened. As `next`. */
+  readonly skipped?: number
   /** One beyond the newest record of the log. */
   readonly end: Offset
   /** Records that are not done with, those in flight included. */

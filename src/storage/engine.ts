@@ -98,6 +98,8 @@ export interface ShareHow {
   readonly spanMax: number
   /** About the most that one delivery brings, and one record at least. */
   readonly deliveryBytesMax: number
+  /** What this member says is answered when it is as safe as what is published to the topic; else, as safe as it can be. */
+  readonly settlesLikeTopic?: boolean
   /**
    * A record was rejected, or delivered `maxDeliveries` times: store it elsewhere, once, however often this is called for
    * it. When that is done it is acked; a rejection is tried again later.
@@ -122,6 +124,10 @@ export interface DeadLetter {
 export interface ShareDelivery {
   readonly partition: number
   readonly batch: StoredBatch
+  /** Seeks before it that kept leases: with the offset it names the lease. */
+  readonly era: number
+  /** Of an era that is over: the record comes from where the group was before. */
+  readonly isAside: boolean
   readonly from: Offset
   readonly to: Offset
   /** 0 at the first delivery. */
@@ -136,7 +142,7 @@ export interface ShareMember {
    * Records of which it had not said what became of them are its own no more: the ack wait is over, or the group went on
    * without them. Told before they are delivered again; an ack may still count, as `settle` says.
    */
-  expired(partition: number, from: Offset, to: Offset): void
+  expired(partition: number, from: Offset, to: Offset, era: number): void
   /** Offsets that no member will get, told to one of them. */
   lost(partition: number, loss: Loss): void
   /**
@@ -155,9 +161,10 @@ export interface Share {
   /**
    * What the member says of records that it got. Resolves, when that is as safe as the engine can make it, with the
    * ranges it does not count for: they are done with, or another's by now. Rejects with what `publish` rejects with;
-   * then it counts until the engine is closed.
+   * then it counts until the engine is closed. `era` is that of the deliveries; null: of several that it has of a record, the
+   * newest.
    */
-  settle(partition: number, from: Offset, to: Offset, verdict: Verdict): Promise<readonly Range[]>
+  settle(partition: number, from: Offset, to: Offset, verdict: Verdict, era: number | null): Promise<readonly Range[]>
   /** What the member has not settled is due again at once, to others. */
   leave(): void
 }
@@ -221,6 +228,8 @@ export interface GroupCounts {
   readonly redeliveries: number
   readonly expired: number
   readonly deadLetters: number
+  /** Records that limits removed before they were done with. */
+  readonly skipped: number
   readonly rebalances: number
   readonly fenced: number
 }
@@ -278,8 +287,9 @@ export interface Engine {
   /**
    * Go on elsewhere, in one partition or in all; at the end where that lies before the offset. What is in flight is not this group's any more: verdicts and commits on it
    * are refused. Resolves when it is safe.
+   * With `keepsLeases`, which only shared groups can, members keep what they have, and it comes back when its time is over.
    */
-  seekGroup(topic: string, group: string, start: Start, partition: number | null): Promise<void>
+  seekGroup(topic: string, group: string, start: Start, partition: number | null, keepsLeases?: boolean): Promise<void>
   /** A paused group gives nothing out, also after a restart; verdicts count. LVT_UNSUPPORTED unless it is shared. */
   pauseGroup(topic: string, group: string, isPaused: boolean): Promise<void>
   /** Forget it for good; its members are ended with LVT_GROUP_NOT_FOUND. */

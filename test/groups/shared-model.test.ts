@@ -21,6 +21,7 @@ type Step =
       readonly pick: number
       readonly length: number
       readonly verdict: Verdict
+      readonly isExact: boolean
     }
   | {
       readonly kind: 'anywhere'
@@ -28,12 +29,13 @@ type Step =
       readonly pick: number
       readonly length: number
       readonly verdict: Verdict
+      readonly isExact: boolean
     }
   | { readonly kind: 'pass'; readonly ms: number }
   | { readonly kind: 'expire' }
   | { readonly kind: 'leave'; readonly member: number }
   | { readonly kind: 'dead'; readonly max: number; readonly isWritten: boolean }
-  | { readonly kind: 'seek'; readonly pick: number }
+  | { readonly kind: 'seek' | 'seek-keeping'; readonly pick: number }
   | { readonly kind: 'purge'; readonly pick: number }
   | { readonly kind: 'pause'; readonly paused: boolean }
   | { readonly kind: 'configure'; readonly settings: SharedSettings }
@@ -79,6 +81,7 @@ const arbStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('dead' as const), max: fc.nat({ max: 5 }), isWritten: fc.boolean() }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('seek' as const), pick: arbPick }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('seek-keeping' as const), pick: arbPick }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('purge' as const), pick: arbPick }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('pause' as const), paused: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('configure' as const), settings: arbSettings }) },
@@ -93,6 +96,7 @@ function arbSettle(kind: 'settle' | 'anywhere'): fc.Arbitrary<Step> {
     pick: arbPick,
     length: arbLength,
     verdict: arbVerdict,
+    isExact: fc.boolean(),
   })
 }
 
@@ -137,7 +141,8 @@ class History {
         this.dead(step.max, step.isWritten)
         break
       case 'seek':
-        this.#seek(step.pick % (this.oracle.end + 3))
+      case 'seek-keeping':
+        this.#seek(step.pick % (this.oracle.end + 3), step.kind === 'seek-keeping')
         break
       case 'purge':
         assert.equal(this.machine.purge(toOffset(this.#near(step.pick))), this.oracle.purge(this.#near(step.pick)))
@@ -166,17 +171,19 @@ class History {
   take(member: number, max: number): number {
     const inFlight = this.oracle.inFlight
     const taken = this.machine.take(member, max, toOffset(this.oracle.end), this.nowMs)
-    const offsets = taken.flatMap(({ from, to, deliveryCount }) => spread(from, to).map((at) => [at, deliveryCount]))
+    const offsets = taken.flatMap(({ era, from, to, deliveryCount }) =>
+      spread(from, to).map((at) => [era, at, deliveryCount]),
+    )
     assert.deepEqual(offsets, this.oracle.take(member, max, this.nowMs))
     assert.ok(this.oracle.inFlight <= Math.max(inFlight, this.oracle.settings.inFlightMax))
     return offsets.length
   }
 
-  settle(member: number, from: number, to: number, verdict: Verdict): void {
-    const stale = this.machine.settle(member, toOffset(from), toOffset(to), verdict, this.nowMs)
+  settle(member: number, from: number, to: number, verdict: Verdict, era: number | null = null): void {
+    const stale = this.machine.settle(member, toOffset(from), toOffset(to), verdict, this.nowMs, era)
     assert.deepEqual(
       stale.flatMap((range) => spread(range.from, range.to)),
-      this.oracle.settle(member, from, to, verdict, this.nowMs),
+      this.oracle.settle(member, from, to, verdict, this.nowMs, era),
     )
     assert.ok(stale.every((range, index) => index === 0 || (stale[index - 1]?.to ?? 0) < range.from))
   }
@@ -225,10 +232,10 @@ class History {
     const { oracle } = this
     this.pause(false)
     const stepsMax = 20 + oracle.end * 4
-    for (let steps = 0; oracle.floor < oracle.end; steps++) {
+    for (let steps = 0; oracle.floor < oracle.end || oracle.asides.length > 0; steps++) {
       assert.ok(steps < stepsMax, `no progress at ${oracle.floor} of ${oracle.end}`)
       const taken = this.take(99, 7)
-      this.settle(99, oracle.start, oracle.end, ACK)
+      this.settle(99, 0, oracle.end, ACK)
       this.dead(5, true)
       for (const offset of oracle.offsets(({ status }) => status === 'handed-over')) {
         assert.equal(this.machine.deadDone(toOffset(offset)), oracle.deadDone(offset))
@@ -248,12 +255,13 @@ class History {
     oracle.lapses = []
     const facts = machine.facts(toOffset(oracle.end))
     assert.equal(facts.floor, oracle.floor)
+    assert.equal(machine.low, oracle.low)
     assert.equal(facts.held, oracle.count('held'))
     assert.equal(facts.due, oracle.count('ready'))
     assert.equal(facts.waiting, oracle.count('waiting'))
     assert.equal(facts.dead, oracle.count('dead', 'handed-over'))
     assert.equal(facts.inFlight, oracle.inFlight)
-    assert.equal(facts.lag, oracle.offsets(({ status }) => status !== 'done').length)
+    assert.equal(facts.lag, oracle.offsets(({ status }) => status !== 'done').length + oracle.asides.length)
     for (const { member, held } of facts.members) assert.equal(held, oracle.heldBy(member))
     assert.equal(
       facts.held,
@@ -267,9 +275,15 @@ class History {
 
   #settleSome(step: Step & { kind: 'settle' | 'anywhere' }): void {
     const member = this.#number(step.member)
-    const own = this.oracle.offsets(({ holder }) => holder === member)
-    const from = step.kind === 'settle' ? own[step.pick % Math.max(1, own.length)] : this.#near(step.pick)
-    if (from !== undefined) this.settle(member, from, from + step.length, step.verdict)
+    const { oracle } = this
+    const own = [
+      ...oracle.offsets(({ holder }) => holder === member).map((offset) => ({ era: oracle.era, offset })),
+      ...oracle.asides.filter(({ holder }) => holder === member),
+    ]
+    const lease = own[step.pick % Math.max(1, own.length)]
+    const from = step.kind === 'settle' ? lease?.offset : this.#near(step.pick)
+    const era = step.isExact && step.kind === 'settle' ? (lease?.era ?? null) : null
+    if (from !== undefined) this.settle(member, from, from + step.length, step.verdict, era)
   }
 
   #leave(place: number): void {
@@ -280,16 +294,21 @@ class History {
     this.numbers[place] = this.#members++
   }
 
-  #seek(offset: number): void {
+  #seek(offset: number, keeps: boolean): void {
     // Offsets that do not exist yet are published, so that the oracle has a record for each.
     if (offset > this.oracle.end) this.oracle.publish(offset - this.oracle.end)
-    this.machine.seek(toOffset(offset))
-    this.oracle.seek(offset)
+    if (keeps) {
+      this.machine.seekKeeping(toOffset(offset))
+      this.oracle.seekKeeping(offset)
+    } else {
+      this.machine.seek(toOffset(offset))
+      this.oracle.seek(offset)
+    }
   }
 
   #crash(): void {
     this.machine = SharedPartition.restore(this.log, this.oracle.settings)
-    this.oracle.crash(this.oracle.settings)
+    this.oracle.crash(this.oracle.settings, this.machine.era)
     for (let place = 0; place < 4; place++) this.numbers[place] = this.#members++
   }
 

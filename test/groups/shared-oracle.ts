@@ -11,6 +11,14 @@ interface NaiveRecord {
   count: number
   timeMs: number
   reason: string | null
+  /** Of what is ready: who became so earlier has a lower one. Infinite for what was released, or is ready since a crash. */
+  turn: number
+}
+
+/** A lease that a seek kept. */
+interface NaiveAside extends NaiveRecord {
+  readonly era: number
+  readonly offset: number
 }
 
 interface Durable {
@@ -20,6 +28,7 @@ interface Durable {
   /** Of what is rejected and not done with; else null. */
   readonly reasons: readonly (string | null)[]
   readonly paused: boolean
+  readonly asides: readonly NaiveAside[]
 }
 
 export class NaiveGroup {
@@ -27,12 +36,16 @@ export class NaiveGroup {
   records: NaiveRecord[] = []
   start = 0
   paused = false
+  /** Leases that seeks have kept, by era and offset. */
+  asides: NaiveAside[] = []
+  era = 0
+  #turns = 0
   readonly #members = new Set<number>()
   /** Acked, a dead letter, purged or sought over, at least once. */
   readonly finished = new Set<number>()
   /** `member/offset` of what members lost without a word, since somebody looked. */
   lapses: string[] = []
-  #durable: Durable = { floor: 0, done: [], counts: [], reasons: [], paused: false }
+  #durable: Durable = { floor: 0, done: [], counts: [], reasons: [], paused: false, asides: [] }
 
   constructor(settings: SharedSettings) {
     this.settings = settings
@@ -63,12 +76,19 @@ export class NaiveGroup {
     return this.records.flatMap((record, offset) => (offset >= this.start && wants(record) ? [offset] : []))
   }
 
+  /** In the window and aside. */
   count(...statuses: NaiveRecord['status'][]): number {
-    return this.offsets(({ status }) => statuses.includes(status)).length
+    const isOne = ({ status }: NaiveRecord) => statuses.includes(status)
+    return this.offsets(isOne).length + this.asides.filter(isOne).length
   }
 
   heldBy(member: number): number {
-    return this.offsets(({ status, holder }) => status === 'held' && holder === member).length
+    const isOne = ({ status, holder }: NaiveRecord) => status === 'held' && holder === member
+    return this.offsets(isOne).length + this.asides.filter(isOne).length
+  }
+
+  get low(): number {
+    return Math.min(this.floor, ...this.asides.map(({ offset }) => offset))
   }
 
   get inFlight(): number {
@@ -76,7 +96,7 @@ export class NaiveGroup {
   }
 
   get firstDeadlineMs(): number {
-    const pending = this.records.filter(({ status }) => status === 'held' || status === 'waiting')
+    const pending = [...this.records, ...this.asides].filter(({ status }) => status === 'held' || status === 'waiting')
     return Math.min(Number.POSITIVE_INFINITY, ...pending.map(({ timeMs }) => timeMs))
   }
 
@@ -84,34 +104,82 @@ export class NaiveGroup {
     for (let each = 0; each < records; each++) this.records.push(fresh())
   }
 
-  take(member: number, max: number, nowMs: number): [number, number][] {
+  /** Era, offset and count of each. */
+  take(member: number, max: number, nowMs: number): [number, number, number][] {
     if (this.paused || max < 1) return []
     this.expire(nowMs)
     const { inFlightMax, spanMax, ackWaitMs } = this.settings
-    const taken: [number, number][] = []
-    const give = (offset: number): void => {
-      const record = this.at(offset)
-      taken.push([offset, record.count])
-      this.records[offset] = { ...record, status: 'held', holder: member, timeMs: nowMs + ackWaitMs }
+    const taken: [number, number, number][] = []
+    const give = (era: number, offset: number, record: NaiveRecord): void => {
+      taken.push([era, offset, record.count])
+      Object.assign(record, { status: 'held', holder: member, timeMs: nowMs + ackWaitMs })
     }
-    for (const offset of this.offsets(({ status }) => status === 'ready')) {
-      if (taken.length < max && this.count('held') < inFlightMax) give(offset)
+    const ready = [
+      ...this.asides,
+      ...this.offsets(() => true).map((offset) => ({ era: this.era, offset, ...this.at(offset) })),
+    ].filter(({ status }) => status === 'ready')
+    for (const { era, offset } of ready.sort((one, other) => one.turn - other.turn || one.offset - other.offset)) {
+      if (taken.length < max && this.count('held') < inFlightMax) give(era, offset, this.#lease(era, offset))
     }
+    if (this.count('ready') > 0 && this.count('held') < inFlightMax) return this.#taken(member, taken)
     for (let offset = this.next; offset < this.end; offset++) {
-      if (taken.length < max && this.inFlight < inFlightMax && offset - this.floor < spanMax) give(offset)
+      if (taken.length < max && this.inFlight < inFlightMax && offset - this.floor < spanMax)
+        give(this.era, offset, this.at(offset))
       else break
     }
+    return this.#taken(member, taken)
+  }
+
+  #taken(member: number, taken: [number, number, number][]): [number, number, number][] {
     if (taken.length > 0) this.#members.add(member)
     return taken
   }
 
+  #lease(era: number, offset: number): NaiveRecord {
+    return this.asides.find((aside) => aside.era === era && aside.offset === offset) ?? this.at(offset)
+  }
+
   /** The offsets that the verdict does not count for. */
-  settle(member: number, from: number, to: number, verdict: Verdict, nowMs: number): number[] {
-    const stale: number[] = []
-    for (let offset = from; offset < to; offset++) {
-      if (!this.#settleOne(member, offset, verdict, nowMs)) stale.push(offset)
+  settle(
+    member: number,
+    from: number,
+    to: number,
+    verdict: Verdict,
+    nowMs: number,
+    era: number | null = null,
+  ): number[] {
+    const isHere = era === null || era === this.era
+    const isElsewhere = era !== this.era
+    const all = Array.from({ length: to - from }, (_, index) => from + index)
+    const open = all.filter((offset) => !(isHere && this.#settleOne(member, offset, verdict, nowMs)))
+    return open.filter((offset) => !(isElsewhere && this.#settleAside(member, era, offset, verdict, nowMs)))
+  }
+
+  /** Of an era, or the newest one that the member has. */
+  #settleAside(member: number, era: number | null, offset: number, verdict: Verdict, nowMs: number): boolean {
+    if (!this.#members.has(member) || verdict.kind === 'reject') return false
+    const aside = this.asides.findLast(
+      (one) => one.offset === offset && one.holder === member && (era === null || one.era === era),
+    )
+    if (aside === undefined || (verdict.kind !== 'ack' && aside.status !== 'held')) return false
+    if (verdict.kind === 'ack') this.asides = this.asides.filter((one) => one !== aside)
+    else if (verdict.kind === 'extend') aside.timeMs = Math.max(aside.timeMs, nowMs + this.settings.ackWaitMs)
+    else {
+      aside.holder = null
+      if (verdict.kind === 'retry') this.#redeliverAside(aside, verdict.delayMs, nowMs)
+      else this.#ready(aside)
     }
-    return stale
+    return true
+  }
+
+  #redeliverAside(aside: NaiveAside, delayMs: number | null, nowMs: number): void {
+    aside.count++
+    this.#rest(aside, delayMs, nowMs)
+  }
+
+  #ready(record: NaiveRecord): void {
+    record.status = 'ready'
+    record.turn = this.#turns++
   }
 
   #settleOne(member: number, offset: number, verdict: Verdict, nowMs: number): boolean {
@@ -128,6 +196,7 @@ export class NaiveGroup {
     else record.holder = null
     if (verdict.kind === 'release') {
       record.status = 'ready'
+      record.turn = Number.POSITIVE_INFINITY
       if (this.#isSpent(record)) this.#bury(offset, null)
     }
     if (verdict.kind === 'retry') this.#redeliver(offset, verdict.delayMs, nowMs)
@@ -137,19 +206,31 @@ export class NaiveGroup {
 
   leave(member: number, nowMs: number): number {
     this.#members.delete(member)
+    const aside = this.asides.filter(({ status, holder }) => status === 'held' && holder === member)
+    for (const one of aside) {
+      one.holder = null
+      this.#redeliverAside(one, 0, nowMs)
+    }
     const held = this.offsets(({ status, holder }) => status === 'held' && holder === member)
     for (const offset of held) {
       this.at(offset).holder = null
       this.#redeliver(offset, 0, nowMs)
     }
-    return held.length
+    return aside.length + held.length
   }
 
   expire(nowMs: number): number {
-    const over = this.offsets(({ status, timeMs }) => (status === 'held' || status === 'waiting') && timeMs <= nowMs)
-    for (const offset of over) {
-      if (this.at(offset).status === 'waiting') this.at(offset).status = 'ready'
-      else {
+    const isOver = ({ status, timeMs }: NaiveRecord) => (status === 'held' || status === 'waiting') && timeMs <= nowMs
+    const over = [
+      ...this.offsets(isOver).map((offset) => ({ offset, record: this.at(offset) })),
+      ...this.asides.filter(isOver).map((record) => ({ offset: record.offset, record })),
+    ]
+    for (const { offset, record } of over.sort((one, other) => one.record.timeMs - other.record.timeMs)) {
+      if (record.status === 'waiting') this.#ready(record)
+      else if ('era' in record) {
+        this.#lapseAside(record as NaiveAside)
+        this.#redeliverAside(record as NaiveAside, null, nowMs)
+      } else {
         this.#lapse(offset)
         this.#redeliver(offset, null, nowMs)
       }
@@ -181,6 +262,28 @@ export class NaiveGroup {
   }
 
   seek(target: number): void {
+    for (const aside of this.asides) this.#lapseAside(aside)
+    this.asides = []
+    this.#seekTo(target)
+  }
+
+  /** What was given out, and is neither done with nor dead, stays as it is. */
+  seekKeeping(target: number): void {
+    const kept = this.offsets(
+      ({ status, count }) => status === 'held' || status === 'waiting' || (status === 'ready' && count > 0),
+    )
+    for (const offset of kept) {
+      const record = this.at(offset)
+      // What no line knows joins it now.
+      if (record.status === 'ready' && record.turn === Number.POSITIVE_INFINITY) record.turn = this.#turns++
+      this.asides.push({ ...record, era: this.era, offset })
+      record.status = 'new'
+    }
+    this.era++
+    this.#seekTo(target)
+  }
+
+  #seekTo(target: number): void {
     for (const offset of this.offsets(() => true)) this.#lapse(offset)
     for (let offset = this.floor; offset < target; offset++) this.finished.add(offset)
     this.records = this.records.map(fresh)
@@ -188,13 +291,16 @@ export class NaiveGroup {
   }
 
   purge(logStart: number): number {
+    const aside = this.asides.filter(({ offset }) => offset < logStart)
+    for (const one of aside) this.#lapseAside(one)
+    this.asides = this.asides.filter(({ offset }) => offset >= logStart)
     const lost = this.offsets(({ status }) => status !== 'done').filter((offset) => offset < logStart)
     for (const offset of lost) {
       this.#lapse(offset)
       this.#finish(offset)
     }
     this.start = Math.max(this.start, logStart)
-    return lost.length
+    return aside.length + lost.length
   }
 
   configure(settings: SharedSettings): void {
@@ -211,17 +317,21 @@ export class NaiveGroup {
     const reasons = this.records.map(({ status, reason }) =>
       status === 'dead' || status === 'handed-over' ? reason : null,
     )
-    this.#durable = { floor: this.floor, done, counts, reasons, paused: this.paused }
+    const asides = this.asides.map((aside) => ({ ...aside }))
+    this.#durable = { floor: this.floor, done, counts, reasons, paused: this.paused, asides }
   }
 
-  crash(settings: SharedSettings): void {
-    const { floor, done, counts, reasons, paused } = this.#durable
+  /** The era that begins is the machine's to choose. */
+  crash(settings: SharedSettings, era: number): void {
+    const { floor, done, counts, reasons, paused, asides } = this.#durable
     const isKnown = (offset: number): boolean =>
       done[offset] === true || (counts[offset] ?? 0) > 0 || (reasons[offset] ?? null) !== null
     const next = this.records.reduce((highest, _, offset) => (isKnown(offset) ? offset + 1 : highest), floor)
     this.start = floor
     this.paused = paused
     this.settings = settings
+    this.asides = asides.map(({ era, offset }) => ({ ...fresh(), status: 'ready', era, offset, turn: this.#turns++ }))
+    this.era = era
     this.#members.clear()
     this.lapses = []
     this.records = this.records.map((_, offset) => {
@@ -236,6 +346,10 @@ export class NaiveGroup {
 
   #lapse(offset: number): void {
     const { status, holder } = this.at(offset)
+    if (status === 'held') this.lapses.push(`${holder}/${offset}`)
+  }
+
+  #lapseAside({ status, holder, offset }: NaiveAside): void {
     if (status === 'held') this.lapses.push(`${holder}/${offset}`)
   }
 
@@ -256,10 +370,16 @@ export class NaiveGroup {
       this.#bury(offset, null)
       return
     }
+    this.#rest(record, delayMs, nowMs)
+  }
+
+  #rest(record: NaiveRecord, delayMs: number | null, nowMs: number): void {
     const steps = this.settings.backoffMs ?? []
     const rest = delayMs ?? steps[Math.min(record.count, steps.length) - 1] ?? 0
-    record.status = rest > 0 ? 'waiting' : 'ready'
-    record.timeMs = nowMs + rest
+    if (rest > 0) {
+      record.status = 'waiting'
+      record.timeMs = nowMs + rest
+    } else this.#ready(record)
   }
 
   #isSpent({ count }: NaiveRecord): boolean {
@@ -268,5 +388,5 @@ export class NaiveGroup {
 }
 
 function fresh(): NaiveRecord {
-  return { status: 'new', holder: null, count: 0, timeMs: 0, reason: null }
+  return { status: 'new', holder: null, count: 0, timeMs: 0, reason: null, turn: Number.POSITIVE_INFINITY }
 }

@@ -137,17 +137,87 @@ test('a retry gives the record to whoever is next, after its delay', () => {
   assert.deepEqual(take(shared, BOB, 9, 40, 3), [[1, 2, 1]])
 })
 
-test('records that are due are given out lowest offset first, in runs of one delivery count', () => {
+test('what became due first is given out first, in runs of one delivery count', () => {
   const shared = group()
   take(shared, ANN, 6, 0, 6)
   settle(shared, ANN, [4, 6], AGAIN)
   settle(shared, ANN, [0, 2], AGAIN)
   take(shared, ANN, 1)
-  settle(shared, ANN, [0, 1], AGAIN)
+  settle(shared, ANN, [4, 5], AGAIN)
   assert.deepEqual(take(shared, BOB, 9, 0, 6), [
-    [0, 1, 2],
-    [1, 2, 1],
-    [4, 6, 1],
+    [5, 6, 1],
+    [0, 2, 1],
+    [4, 5, 2],
+  ])
+})
+
+test('of leases that ran out unseen, the oldest hand-out comes first, and new records after all of them', () => {
+  const shared = group()
+  take(shared, ANN, 2, 0, 5)
+  take(shared, ANN, 2, 50, 5)
+  take(shared, BOB, 2, 100, 5)
+  assert.deepEqual(take(shared, ANN, 9, 200, 5), [
+    [2, 4, 1],
+    [0, 2, 2],
+    [4, 5, 0],
+  ])
+})
+
+test('what was merely released is new again, and comes behind what was due', () => {
+  const shared = group()
+  take(shared, ANN, 4, 0, 5)
+  settle(shared, ANN, [0, 1], { kind: 'release' })
+  settle(shared, ANN, [2, 3], AGAIN)
+  assert.deepEqual(take(shared, BOB, 9, 0, 5), [
+    [2, 3, 1],
+    [0, 1, 0],
+    [4, 5, 0],
+  ])
+})
+
+test('a seek that keeps leases gives nothing out before the time of what is in flight is over', () => {
+  const shared = group()
+  take(shared, ANN, 3, 0, 9)
+  settle(shared, ANN, [1, 2], ACK)
+  shared.seekKeeping(toOffset(6))
+  assert.equal(shared.low, 0)
+  assert.equal(shared.floor, 6)
+  assert.deepEqual(take(shared, BOB, 1, 10, 9), [[6, 7, 0]])
+  assert.deepEqual(settle(shared, ANN, [2, 3], ACK, 20), [])
+  assert.deepEqual(take(shared, BOB, 9, 100, 9), [
+    [0, 1, 1],
+    [7, 9, 0],
+  ])
+  assert.deepEqual(settle(shared, BOB, [0, 1], ACK, 100), [])
+  assert.equal(shared.low, 6)
+})
+
+test('a record that is given out anew behind a seek has two leases, each settled for itself', () => {
+  const shared = group()
+  take(shared, ANN, 1, 0, 2)
+  shared.seekKeeping(toOffset(0))
+  assert.deepEqual(take(shared, ANN, 1, 10, 2), [[0, 1, 0]])
+  assert.equal(shared.heldBy(ANN), 2)
+  assert.deepEqual(shared.settle(ANN, toOffset(0), toOffset(1), ACK, 20, 0), [])
+  assert.deepEqual(shared.settle(ANN, toOffset(0), toOffset(1), ACK, 20, 0), [{ from: 0, to: 1 }])
+  assert.deepEqual(shared.settle(ANN, toOffset(0), toOffset(1), ACK, 20, 1), [])
+  assert.equal(shared.facts(toOffset(2)).inFlight, 0)
+})
+
+test('after a crash what was in flight before a seek is due, wherever the group is', () => {
+  const shared = group()
+  const log = shared.snapshot()
+  take(shared, ANN, 4, 0, 9)
+  settle(shared, ANN, [1, 2], ACK)
+  shared.seekKeeping(toOffset(7))
+  log.push(...shared.changes())
+  settle(shared, ANN, [0, 1], ACK)
+  log.push(...shared.changes())
+  const restored = SharedPartition.restore(log, SETTINGS)
+  assert.equal(restored.low, 2)
+  assert.deepEqual(take(restored, BOB, 9, 0, 9), [
+    [2, 4, 0],
+    [7, 9, 0],
   ])
 })
 

@@ -63,7 +63,7 @@ export class GroupSeat implements ShareMember {
 
   settle(from: number, to: number, verdict: Verdict = ACK, partition = 0): Promise<readonly Range[]> {
     if (this.#share === null) throw new Error('there is no seat')
-    return this.#share.settle(partition, toOffset(from), toOffset(to), verdict)
+    return this.#share.settle(partition, toOffset(from), toOffset(to), verdict, null)
   }
 
   /** Offsets, once there are as many. */

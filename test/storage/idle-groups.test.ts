@@ -56,7 +56,7 @@ async function share(engine: LocalEngine, group: string): Promise<void> {
   // More than there are, so that it waits for the next ones.
   seat.ask(4)
   const { partition, from, to } = await delivery
-  assert.deepEqual(await seat.settle(partition, from, to, { kind: 'ack' }), [])
+  assert.deepEqual(await seat.settle(partition, from, to, { kind: 'ack' }, null), [])
   seat.leave()
 }
 

@@ -21,6 +21,10 @@ export type Change =
   /** No member gets it any more: a dead letter is to be made of it. */
   | { readonly kind: 'rejected'; readonly offset: Offset; readonly reason: string }
   | { readonly kind: 'paused'; readonly paused: boolean }
+  /** In flight when a seek went elsewhere and kept what was: they are given out again, wherever the group is. */
+  | { readonly kind: 'aside'; readonly era: number; readonly from: Offset; readonly to: Offset }
+  /** Of those: done with. */
+  | { readonly kind: 'aside-done'; readonly era: number; readonly from: Offset; readonly to: Offset }
 
 /** Add what happened to slots since the last call, and forget that it was news. */
 export function drainSlots(window: SlotWindow, changes: Change[]): void {

@@ -16,8 +16,8 @@ export class DeadLetters {
   #queue: number[] | null = null
   /** Of what was rejected and is not done with. */
   #reasons: Map<number, string> | null = null
-  /** Rejected since the log was last told. */
-  #news: number[] = []
+  /** Rejected since the log was last told; null for none. */
+  #news: number[] | null = null
 
   constructor(window: SlotWindow) {
     this.#window = window
@@ -31,6 +31,7 @@ export class DeadLetters {
     if (reason === null) return
     this.#reasons ??= new Map()
     this.#reasons.set(offset, reason)
+    this.#news ??= []
     this.#news.push(offset)
   }
 
@@ -40,13 +41,13 @@ export class DeadLetters {
   }
 
   get hasNews(): boolean {
-    return this.#news.length > 0
+    return this.#news !== null
   }
 
   /** Add what was rejected since the last call. */
   drain(changes: Change[]): void {
-    for (const offset of this.#news) this.#describe(offset, changes)
-    this.#news = []
+    for (const offset of this.#news ?? []) this.#describe(offset, changes)
+    this.#news = null
   }
 
   /** Add all that is rejected and not done with. */
@@ -60,7 +61,7 @@ export class DeadLetters {
     if (state === null || state === ACKED) return
     if (state === DEAD) this.#reasons = (this.#reasons ?? new Map()).set(offset, reason)
     else this.bury(offset, reason)
-    this.#news = []
+    this.#news = null
   }
 
   #describe(offset: number, changes: Change[]): void {
@@ -108,7 +109,7 @@ export class DeadLetters {
   forgetAll(): void {
     this.#queue = null
     this.#reasons = null
-    this.#news = []
+    this.#news = null
   }
 
   #handOver(offset: number): DeadRecord {

@@ -7,6 +7,8 @@ import type { Range } from './settings.js'
 
 export interface Lapse extends Range {
   readonly member: number
+  /** Of the leases: see Taken. */
+  readonly era: number
 }
 
 interface OpenLapse extends Lapse {
@@ -18,11 +20,11 @@ export const NO_LAPSES: readonly Lapse[] = []
 export class Lapses {
   #noted: OpenLapse[] | null = null
 
-  note(member: number, offset: number): void {
+  note(member: number, era: number, offset: number): void {
     this.#noted ??= []
     const last = this.#noted.at(-1)
-    if (last?.member === member && last.to === offset) last.to = toOffset(offset + 1)
-    else this.#noted.push({ member, from: toOffset(offset), to: toOffset(offset + 1) })
+    if (last?.member === member && last.era === era && last.to === offset) last.to = toOffset(offset + 1)
+    else this.#noted.push({ member, era, from: toOffset(offset), to: toOffset(offset + 1) })
   }
 
   /** Those since the last call, in the order in which they happened. */

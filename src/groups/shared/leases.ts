@@ -3,41 +3,50 @@
  *
  * A deadline stands with its record. A lower bound of them all is kept, and the window is scanned when that is reached:
  * about once per ack wait when members are well, with no entry, let alone a timer, per lease.
+ * Long because every rule moves the same slots, and must keep the same tallies, holders and lower bound.
  */
 import { assert, unreachable } from '../../common/assert.js'
 import { InvariantError } from '../../common/errors.js'
 import { type Offset, toOffset } from '../../model/offset.js'
+import { AsideLeases, type LeaseRules } from './aside-leases.js'
 import type { DeadLetters } from './dead-letters.js'
-import { type Lapse, Lapses, NO_LAPSES } from './lapses.js'
+import { DueLine, type DueRun } from './due-line.js'
+import { type Holder, Holders } from './holders.js'
+import { type Lapse, NO_LAPSES } from './lapses.js'
 import type { MemberFacts, Offer, Range, SharedCounters, SharedSettings, Taken, Verdict } from './settings.js'
 import { ACKED, HELD, NOBODY, READY, type SlotWindow, WAITING } from './slot-window.js'
-
-interface Member {
-  held: number
-  expired: number
-  lastVerdictMs: number | null
-}
 
 interface OpenRange {
   from: Offset
   to: Offset
 }
 
+/** A deadline that has passed. */
+interface Over {
+  readonly timeMs: number
+  readonly era: number
+  readonly offset: number
+}
+
 const MEMBER_MAX = 0x7fff_ffff
 const NO_RANGES: readonly Range[] = []
 const NEVER = Number.POSITIVE_INFINITY
 
-export class Leases {
+export class Leases implements LeaseRules {
+  /** What seeks have set aside; null until one does. Groups that are idle are to be small. */
+  aside: AsideLeases | null = null
+  /** Of what is in the window. */
+  era = 0
   readonly #window: SlotWindow
   readonly #dead: DeadLetters
   readonly #counters: SharedCounters
-  /** From the first lapse on: most groups are idle. */
-  #lapses: Lapses | null = null
+  /** Null while nobody has, or has lost, anything. */
+  #holders: Holders | null = null
+  /** Null until something is due. */
+  #line: DueLine | null = null
   #settings: SharedSettings
   /** No deadline and no due time lies before it. */
   #wakeMs = NEVER
-  /** From the first record that a member gets until it leaves. */
-  #members: Map<number, Member> | null = null
   /** What the verdict at hand does not count for. */
   #stale: OpenRange[] | null = null
 
@@ -57,11 +66,11 @@ export class Leases {
   }
 
   heldBy(member: number): number {
-    return this.#members?.get(member)?.held ?? 0
+    return this.#holders?.heldBy(member) ?? 0
   }
 
   members(): MemberFacts[] {
-    return Array.from(this.#members ?? [], ([member, facts]) => ({ member, ...facts }))
+    return this.#holders?.facts() ?? []
   }
 
   hasWork(end: Offset, nowMs: number): boolean {
@@ -74,23 +83,49 @@ export class Leases {
     const due = this.#roomForDue()
     const fresh = Math.max(0, this.#roomForNew(end))
     if (due + fresh < 1) return null
-    const from = due > 0 ? window.ready.next(Math.max(window.readyFrom, window.floor), window.next) : window.next
-    return { from: toOffset(from), records: Math.max(0, due) + fresh }
+    const firstDue = () =>
+      this.#front()?.from ?? window.ready.next(Math.max(window.readyFrom, window.floor), window.next)
+    return { from: toOffset(due > 0 ? firstDue() : window.next), records: Math.max(0, due) + fresh }
   }
 
-  take(member: number, max: number, end: Offset, nowMs: number, below: Offset): Taken[] {
+  take(member: number, max: number, end: Offset, nowMs: number, within: Range): Taken[] {
     assert(member >= 0 && member <= MEMBER_MAX, `a member has the number ${member}`)
     this.expire(nowMs)
     const taken: Taken[] = []
-    const again = this.#takeDue(member, Math.min(max, this.#roomForDue()), nowMs, below, taken)
-    const fresh = this.#takeNew(member, max - again, Math.min(end, below), nowMs, taken)
-    if (again + fresh > 0) this.#member(member).held += again + fresh
+    const again = this.#takeDue(member, Math.min(max, this.#roomForDue()), nowMs, within, taken)
+    // What is due elsewhere comes before what is new here.
+    const isNewNext = this.#roomForDue() < 1
+    const fresh = isNewNext ? this.#takeNew(member, max - again, Math.min(end, within.to), nowMs, taken) : 0
+    if (again + fresh > 0) this.#holding().of(member).held += again + fresh
     return taken
   }
 
-  settle(member: number, from: number, to: number, verdict: Verdict, nowMs: number): readonly Range[] {
+  settle(
+    member: number,
+    from: number,
+    to: number,
+    verdict: Verdict,
+    nowMs: number,
+    era: number | null,
+  ): readonly Range[] {
     this.#stale = null
-    const known = this.#members?.get(member)
+    const known = this.#holders?.known(member)
+    if (era === null || era === this.era) this.#settleInWindow(member, known, from, to, verdict, nowMs)
+    else this.#noteStale(from, to)
+    if (this.#stale !== null && era !== this.era && this.aside !== null && known !== undefined) {
+      this.#settleAside(this.aside, member, known, era, verdict, nowMs)
+    }
+    return this.#stale ?? NO_RANGES
+  }
+
+  #settleInWindow(
+    member: number,
+    known: Holder | undefined,
+    from: number,
+    to: number,
+    verdict: Verdict,
+    nowMs: number,
+  ): void {
     const first = Math.min(to, Math.max(from, this.#window.floor))
     const last = known === undefined ? first : Math.max(first, Math.min(to, this.#window.next))
     if (from < first) this.#noteStale(from, first)
@@ -101,18 +136,34 @@ export class Leases {
       if (this.#counters.stale - before < last - first) known.lastVerdictMs = nowMs
     }
     if (last < to) this.#noteStale(last, to)
-    return this.#stale ?? NO_RANGES
+  }
+
+  /** What does not count in the window may count for what is set aside. */
+  #settleAside(
+    aside: AsideLeases,
+    member: number,
+    known: Holder,
+    era: number | null,
+    verdict: Verdict,
+    nowMs: number,
+  ): void {
+    const open: readonly Range[] = this.#stale ?? NO_RANGES
+    this.#stale = null
+    for (const { from, to } of open) {
+      this.#counters.stale -= to - from
+      for (let offset: number = from; offset < to; offset++) {
+        if (aside.settle(member, known, era, offset, verdict, nowMs)) known.lastVerdictMs = nowMs
+        else this.#noteStale(offset, offset + 1)
+      }
+    }
   }
 
   leave(member: number, nowMs: number): number {
-    const held = this.heldBy(member)
-    this.#members?.delete(member)
-    // A group that nobody is in is small, if it has nothing in flight.
-    if (this.#members?.size === 0) this.#members = null
+    const held = this.#holders?.leave(member) ?? 0
     const window = this.#window
     window.release()
-    if (window.span === 0) this.#wakeMs = NEVER
-    let left = held
+    if (window.span === 0 && this.#asideCount() === 0) this.#wakeMs = NEVER
+    let left = held - (this.aside?.leave(member, nowMs) ?? 0)
     for (let offset = window.floor; left > 0; offset++) {
       const index = offset & window.mask
       if (window.states[index] !== HELD || window.holders[index] !== member) continue
@@ -129,23 +180,35 @@ export class Leases {
     window.release()
     const { states, timesMs, mask } = window
     let left = window.count(HELD) + window.count(WAITING)
-    let due = 0
+    const over: Over[] = []
     this.#wakeMs = NEVER
     for (let offset = window.floor; left > 0; offset++) {
       const index = offset & mask
       const state = states[index]
       if (state !== HELD && state !== WAITING) continue
       left--
-      const timeMs = timesMs[index] as number
-      if (timeMs > nowMs) {
-        if (timeMs < this.#wakeMs) this.#wakeMs = timeMs
-        continue
-      }
-      due++
-      if (state === WAITING) window.move(offset, READY)
+      this.#noteOver(over, timesMs[index] as number, this.era, offset, nowMs)
+    }
+    for (const { state, timeMs, era, offset } of this.aside?.set.all() ?? []) {
+      if (state !== READY) this.#noteOver(over, timeMs, era, offset, nowMs)
+    }
+    this.#passOver(over, nowMs)
+    return over.length
+  }
+
+  #noteOver(over: Over[], timeMs: number, era: number, offset: number, nowMs: number): void {
+    if (timeMs <= nowMs) over.push({ timeMs, era, offset })
+    else if (timeMs < this.#wakeMs) this.#wakeMs = timeMs
+  }
+
+  /** Whose time was over first is due first. */
+  #passOver(over: Over[], nowMs: number): void {
+    over.sort((one, other) => one.timeMs - other.timeMs)
+    for (const { era, offset } of over) {
+      if (era !== this.era) this.aside?.expire(era, offset, nowMs)
+      else if (this.#window.stateOf(offset) === WAITING) this.#ready(offset)
       else this.#expireLease(offset, nowMs)
     }
-    return due
   }
 
   /** Other settings from now on. What waits and was delivered too often for them is dead. */
@@ -169,6 +232,8 @@ export class Leases {
 
   /** Nobody has anything; the window is forgotten after this. */
   dropAll(): void {
+    this.#line?.clear()
+    this.aside?.dropAll()
     const window = this.#window
     let left = window.count(HELD)
     for (let offset = window.floor; left > 0; offset++) {
@@ -178,48 +243,94 @@ export class Leases {
     }
   }
 
+  /** Whoever has something keeps it, and what was given out before comes again; the window is forgotten after this. */
+  setAside(): void {
+    const { floor, next, mask, states, counts, holders, timesMs, givenMs } = this.#window
+    const era = this.era
+    const inLine = this.#line?.offsets(era)
+    const { set } = this.#asides()
+    for (let offset = floor; offset < next; offset++) {
+      const index = offset & mask
+      const state = states[index]
+      const count = counts[index] as number
+      if (state !== HELD && state !== WAITING && (state !== READY || count === 0)) continue
+      const [holder, timeMs] = [holders[index] as number, timesMs[index] as number]
+      set.put({ era, offset, state, holder, count, timeMs, givenMs: givenMs[index] as number })
+      // After a restart it stands in no line.
+      if (state === READY && inLine?.has(offset) !== true) this.noteDue(era, offset)
+    }
+    this.era++
+  }
+
+  /** Replay: what was set aside, and is due. */
+  restoreAside(era: number, from: Offset, to: Offset): void {
+    this.era = Math.max(this.era, era + 1)
+    this.#asides().restore(era, from, to)
+  }
+
   /** What members lost without a word of theirs since the last call. */
   takeLapses(): readonly Lapse[] {
-    return this.#lapses?.take() ?? NO_LAPSES
+    const lapses = this.#holders?.takeLapses() ?? NO_LAPSES
+    if (this.#holders?.isEmpty === true) this.#holders = null
+    return lapses
   }
 
   #roomForDue(): number {
-    return Math.min(this.#window.count(READY), this.#settings.inFlightMax - this.#window.count(HELD))
+    const set = this.aside?.set
+    const held = this.#window.count(HELD) + (set?.count(HELD) ?? 0)
+    return Math.min(this.#window.count(READY) + (set?.count(READY) ?? 0), this.#settings.inFlightMax - held)
   }
 
   #roomForNew(end: number): number {
     const window = this.#window
     const { inFlightMax, spanMax } = this.#settings
-    return Math.min(end - window.next, inFlightMax - window.inFlight, spanMax - window.span)
+    const inFlight = window.inFlight + this.#asideCount()
+    return Math.min(end - window.next, inFlightMax - inFlight, spanMax - window.span)
   }
 
-  #takeDue(member: number, max: number, nowMs: number, below: number, taken: Taken[]): number {
+  /** Who stands in line first, then the others by their offsets. */
+  #takeDue(member: number, max: number, nowMs: number, within: Range, taken: Taken[]): number {
     if (max < 1) return 0
-    const window = this.#window
-    const { counts, mask } = window
-    const end = Math.min(window.next, below)
     let left = max
+    for (let run = this.#front(); run !== null; run = this.#front()) {
+      if (left < 1 || run.from < within.from || run.from >= within.to) return max - left
+      if (run.era !== this.era) left -= this.#asides().take(member, run, left, within.to, nowMs, taken)
+      else {
+        const from = run.from
+        run.from = this.#takeReady(member, from, Math.min(run.to, within.to, from + left), nowMs, taken)
+        left -= run.from - from
+      }
+    }
+    const window = this.#window
+    const end = Math.min(window.next, within.to)
     let offset = Math.max(window.readyFrom, window.floor)
     while (left > 0) {
       const from = window.ready.next(offset, end)
-      if (from >= end) break
-      const count = counts[from & mask] as number
-      let to = from
-      do {
-        const index = to & mask
-        window.holders[index] = member
-        window.timesMs[index] = this.#deadline(nowMs)
-        if (Number.isNaN(window.givenMs[index])) window.givenMs[index] = nowMs
-        window.move(to++, HELD)
-        left--
-      } while (left > 0 && to < end && window.ready.has(to) && counts[to & mask] === count)
-      taken.push({ from: toOffset(from), to: toOffset(to), deliveryCount: count })
-      // What was released has not been delivered yet.
-      if (count > 0) this.#counters.redeliveries += to - from
-      offset = to
+      if (from >= end || from < within.from) break
+      offset = this.#takeReady(member, from, Math.min(end, from + left), nowMs, taken)
+      left -= offset - from
     }
     window.readyFrom = offset
     return max - left
+  }
+
+  /** Those from `from` on, which is due, that are alike and lie below `end`. Returns where they end. */
+  #takeReady(member: number, from: number, end: number, nowMs: number, taken: Taken[]): number {
+    const window = this.#window
+    const { counts, mask } = window
+    const count = counts[from & mask] as number
+    let to = from
+    do {
+      const index = to & mask
+      window.holders[index] = member
+      window.timesMs[index] = this.deadline(nowMs)
+      if (Number.isNaN(window.givenMs[index])) window.givenMs[index] = nowMs
+      window.move(to++, HELD)
+    } while (to < end && window.ready.has(to) && counts[to & mask] === count)
+    taken.push({ era: this.era, from: toOffset(from), to: toOffset(to), deliveryCount: count })
+    // What was released has not been delivered yet.
+    if (count > 0) this.#counters.redeliveries += to - from
+    return to
   }
 
   #takeNew(member: number, max: number, end: number, nowMs: number, taken: Taken[]): number {
@@ -229,13 +340,14 @@ export class Leases {
     const isShort = given < max && window.next + given < end
     if (isShort && window.span + given >= this.#settings.spanMax) this.#counters.spanStalls++
     if (records < 1) return 0
-    taken.push({ from: toOffset(window.next), to: toOffset(window.next + records), deliveryCount: 0 })
-    window.append(records, HELD, member, this.#deadline(nowMs), nowMs)
+    const [from, to] = [toOffset(window.next), toOffset(window.next + records)]
+    taken.push({ era: this.era, from, to, deliveryCount: 0 })
+    window.append(records, HELD, member, this.deadline(nowMs), nowMs)
     return records
   }
 
   /** An ack that is late counts if nobody got the record since: then its last holder still stands in the slot. */
-  #ack(member: number, known: Member, from: number, to: number): void {
+  #ack(member: number, known: Holder, from: number, to: number): void {
     const window = this.#window
     const { states, holders, mask, tally } = window
     let acked = 0
@@ -262,14 +374,14 @@ export class Leases {
     if (from === window.floor) window.advance()
   }
 
-  #settleHeld(member: number, known: Member, from: number, to: number, verdict: Verdict, nowMs: number): void {
+  #settleHeld(member: number, known: Holder, from: number, to: number, verdict: Verdict, nowMs: number): void {
     const window = this.#window
     for (let offset = from; offset < to; offset++) {
       const index = offset & window.mask
       if (window.states[index] !== HELD || window.holders[index] !== member) {
         this.#noteStale(offset, offset + 1)
       } else if (verdict.kind === 'extend') {
-        window.timesMs[index] = Math.max(window.timesMs[index] as number, this.#deadline(nowMs))
+        window.timesMs[index] = Math.max(window.timesMs[index] as number, this.deadline(nowMs))
       } else {
         known.held--
         window.holders[index] = NOBODY
@@ -308,13 +420,13 @@ export class Leases {
   }
 
   /** Its holder has it no more. */
-  #lapse(offset: number): Member {
-    const number = this.#window.holders[offset & this.#window.mask] as number
-    const member = this.#member(number)
-    member.held--
-    this.#lapses ??= new Lapses()
-    this.#lapses.note(number, offset)
-    return member
+  #lapse(offset: number): Holder {
+    return this.#holding().lapse(this.#window.holders[offset & this.#window.mask] as number, this.era, offset)
+  }
+
+  #ready(offset: number): void {
+    this.#window.move(offset, READY)
+    this.noteDue(this.era, offset)
   }
 
   /** The record goes to whoever is next, after the delay; null: after what the back-off says. */
@@ -328,17 +440,48 @@ export class Leases {
       this.#dead.bury(offset, null)
       return
     }
-    const rest = delayMs ?? this.#backoffMs(count)
+    const rest = delayMs ?? this.backoffMs(count)
     if (rest <= 0) {
-      window.move(offset, READY)
+      this.#ready(offset)
       return
     }
     window.timesMs[index] = nowMs + rest
-    this.#wakeMs = Math.min(this.#wakeMs, nowMs + rest)
+    this.wakeAt(nowMs + rest)
     window.move(offset, WAITING)
   }
 
-  #backoffMs(count: number): number {
+  isDue(era: number, offset: number): boolean {
+    return era === this.era ? this.#window.stateOf(offset) === READY : this.aside?.set.get(era, offset)?.state === READY
+  }
+
+  noteDue(era: number, offset: number): void {
+    this.#line ??= new DueLine()
+    this.#line.note(era, offset)
+  }
+
+  #holding(): Holders {
+    this.#holders ??= new Holders()
+    return this.#holders
+  }
+
+  #front(): DueRun | null {
+    return this.#line?.front(this) ?? null
+  }
+
+  #asides(): AsideLeases {
+    this.aside ??= new AsideLeases(() => this.#holding(), this.#counters, this)
+    return this.aside
+  }
+
+  #asideCount(): number {
+    return this.aside?.set.size ?? 0
+  }
+
+  wakeAt(timeMs: number): void {
+    if (timeMs < this.#wakeMs) this.#wakeMs = timeMs
+  }
+
+  backoffMs(count: number): number {
     const steps = this.#settings.backoffMs
     return steps?.[Math.min(count, steps.length) - 1] ?? 0
   }
@@ -348,20 +491,10 @@ export class Leases {
     return maxDeliveries !== null && (this.#window.counts[offset & this.#window.mask] as number) >= maxDeliveries
   }
 
-  #deadline(nowMs: number): number {
+  deadline(nowMs: number): number {
     const deadlineMs = nowMs + this.#settings.ackWaitMs
-    if (deadlineMs < this.#wakeMs) this.#wakeMs = deadlineMs
+    this.wakeAt(deadlineMs)
     return deadlineMs
-  }
-
-  #member(member: number): Member {
-    this.#members ??= new Map()
-    let known = this.#members.get(member)
-    if (known === undefined) {
-      known = { held: 0, expired: 0, lastVerdictMs: null }
-      this.#members.set(member, known)
-    }
-    return known
   }
 
   #noteStale(from: number, to: number): void {

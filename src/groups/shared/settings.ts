@@ -27,6 +27,8 @@ export interface Range {
 
 /** Records that a member has got. */
 export interface Taken extends Range {
+  /** Seeks before it that kept leases: with the offset it names the lease. */
+  readonly era: number
   /** 0 at the first delivery. */
   readonly deliveryCount: number
 }
@@ -88,6 +90,8 @@ export interface SharedCounters {
   deadLetters: number
   /** Takes that got fewer records than they might have because the window was at `spanMax`. */
   spanStalls: number
+  /** Records that the limits of the topic removed before they were done with. */
+  skipped: number
 }
 
 export interface SharedFacts extends Readonly<SharedCounters> {

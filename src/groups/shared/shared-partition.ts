@@ -29,7 +29,7 @@ import type {
 import { ACKED, DEAD, HANDED_OVER, HELD, NOBODY, READY, SlotWindow, WAITING } from './slot-window.js'
 
 const NO_TAKEN: readonly Taken[] = []
-const EVERYWHERE = toOffset(Number.MAX_SAFE_INTEGER)
+const EVERYWHERE: Range = { from: toOffset(0), to: toOffset(Number.MAX_SAFE_INTEGER) }
 
 export class SharedPartition {
   readonly #window: SlotWindow
@@ -68,9 +68,20 @@ export class SharedPartition {
     return toOffset(this.#window.floor)
   }
 
+  /** The lowest record that is not done with, wherever the group is. */
+  get low(): Offset {
+    const lowest = this.#leases.aside?.set.lowest ?? null
+    return lowest === null ? this.floor : toOffset(Math.min(lowest.offset, this.#window.floor))
+  }
+
+  /** Of what is given out as new. Those before it are not told apart after a restart. */
+  get era(): number {
+    return this.#leases.era
+  }
+
   /** Nothing was given out that is not done with. */
   get isDone(): boolean {
-    return this.#window.span === 0
+    return this.#window.span === 0 && (this.#leases.aside?.set.size ?? 0) === 0
   }
 
   get isPaused(): boolean {
@@ -97,21 +108,30 @@ export class SharedPartition {
   }
 
   /**
-   * What the member gets now, `max` records at most: what is due again, lowest offset first, then new records up to
-   * `end`, and of both only what lies below `below`. Each range has one delivery count. The number of a member that left is
-   * never given to another.
+   * What the member gets now, `max` records at most: what is due again, in the order in which its time was over, then what
+   * was released or is due since a restart, lowest offset first, then new records up to `end`; as far as it lies `within` a
+   * range, the rest waits for the next call. Each range has one delivery count. The number of a member that left is never
+   * given to another.
    */
-  take(member: number, max: number, end: Offset, nowMs: number, below = EVERYWHERE): readonly Taken[] {
-    return this.#paused || max < 1 ? NO_TAKEN : this.#leases.take(member, max, end, nowMs, below)
+  take(member: number, max: number, end: Offset, nowMs: number, within = EVERYWHERE): readonly Taken[] {
+    return this.#paused || max < 1 ? NO_TAKEN : this.#leases.take(member, max, end, nowMs, within)
   }
 
   /**
    * What the member says of the records [from, to). Answers with those it does not count for, because the member does
    * not have them: acked, given to another, not given out. An ack counts still when the lease has run out, as long as
-   * nobody got the record since and no dead letter was made of it; other verdicts count on what is held only.
+   * nobody got the record since and no dead letter was made of it; other verdicts count on what is held only. `era` is that
+   * of the leases; null: of several that the member has of a record, the newest.
    */
-  settle(member: number, from: Offset, to: Offset, verdict: Verdict, nowMs: number): readonly Range[] {
-    return this.#leases.settle(member, from, to, verdict, nowMs)
+  settle(
+    member: number,
+    from: Offset,
+    to: Offset,
+    verdict: Verdict,
+    nowMs: number,
+    era: number | null = null,
+  ): readonly Range[] {
+    return this.#leases.settle(member, from, to, verdict, nowMs, era)
   }
 
   /** The member is gone: what it holds is due at once. Its later verdicts are stale. Returns how many it held. */
@@ -165,12 +185,33 @@ export class SharedPartition {
     this.#toldFloor = offset
   }
 
+  /**
+   * Begin anew at `offset`, but whoever has a record still has it, and what was given out before and is not done with
+   * comes again, as it would have: before anything from there. Only what is dead is forgotten. Of a record that is given out
+   * there a second time there are two leases, and each is settled for itself.
+   */
+  seekKeeping(offset: Offset): void {
+    this.#leases.setAside()
+    this.#window.reset(offset)
+    this.#dead.forgetAll()
+    this.#isSought = true
+    this.#purgedTo = 0
+    this.#toldFloor = offset
+  }
+
   /** Records below `logStart` are gone. Returns how many of them were not done with. */
   purge(logStart: Offset): number {
+    const lost = this.#purge(logStart)
+    this.#counters.skipped += lost
+    return lost
+  }
+
+  #purge(logStart: Offset): number {
     const window = this.#window
-    if (logStart <= window.floor) return 0
+    const aside = this.#leases.aside?.drop(0, logStart) ?? 0
+    if (logStart <= window.floor) return aside
     const last = Math.min(logStart, window.next)
-    let lost = logStart - last
+    let lost = aside + logStart - last
     for (let offset = window.floor; offset < last; offset++) {
       if (window.stateOf(offset) === ACKED) continue
       this.#leases.drop(offset)
@@ -189,6 +230,7 @@ export class SharedPartition {
    */
   lose(from: Offset, end: Offset): void {
     const window = this.#window
+    this.#leases.aside?.drop(from, end)
     const to = window.span === 0 ? end : Math.min(end, window.floor + this.settings.spanMax)
     for (let offset = Math.max(from, window.floor); offset < Math.min(to, window.next); offset++) {
       if (window.stateOf(offset) === ACKED) continue
@@ -223,6 +265,7 @@ export class SharedPartition {
   get hasChanges(): boolean {
     const { floor, next } = this.#window
     if (this.#isSought || this.#isPauseNews || this.#dead.hasNews || floor !== this.#toldFloor) return true
+    if (this.#leases.aside?.set.hasNews) return true
     return this.#window.nextMarked(floor) < next
   }
 
@@ -230,7 +273,11 @@ export class SharedPartition {
   changes(): Change[] {
     const changes: Change[] = []
     const window = this.#window
-    if (this.#isSought) changes.push({ kind: 'seek', offset: toOffset(this.#toldFloor) })
+    const set = this.#leases.aside?.set
+    if (this.#isSought) {
+      changes.push({ kind: 'seek', offset: toOffset(this.#toldFloor) })
+      set?.describe(changes)
+    } else set?.drain(changes)
     if (this.#purgedTo > this.#toldFloor) {
       changes.push({ kind: 'purged', logStart: toOffset(this.#purgedTo) })
       this.#toldFloor = this.#purgedTo
@@ -249,6 +296,7 @@ export class SharedPartition {
   /** Everything that is durable, for a machine that knows nothing. What `changes` tells after it may be applied to it. */
   snapshot(): Change[] {
     const changes: Change[] = [{ kind: 'seek', offset: this.floor }]
+    this.#leases.aside?.set.describe(changes)
     describeSlots(this.#window, changes)
     this.#dead.describe(changes)
     if (this.#paused) changes.push({ kind: 'paused', paused: true })
@@ -258,9 +306,11 @@ export class SharedPartition {
   /** Replay a fact that the log kept, before anybody takes anything. */
   apply(change: Change): void {
     if (change.kind === 'seek') this.#restart(change.offset)
-    else if (change.kind === 'purged') this.purge(change.logStart)
+    else if (change.kind === 'purged') this.#purge(change.logStart)
     else if (change.kind === 'acked') applyAcked(this.#window, change.from, change.to)
     else if (change.kind === 'paused') this.#paused = change.paused
+    else if (change.kind === 'aside') this.#leases.restoreAside(change.era, change.from, change.to)
+    else if (change.kind === 'aside-done') this.#leases.aside?.set.forget(change.era, change.from, change.to)
     else if (change.kind === 'rejected') this.#applyRejected(change.offset, change.reason)
     else applyCounts(this.#window, change, (offset) => this.#leases.buryIfSpent(offset))
     this.#told()
@@ -272,27 +322,35 @@ export class SharedPartition {
 
   /** Records that are not done with, those that were never given out included. */
   lag(end: Offset): number {
-    return Math.max(0, end - this.#window.next) + this.#window.inFlight
+    return Math.max(0, end - this.#window.next) + this.#window.inFlight + (this.#leases.aside?.set.size ?? 0)
   }
 
   facts(end: Offset): SharedFacts {
     const window = this.#window
-    const sinceMs = window.givenMs[window.floor & window.mask] ?? Number.NaN
-    const isIdle = window.span === 0
+    const set = this.#leases.aside?.set
     return {
       ...this.#counters,
       paused: this.#paused,
       floor: this.floor,
       next: toOffset(window.next),
-      inFlight: window.inFlight,
-      held: window.count(HELD),
-      due: window.count(READY),
-      waiting: window.count(WAITING),
+      inFlight: window.inFlight + (set?.size ?? 0),
+      held: window.count(HELD) + (set?.count(HELD) ?? 0),
+      due: window.count(READY) + (set?.count(READY) ?? 0),
+      waiting: window.count(WAITING) + (set?.count(WAITING) ?? 0),
       dead: window.count(DEAD) + window.count(HANDED_OVER),
       lag: this.lag(end),
-      oldest: isIdle ? null : { offset: this.floor, sinceMs: Number.isNaN(sinceMs) ? null : sinceMs },
+      oldest: this.#oldest(),
       members: this.#leases.members(),
     }
+  }
+
+  #oldest(): SharedFacts['oldest'] {
+    if (this.isDone) return null
+    const window = this.#window
+    const lowest = this.#leases.aside?.set.lowest ?? null
+    const isAside = lowest !== null && (window.span === 0 || lowest.offset < window.floor)
+    const sinceMs = isAside ? lowest.givenMs : (window.givenMs[window.floor & window.mask] ?? Number.NaN)
+    return { offset: isAside ? this.low : this.floor, sinceMs: Number.isNaN(sinceMs) ? null : sinceMs }
   }
 
   #applyRejected(offset: Offset, reason: string): void {
@@ -313,6 +371,7 @@ export class SharedPartition {
 
   #told(): void {
     this.#toldFloor = this.#window.floor
+    this.#leases.aside?.set.told()
     this.#isPauseNews = false
     this.#isSought = false
     this.#purgedTo = 0
@@ -330,5 +389,6 @@ function noCounts(): SharedCounters {
     expired: 0,
     deadLetters: 0,
     spanStalls: 0,
+    skipped: 0,
   }
 }

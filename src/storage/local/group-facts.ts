@@ -76,6 +76,8 @@ export function clampedTo(change: GroupFact, end: Offset): GroupFact | null {
       return change.logStart <= end ? change : { kind: 'purged', logStart: end }
     case 'acked':
     case 'redelivered':
+    case 'aside':
+    case 'aside-done':
       if (change.to <= end) return change
       return change.from >= end ? null : { ...change, to: end }
     case 'rejected':
@@ -104,6 +106,9 @@ function wordsOf(change: GroupFact): Words {
       return ['rejected', change.offset, change.reason]
     case 'paused':
       return ['paused', change.paused]
+    case 'aside':
+    case 'aside-done':
+      return [change.kind, change.era, change.from, change.to]
     case 'mode':
       return ['mode', change.mode]
     case 'generation':
@@ -137,6 +142,9 @@ function changeOf(words: unknown): GroupFact {
       return { kind, offset: offsetOf(first), reason: String(second) }
     case 'paused':
       return { kind, paused: first === true }
+    case 'aside':
+    case 'aside-done':
+      return { kind, era: numberOf(first), from: offsetOf(second), to: offsetOf(third) }
     case 'mode':
       return { kind, mode: modeOf(first) }
     case 'generation':

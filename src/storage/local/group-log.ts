@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../common/clock.js'
 import { createLog } from '../../common/log.js'
-import type { Durability } from '../../model/topic.js'
+import { type Durability, stronger, weaker } from '../../model/topic.js'
 import type { PartitionLog } from '../store.js'
 import { decodeFacts, encodeFacts, type GroupFact, type GroupFacts } from './group-facts.js'
 
@@ -33,12 +33,15 @@ export interface FactSource {
 
 /** What is being written, and the promise of all who wait for it. */
 class Writing {
+  /** The best that anybody asks for. */
+  level: Durability
   readonly sources = new Set<FactSource>()
   readonly done: Promise<void>
   resolve!: () => void
   reject!: (error: unknown) => void
 
-  constructor() {
+  constructor(level: Durability) {
+    this.level = level
     this.done = new Promise((resolve, reject) => {
       this.resolve = resolve
       this.reject = reject
@@ -97,13 +100,15 @@ export class GroupLog {
 
   /**
    * Resolves when the news of the source are written; rejects when nobody can say so. One promise for everybody whose news
-   * are written together: there may be a commit for each record.
+   * are written together: there may be a commit for each record. `level`: at which they are; null: the best.
    */
-  commit(source: FactSource): Promise<void> {
+  commit(source: FactSource, level: Durability | null = null): Promise<void> {
     if (this.#gone.has(source)) return NOTHING_TO_WRITE
     if (!source.hasNews && !this.#untold.has(source)) return this.#written(source)
     this.#dirty.add(source)
-    this.#next ??= new Writing()
+    const asked = weaker(level ?? this.#seams.durability, this.#seams.durability)
+    this.#next ??= new Writing(asked)
+    this.#next.level = stronger(this.#next.level, asked)
     this.#flushing ??= this.#flush()
     return this.#next.done
   }
@@ -116,13 +121,14 @@ export class GroupLog {
   }
 
   /** Write its news some time; nobody waits for them. */
-  note(source: FactSource): void {
-    if (source.hasNews) void this.commit(source)
+  note(source: FactSource, level: Durability | null): void {
+    // Who waits for them has said how.
+    if (source.hasNews && !this.#dirty.has(source)) void this.commit(source, level)
   }
 
   /** Facts that no source will tell; resolves when they are written. */
   async write(facts: readonly GroupFacts[]): Promise<void> {
-    await this.#appendAll(encodeFacts(facts))
+    await this.#appendAll(encodeFacts(facts), this.#seams.durability)
   }
 
   /** Resolves when nothing is being written. */
@@ -146,14 +152,15 @@ export class GroupLog {
     this.#flushing = null
   }
 
-  async #write({ sources, resolve, reject }: Writing): Promise<void> {
+  async #write({ sources, level, resolve, reject }: Writing): Promise<void> {
     const isGrown = this.#grownBytes > this.#grownBytesMax
     if (isGrown) for (const source of this.#sources()) sources.add(source)
     for (const source of [...this.#dirty, ...this.#untold]) sources.add(source)
     this.#dirty.clear()
     const batches = encodeFacts(Array.from(sources, (source) => this.#told(source, isGrown)))
     try {
-      const { begin, bytes } = await this.#appendAll(batches)
+      // What stands before it is removed when it is begun anew.
+      const { begin, bytes } = await this.#appendAll(batches, isGrown ? this.#seams.durability : level)
       this.#writing = null
       resolve()
       if (isGrown) await this.#begunAnew(begin, bytes)
@@ -172,16 +179,18 @@ export class GroupLog {
   }
 
   /** Where the first of them is, and how many bytes they have together. There may be none: all groups were forgotten. */
-  async #appendAll(batches: readonly Buffer[]): Promise<{ begin: PartitionLog['end']; bytes: number }> {
-    const [begin = this.#log.end] = await Promise.all(batches.map((body) => this.#append(body)))
+  async #appendAll(
+    batches: readonly Buffer[],
+    level: Durability,
+  ): Promise<{ begin: PartitionLog['end']; bytes: number }> {
+    const [begin = this.#log.end] = await Promise.all(batches.map((body) => this.#append(body, level)))
     const bytes = batches.reduce((sum, { length }) => sum + length, 0)
     this.#grownBytes += bytes
     return { begin, bytes }
   }
 
-  async #append(body: Buffer): Promise<PartitionLog['end']> {
+  async #append(body: Buffer, durability: Durability): Promise<PartitionLog['end']> {
     const timestampMs = Math.max(this.#log.lastTimestampMs, this.#seams.clock.now())
-    const { durability } = this.#seams
     const how = { timestampMs, durability, keep: true, producer: null }
     return (await this.#log.append({ body, count: 1 }, how)).baseOffset
   }

@@ -135,6 +135,8 @@ function endOf(change: Change): number {
     case 'seek':
     case 'purged':
     case 'paused':
+    case 'aside':
+    case 'aside-done':
       return 0
   }
 }

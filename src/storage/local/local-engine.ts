@@ -279,8 +279,14 @@ export class LocalEngine implements Engine {
     return await (await this.#groupsIn(name)).group(group)
   }
 
-  async seekGroup(name: string, group: string, start: Start, partition: number | null): Promise<void> {
-    await (await this.#groupsIn(name)).seek(group, start, partition)
+  async seekGroup(
+    name: string,
+    group: string,
+    start: Start,
+    partition: number | null,
+    keepsLeases = false,
+  ): Promise<void> {
+    await (await this.#groupsIn(name)).seek(group, start, partition, keepsLeases)
   }
 
   async pauseGroup(name: string, group: string, isPaused: boolean): Promise<void> {

@@ -32,8 +32,8 @@ export interface LocalGroup {
   readonly sources: readonly FactSource[]
   /** Its next partitions; resolves when it is written where they begin. What fails may be tried again. */
   grow(partitions: readonly NewPartition[]): Promise<void>
-  /** Resolves when it is written. */
-  seek(partitions: readonly SoughtPartition[]): Promise<void>
+  /** Resolves when it is written. Leases are kept by shared groups only. */
+  seek(partitions: readonly SoughtPartition[], keepsLeases: boolean): Promise<void>
   state(): Promise<GroupState>
   count(tally: GroupTally, silentMs: number): void
   /** Its members are told; nothing more comes of it. */
@@ -41,5 +41,5 @@ export interface LocalGroup {
 }
 
 export function noTally(): GroupTally {
-  return { lag: 0, silentMembers: 0, redeliveries: 0, expired: 0, deadLetters: 0, rebalances: 0, fenced: 0 }
+  return { lag: 0, silentMembers: 0, redeliveries: 0, expired: 0, deadLetters: 0, skipped: 0, rebalances: 0, fenced: 0 }
 }

@@ -107,15 +107,16 @@ export class LocalGroups {
     })
   }
 
-  async seek(name: string, start: Start, partition: number | null): Promise<void> {
+  async seek(name: string, start: Start, partition: number | null, keepsLeases = false): Promise<void> {
     await this.#inTurn(name, async () => {
       const group = this.#found(name)
+      if (keepsLeases && group.mode !== 'shared') throw new UnsupportedError(`group "${name}" has no leases to keep`)
       await this.#grow(group)
       if (partition !== null && partition >= group.partitions) {
         throw new PartitionNotFoundError(`group "${name}" has no partition ${partition}`)
       }
       const partitions = partition === null ? [...Array(group.partitions).keys()] : [partition]
-      await group.seek(await Promise.all(partitions.map((index) => this.#sought(index, start))))
+      await group.seek(await Promise.all(partitions.map((index) => this.#sought(index, start))), keepsLeases)
     })
   }
 
@@ -147,6 +148,7 @@ export class LocalGroups {
     tally.redeliveries += this.#past.redeliveries
     tally.expired += this.#past.expired
     tally.deadLetters += this.#past.deadLetters
+    tally.skipped += this.#past.skipped
     tally.rebalances += this.#past.rebalances
     tally.fenced += this.#past.fenced
     for (const group of this.#groups.values()) group.count(tally, silentMs)

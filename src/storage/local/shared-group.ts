@@ -12,7 +12,7 @@ import { SharedPartition } from '../../groups/shared/shared-partition.js'
 import type { GroupState } from '../../model/group.js'
 import { FIRST_OFFSET, type Offset } from '../../model/offset.js'
 import type { Loss } from '../../model/record.js'
-import type { TopicSettings } from '../../model/topic.js'
+import type { Durability, TopicSettings } from '../../model/topic.js'
 import type { Share, ShareHow, ShareMember } from '../engine.js'
 import type { GroupLog } from './group-log.js'
 import { FORGETFUL } from './group-memory.js'
@@ -25,6 +25,8 @@ import { StallGrace } from './stall-grace.js'
 interface Seat extends SeatFacts {
   readonly member: ShareMember
   readonly bytesMax: number
+  /** What it says need not be safer than what is published to the topic. */
+  readonly isLikeTopic: boolean
   gotMs: number | null
 }
 
@@ -40,13 +42,15 @@ interface Company {
   readonly turn: FairTurn
   /** Those that want to know when nothing is left. */
   readonly curious: Map<number, () => void>
+  /** Of what is published to the topic. */
+  topicLevel: Durability
 }
 
 /** Of every group that nobody takes part in: most are idle. Never written. */
 const NO_COMPANY: Company = newCompany()
 
 function newCompany(): Company {
-  return { seats: new Map(), turn: new FairTurn(), curious: new Map() }
+  return { seats: new Map(), turn: new FairTurn(), curious: new Map(), topicLevel: 'disk' }
 }
 
 export class SharedGroup implements LocalGroup, LaneOwner {
@@ -124,6 +128,8 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   configure(settings: TopicSettings, how: ShareHow | null = this.how): void {
     this.how = how
     if (how === null) return
+    if (this.#company === NO_COMPANY) this.#company = newCompany()
+    this.#company.topicLevel = settings.durability
     this.#settings = sharedSettings(settings, how)
     this.#together(() => {
       for (const lane of this.#lanes) lane.configure(this.#settings)
@@ -131,21 +137,27 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   }
 
   /** Throws when it was closed while the member was on its way. */
-  join({ member: name, deliveryBytesMax }: ShareHow, member: ShareMember): Share {
+  join({ member: name, deliveryBytesMax, settlesLikeTopic = false }: ShareHow, member: ShareMember): Share {
     if (this.#closed !== null) throw this.#closed
     const number = this.#nextMember++
     if (this.#company === NO_COMPANY) this.#company = newCompany()
-    this.#seats.set(number, { name, member, bytesMax: deliveryBytesMax, gotMs: null })
+    this.#seats.set(number, { name, member, bytesMax: deliveryBytesMax, isLikeTopic: settlesLikeTopic, gotMs: null })
     if (member.nothingLeft !== undefined) this.#company.curious.set(number, member.nothingLeft)
     return {
       ask: (records) => this.#ask(number, records),
-      settle: (partition, from, to, verdict) => this.#settle(number, partition, from, to, verdict),
+      settle: (partition, from, to, verdict, era) => this.#settle(number, partition, from, to, verdict, era),
       leave: () => this.#leave(number),
     }
   }
 
-  async seek(partitions: readonly SoughtPartition[]): Promise<void> {
-    const seek = ({ partition, offset }: SoughtPartition) => (this.#lanes[partition] as SharedLane).seek(offset)
+  /** What nobody waits for has this level. */
+  get level(): Durability | null {
+    return this.how?.settlesLikeTopic === true ? this.#company.topicLevel : null
+  }
+
+  async seek(partitions: readonly SoughtPartition[], keepsLeases: boolean): Promise<void> {
+    const seek = ({ partition, offset }: SoughtPartition) =>
+      (this.#lanes[partition] as SharedLane).seek(offset, keepsLeases)
     await Promise.all(this.#together(() => partitions.map(seek)))
   }
 
@@ -183,10 +195,10 @@ export class SharedGroup implements LocalGroup, LaneOwner {
   expired(partition: number, lapses: readonly Lapse[]): void {
     // Who asks for more now gets it when all of them are told.
     this.#together(() => {
-      for (const { member: number, from, to } of lapses) {
+      for (const { member: number, from, to, era } of lapses) {
         // Whoever else asks has its turn before: the records go rather to another one.
         this.#turn.served(number, 0)
-        this.#seats.get(number)?.member.expired(partition, from, to)
+        this.#seats.get(number)?.member.expired(partition, from, to, era)
       }
     })
   }
@@ -224,7 +236,14 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     if (records > 0) this.stirred()
   }
 
-  #settle(number: number, partition: number, from: Offset, to: Offset, verdict: Verdict): Promise<readonly Range[]> {
+  #settle(
+    number: number,
+    partition: number,
+    from: Offset,
+    to: Offset,
+    verdict: Verdict,
+    era: number | null,
+  ): Promise<readonly Range[]> {
     if (this.#closed !== null) return Promise.reject(new ClosedError('the group is closed'))
     const lane = this.#lanes[partition]
     if (lane === undefined) {
@@ -232,7 +251,7 @@ export class SharedGroup implements LocalGroup, LaneOwner {
     }
     const seat = this.#seats.get(number)
     if (seat !== undefined) seat.gotMs = null
-    return lane.settle(number, from, to, verdict)
+    return lane.settle(number, from, to, verdict, era, seat?.isLikeTopic === true ? this.#company.topicLevel : null)
   }
 
   #leave(number: number): void {

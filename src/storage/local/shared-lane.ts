@@ -19,6 +19,7 @@ import type { SharedPartition } from '../../groups/shared/shared-partition.js'
 import { advance, type Offset } from '../../model/offset.js'
 import type { Loss, StoredBatch } from '../../model/record.js'
 import { skipRecords } from '../../model/run.js'
+import type { Durability } from '../../model/topic.js'
 import type { DeadLetter, ShareDelivery, ShareHow } from '../engine.js'
 import { BatchShelf } from './batch-shelf.js'
 import type { FactSource, GroupLog } from './group-log.js'
@@ -37,6 +38,8 @@ const COUNTED = Promise.resolve(NO_RANGES)
 export interface LaneOwner {
   readonly name: string
   readonly how: ShareHow | null
+  /** Of what is written and nobody waits for; null: the best. */
+  readonly level: Durability | null
   nowMs(): number
   /** There may be something to give out, or another deadline. */
   stirred(): void
@@ -140,17 +143,27 @@ export class SharedLane implements FactSource, Waiter {
     const batch = this.#shelf.find(offer.from)
     if (batch === null) return []
     const fitting = Math.max(1, Math.floor((bytesMax * batch.count) / Math.max(1, batch.body.length)))
-    const below = advance(batch.baseOffset, batch.count)
-    const taken = this.#machine.take(member, Math.min(max, fitting), this.end, this.#offeredMs, below)
+    const within = { from: batch.baseOffset, to: advance(batch.baseOffset, batch.count) }
+    const taken = this.#machine.take(member, Math.min(max, fitting), this.end, this.#offeredMs, within)
     this.#tellExpired()
     const { partition } = this
-    return taken.map(({ from, to, deliveryCount }) => ({ partition, batch, from, to, deliveryCount }))
+    const present = this.#machine.era
+    return taken.map(({ era, from, to, deliveryCount }) => {
+      return { partition, batch, era, isAside: era !== present, from, to, deliveryCount }
+    })
   }
 
-  /** Resolves with the ranges that it does not count for, when what it changed is written. */
-  settle(member: number, from: Offset, to: Offset, verdict: Verdict): Promise<readonly Range[]> {
-    const stale = this.#machine.settle(member, from, to, verdict, this.#owner.nowMs())
-    const written = this.#log.commit(this)
+  /** Resolves with the ranges that it does not count for, when what it changed is written; at a level, or (null) the best. */
+  settle(
+    member: number,
+    from: Offset,
+    to: Offset,
+    verdict: Verdict,
+    era: number | null,
+    level: Durability | null,
+  ): Promise<readonly Range[]> {
+    const stale = this.#machine.settle(member, from, to, verdict, this.#owner.nowMs(), era)
+    const written = this.#log.commit(this, level)
     if (verdict.kind !== 'extend') this.#changed()
     if (stale.length > 0) return written.then(() => stale)
     // Most verdicts count, and many are written together: they have one answer.
@@ -174,9 +187,10 @@ export class SharedLane implements FactSource, Waiter {
     if (this.#machine.leave(member, this.#owner.nowMs()) > 0) this.#changed()
   }
 
-  /** Begin where a new group is told to, or go on elsewhere: what is in flight is nobody's. Resolves when that is written. */
-  async seek(offset: Offset): Promise<void> {
-    this.#machine.seek(offset)
+  /** Begin where a new group is told to, or go on elsewhere: what is in flight is nobody's, or kept. Resolves when that is written. */
+  async seek(offset: Offset, keepsLeases = false): Promise<void> {
+    if (keepsLeases) this.#machine.seekKeeping(offset)
+    else this.#machine.seek(offset)
     const written = this.#log.commit(this)
     this.#changed()
     await written
@@ -202,6 +216,11 @@ export class SharedLane implements FactSource, Waiter {
 
   get counters(): Readonly<SharedCounters> {
     return this.#machine.counters
+  }
+
+  /** The lowest record that is not done with. */
+  get low(): Offset {
+    return this.#machine.low
   }
 
   facts(): SharedFacts {
@@ -256,7 +275,7 @@ export class SharedLane implements FactSource, Waiter {
   #changed(): void {
     if (this.#isClosed) return
     this.#tellExpired()
-    this.#log.note(this)
+    this.#log.note(this, this.#owner.level)
     if (this.#machine.hasDead && !this.#isBurying && this.#retryMs === null) void this.#bury()
     this.#owner.stirred()
   }
@@ -264,9 +283,9 @@ export class SharedLane implements FactSource, Waiter {
   /** Forget what the limits of the topic have removed. */
   #purge(): void {
     const { logStart } = this.#records.log
-    const { floor } = this.#machine
-    if (logStart <= floor || this.#machine.purge(logStart) === 0) return
-    this.#owner.lost(this.partition, { from: floor, to: logStart, cause: this.#records.trimCause })
+    const { low } = this.#machine
+    if (logStart <= low || this.#machine.purge(logStart) === 0) return
+    this.#owner.lost(this.partition, { from: low, to: logStart, cause: this.#records.trimCause })
     this.#changed()
   }
 
@@ -295,7 +314,7 @@ export class SharedLane implements FactSource, Waiter {
       this.#owner.lost(this.partition, loss)
     } else if (next <= from) throw new ClosedError('the end of the log cannot be read')
     else this.#shelve(from, batches, next)
-    this.#log.note(this)
+    this.#log.note(this, this.#owner.level)
   }
 
   /** Offsets that are missing were superseded: there is nothing left to do for them. */
@@ -343,7 +362,7 @@ export class SharedLane implements FactSource, Waiter {
       return false
     }
     this.#machine.deadDone(offset)
-    this.#log.note(this)
+    this.#log.note(this, this.#owner.level)
     if (!this.#isClosed) this.#owner.stirred()
     return true
   }

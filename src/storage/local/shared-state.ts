@@ -53,11 +53,12 @@ export function countShared(
   nowMs: number,
 ): void {
   for (const lane of lanes) {
-    const { redeliveries, expired, deadLetters } = lane.counters
+    const { redeliveries, expired, deadLetters, skipped } = lane.counters
     tally.lag += lane.lag
     tally.redeliveries += redeliveries
     tally.expired += expired
     tally.deadLetters += deadLetters
+    tally.skipped += skipped
   }
   if (seats.size === 0) return
   const facts = lanes.map((lane) => lane.facts())
@@ -67,9 +68,11 @@ export function countShared(
 }
 
 function partitionOf(facts: SharedFacts, partition: number, lane: SharedLane): GroupPartition {
-  const position: Offset = toOffset(Math.max(facts.floor, lane.logStart))
+  const position: Offset = toOffset(Math.max(lane.low, lane.logStart))
   const { lag } = lane
-  return { partition, position, end: lane.end, lag, inFlight: facts.held, member: '' }
+  const next = toOffset(Math.max(facts.next, lane.logStart))
+  const { skipped } = facts
+  return { partition, position, next, skipped, end: lane.end, lag, inFlight: facts.held, member: '' }
 }
 
 function membersOf(

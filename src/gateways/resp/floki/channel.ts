@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../../../common/clock.js'
 import { asLeveretError, type LeveretError } from '../../../common/errors.js'
 import { skipRecords } from '../../../model/run.js'
 import { messageReply } from './message-record.js'
-import { type TicketDraw, Tickets } from './tickets.js'
+import { type Lease, TicketBook, type TicketDraw } from './tickets.js'
 
 /** Messages, each as it is sent; `nothing` at once, or (`late`) when the time was over. */
 export type Fetched = readonly Buffer[] | 'nothing' | 'late' | LeveretError
@@ -31,6 +31,12 @@ interface Place extends Waiter {
   answer(fetched: Fetched): void
 }
 
+interface LeaseRange {
+  readonly era: number
+  readonly from: number
+  to: number
+}
+
 export interface ChannelContext {
   readonly clock: Clock
   readonly draw: TicketDraw
@@ -44,12 +50,10 @@ export class Channel implements GroupListener {
   readonly name: string
   /** Seconds since 1970 of the last get, ack, seek or purge. */
   touched: number
-  /** One beyond the highest record given out since the last seek; 0 is none. */
-  next = 0
   /** Records below are passed over: a seek went beyond the end. */
   skipBelow = 0
   readonly #context: ChannelContext
-  readonly #tickets: Tickets
+  readonly #tickets: TicketBook
   readonly #line = new Set<Place>()
   /** Those in line who do not wait for what is to come. */
   readonly #impatient = new Set<Place>()
@@ -58,12 +62,8 @@ export class Channel implements GroupListener {
   constructor(name: string, context: ChannelContext) {
     this.name = name
     this.#context = context
-    this.#tickets = new Tickets(context.draw)
+    this.#tickets = new TicketBook(context.draw)
     this.touched = nowSeconds(context.clock)
-  }
-
-  get inFlight(): number {
-    return this.#tickets.size
   }
 
   /** Those who wait for what is to come. */
@@ -83,7 +83,6 @@ export class Channel implements GroupListener {
   /** The group goes on elsewhere. */
   sought(skipBelow: number): void {
     this.touch()
-    this.next = 0
     this.skipBelow = skipBelow
   }
 
@@ -115,17 +114,17 @@ export class Channel implements GroupListener {
     this.touch()
     const member = this.#member
     if (member === null) return 0
-    const offsets: number[] = []
+    const leases: Lease[] = []
     for (const ticket of tickets) {
-      const offset = this.#tickets.take(ticket)
-      if (offset !== null) offsets.push(offset)
+      const lease = this.#tickets.take(ticket)
+      if (lease !== null) leases.push(lease)
     }
-    let counted = offsets.length
-    const settle = async (from: number, to: number): Promise<void> => {
-      const stale = await member.settle(0, { from, to }, 'ack', 0)
+    let counted = leases.length
+    const settle = async ({ era, from, to }: LeaseRange): Promise<void> => {
+      const stale = await member.settle(0, { from, to }, 'ack', 0, '', era)
       for (const range of stale) counted -= range.to - range.from
     }
-    await Promise.all(rangesOf(offsets).map(({ from, to }) => settle(from, to)))
+    await Promise.all(rangesOf(leases).map(settle))
     return counted
   }
 
@@ -134,28 +133,27 @@ export class Channel implements GroupListener {
     this.#member = null
   }
 
-  delivered({ partition, batch, from, to }: GroupDelivery): void {
-    const first = Math.max(from, Math.min(to, this.skipBelow))
-    if (first > from) this.#pass(partition, from, first)
+  delivered({ partition, batch, from, to, era, isAside }: GroupDelivery): void {
+    const first = isAside ? from : Math.max(from, Math.min(to, this.skipBelow))
+    if (first > from) this.#pass(partition, from, first, era)
     const [place] = this.#line
     if (place === undefined) {
-      void this.#member?.settle(partition, { from: first, to }, 'release', 0).catch(() => undefined)
+      void this.#member?.settle(partition, { from: first, to }, 'release', 0, '', era).catch(() => undefined)
       return
     }
     let position = skipRecords(batch.body, 0, first - batch.baseOffset)
     for (let offset = first; offset < to; offset++) {
-      const { reply, next } = messageReply(batch.body, position, offset + 1, this.#tickets.give(offset))
+      const { reply, next } = messageReply(batch.body, position, offset + 1, this.#tickets.give({ era, offset }))
       place.got.push(reply)
       place.gotBytes += reply.length
       position = next
     }
-    if (first < to) this.next = Math.max(this.next, to)
     if (place.got.length >= place.count || place.gotBytes >= this.#context.fetchBytesMax) this.#finish(place, 'nothing')
     else if (first > from) this.#ask()
   }
 
-  expired(_partition: number, from: number, to: number): void {
-    this.#tickets.dropRange(from, to)
+  expired(_partition: number, from: number, to: number, era: number): void {
+    this.#tickets.dropRange(era, from, to)
   }
 
   lost(): void {
@@ -179,9 +177,9 @@ export class Channel implements GroupListener {
   }
 
   /** What a seek passed over before it was there is done with. */
-  #pass(partition: number, from: number, to: number): void {
+  #pass(partition: number, from: number, to: number, era: number): void {
     // What fails is told again, and passed over again.
-    void this.#member?.settle(partition, { from, to }, 'ack', 0).catch(() => undefined)
+    void this.#member?.settle(partition, { from, to }, 'ack', 0, '', era).catch(() => undefined)
   }
 
   /** Timers of the system may come a little early, and nobody is told too early that there is nothing. */
@@ -224,13 +222,13 @@ export class Channel implements GroupListener {
   }
 }
 
-/** Offsets as ranges, so that neighbours are one. */
-function rangesOf(offsets: number[]): { from: number; to: number }[] {
-  const ranges: { from: number; to: number }[] = []
-  for (const offset of offsets.sort((a, b) => a - b)) {
+/** As ranges, so that neighbours are one. */
+function rangesOf(leases: Lease[]): LeaseRange[] {
+  const ranges: LeaseRange[] = []
+  for (const { era, offset } of leases.sort((a, b) => a.era - b.era || a.offset - b.offset)) {
     const last = ranges.at(-1)
-    if (last !== undefined && last.to === offset) last.to++
-    else ranges.push({ from: offset, to: offset + 1 })
+    if (last?.era === era && last.to === offset) last.to++
+    else ranges.push({ era, from: offset, to: offset + 1 })
   }
   return ranges
 }

@@ -19,6 +19,8 @@ import { TicketDraw } from './tickets.js'
 
 const SERVER_KEY = 'server'
 const GROUPS_AT_ONCE = 1_000
+/** What is in flight when a channel goes elsewhere is still whose it was. */
+const KEEPS_LEASES = true
 
 export interface QueuesOptions {
   readonly broker: Broker
@@ -163,7 +165,7 @@ export class Queues {
       await this.#requireChannel(queue, name)
       const offset = Math.max(0, id - 1)
       const isAhead = offset > (await this.#partition(queue)).end
-      await this.#seek(queue, name, { kind: 'offset', offset }, isAhead ? offset : 0)
+      await this.#seek(queue, name, { kind: 'offset', offset }, isAhead ? offset : 0, KEEPS_LEASES)
     })
   }
 
@@ -171,7 +173,7 @@ export class Queues {
   seekToTime(queue: string, name: string, seconds: number): Promise<void> {
     return this.#alone(queue, async () => {
       await this.#requireChannel(queue, name)
-      await this.#seek(queue, name, { kind: 'time', timeMs: seconds * 1_000 }, 0)
+      await this.#seek(queue, name, { kind: 'time', timeMs: seconds * 1_000 }, 0, KEEPS_LEASES)
     })
   }
 
@@ -300,7 +302,14 @@ export class Queues {
   #how(queue: string): JoinHow {
     const { message_timeout: seconds } = this.config(queue) ?? this.defaults
     const { deliveryBytesMax } = this.#options
-    return { member: 'floki', start: { kind: 'latest' }, ackWaitMs: seconds * 1_000, backoffMs: [], deliveryBytesMax }
+    return {
+      member: 'floki',
+      start: { kind: 'latest' },
+      ackWaitMs: seconds * 1_000,
+      backoffMs: [],
+      deliveryBytesMax,
+      settlesLikeTopic: true,
+    }
   }
 
   /** A group is as the last one says who comes. */
@@ -315,12 +324,12 @@ export class Queues {
     member.leave()
   }
 
-  async #seek(queue: string, name: string, start: Start, skipBelow: number): Promise<void> {
+  async #seek(queue: string, name: string, start: Start, skipBelow: number, keepsLeases = false): Promise<void> {
     const channel = this.channelInUse(queue, name)
     // Before it goes on, so that nothing of what is skipped is given out.
     await this.#putStart(queue, name, skipBelow)
     channel?.sought(skipBelow)
-    await this.#options.broker.seekGroup(queue, name, start, 0)
+    await this.#options.broker.seekGroup(queue, name, start, 0, keepsLeases)
     channel?.sought(skipBelow)
   }
 

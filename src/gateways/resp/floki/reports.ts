@@ -102,8 +102,13 @@ async function queueState(queues: Queues, name: string): Promise<unknown> {
   const channels: Record<string, unknown> = {}
   for (const { name: channel, partitions, inFlight } of await queues.channelStates(name)) {
     const known = queues.channelInUse(name, channel)
-    const position = Math.max(partitions[0]?.position ?? 0, known?.next ?? 0, known?.skipBelow ?? 0)
-    channels[channel] = { tail: position + 1, last_touched: known?.touched ?? 0, in_flight_count: inFlight }
+    const position = Math.max(partitions[0]?.next ?? 0, known?.skipBelow ?? 0)
+    channels[channel] = {
+      tail: position + 1,
+      last_touched: known?.touched ?? 0,
+      in_flight_count: inFlight,
+      skipped_count: partitions[0]?.skipped ?? 0,
+    }
   }
   const isEmpty = logStart === end
   const segmentBytes = queues.config(name)?.segment_size ?? bytes

@@ -82,3 +82,55 @@ export class Tickets {
     this.#tickets.clear()
   }
 }
+
+/** What a ticket stands for. */
+export interface Lease {
+  readonly era: number
+  readonly offset: number
+}
+
+/** The tickets of a channel. A seek begins another era: what is in flight then keeps its tickets, and may get others as well. */
+export class TicketBook {
+  readonly #draw: TicketDraw
+  /** Those that have any. */
+  readonly #eras = new Map<number, Tickets>()
+
+  constructor(draw: TicketDraw) {
+    this.#draw = draw
+  }
+
+  give({ era, offset }: Lease): number {
+    let tickets = this.#eras.get(era)
+    if (tickets === undefined) {
+      tickets = new Tickets(this.#draw)
+      this.#eras.set(era, tickets)
+    }
+    return tickets.give(offset)
+  }
+
+  /** What the ticket stands for, which it does no more; null for what is no ticket. */
+  take(ticket: number): Lease | null {
+    for (const [era, tickets] of this.#eras) {
+      const offset = tickets.take(ticket)
+      if (offset === null) continue
+      this.#forgetEmpty(era, tickets)
+      return { era, offset }
+    }
+    return null
+  }
+
+  dropRange(era: number, from: number, to: number): void {
+    const tickets = this.#eras.get(era)
+    if (tickets === undefined) return
+    tickets.dropRange(from, to)
+    this.#forgetEmpty(era, tickets)
+  }
+
+  clear(): void {
+    this.#eras.clear()
+  }
+
+  #forgetEmpty(era: number, tickets: Tickets): void {
+    if (tickets.size === 0) this.#eras.delete(era)
+  }
+}
