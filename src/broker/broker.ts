@@ -17,6 +17,7 @@ import type { MetricsRegistry } from '../metrics/registry.js'
 import type { GroupState } from '../model/group.js'
 import { FIRST_OFFSET, type Offset, toOffset } from '../model/offset.js'
 import type { RecordRun } from '../model/record.js'
+import type { SegmentInfo } from '../model/segment-info.js'
 import type { Start, TopicSettings } from '../model/topic.js'
 import type { Engine, EngineProblem, PublishHow } from '../storage/engine.js'
 import type { AssignedHow, AssignedListener, AssignedMember } from './assigned-member.js'
@@ -123,6 +124,17 @@ export class Broker implements Service {
   async purge(name: string, partition: number, before: number): Promise<void> {
     this.#registry.require(name)
     await this.#engine.purge(name, partition, toOffset(before))
+  }
+
+  /** What there is of a partition, in the parts that are removed as a whole; see Engine. Throws TopicNotFoundError. */
+  async segments(name: string, partition: number, bytesMax: number | null): Promise<readonly SegmentInfo[]> {
+    this.#registry.require(name)
+    return await this.#engine.segments(name, partition, bytesMax)
+  }
+
+  async closeSegment(name: string, partition: number): Promise<void> {
+    this.#registry.require(name)
+    await this.#engine.closeSegment(name, partition)
   }
 
   health(): BrokerHealth {

@@ -10,6 +10,7 @@ import type { Range, Verdict } from '../groups/shared/settings.js'
 import type { GroupState } from '../model/group.js'
 import type { Offset } from '../model/offset.js'
 import type { Batch, Loss, StoredBatch } from '../model/record.js'
+import type { SegmentInfo } from '../model/segment-info.js'
 import type { Durability, Start, TopicSettings } from '../model/topic.js'
 
 /** What an engine can do beyond the minimum; fixed once it is open. */
@@ -267,6 +268,13 @@ export interface Engine {
    * What is passed over is lost to readers. Of a partition that nobody publishes to meanwhile, or reads.
    */
   skipTo(topic: string, partition: number, offset: Offset): Promise<void>
+  /**
+   * What there is of a partition, oldest first; the last one takes appends. From now on one is closed at about
+   * `bytesMax`, until the engine is closed: that is not kept. Null: as before.
+   */
+  segments(topic: string, partition: number, bytesMax: number | null): Promise<readonly SegmentInfo[]>
+  /** What is appended from now on goes into a segment of its own. */
+  closeSegment(topic: string, partition: number): Promise<void>
   /**
    * A seat in a shared group, which is made if it is missing. With capability `share`, and of topics that keep records:
    * others are LVT_UNSUPPORTED. What is acked stays acked, also over restarts; a crash may bring records again that were

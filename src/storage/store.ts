@@ -4,6 +4,7 @@
  */
 import type { Offset } from '../model/offset.js'
 import type { Batch, Loss, StoredBatch } from '../model/record.js'
+import type { SegmentInfo } from '../model/segment-info.js'
 import type { Durability, RetentionLimits, TopicSettings } from '../model/topic.js'
 import type { EngineProblem } from './engine.js'
 
@@ -72,6 +73,11 @@ export interface PartitionLog {
    * along under offsets of their own; nothing is appended meanwhile.
    */
   skipTo(offset: Offset): Promise<void>
+  /** See Engine. */
+  parts(): Promise<readonly SegmentInfo[]>
+  closeSegment(): Promise<void>
+  /** A segment is closed at about this size; null: at what the store has for all. Not kept. */
+  segmentBytesMax: number | null
   /** The last producer sequences that were appended before this log was opened, oldest first; a bounded number. */
   produced(): Promise<readonly ProducedBatch[]>
   /** Asked for what `produced` shall bring after the next opening. */

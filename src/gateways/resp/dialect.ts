@@ -76,4 +76,6 @@ export interface Dialect<State extends Conversation> {
   readonly verbs: ReadonlyMap<string, Verb<State>>
   readonly wording: Wording
   open(peer: RespPeer): State
+  /** What it does by itself, as long as it listens. */
+  readonly upkeep?: { start(): void; stop(): Promise<void> }
 }

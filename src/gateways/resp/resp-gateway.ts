@@ -25,9 +25,11 @@ export interface RespGatewayOptions<State extends Conversation> {
 
 export class RespGateway<State extends Conversation> implements Service {
   readonly #listener: TcpListener
+  readonly #upkeep: Dialect<State>['upkeep']
 
   constructor({ dialect, limits, version, ...options }: RespGatewayOptions<State>) {
     const { turn, metrics } = options
+    this.#upkeep = dialect.upkeep
     const context: RespContext<State> = {
       dialect,
       handshake: handshakeVerbs({ version, connections: () => this.#listener.connections }),
@@ -61,12 +63,14 @@ export class RespGateway<State extends Conversation> implements Service {
     return this.#listener.connections
   }
 
-  start(): Promise<void> {
-    return this.#listener.start()
+  async start(): Promise<void> {
+    await this.#listener.start()
+    this.#upkeep?.start()
   }
 
-  stop(options: StopOptions): Promise<void> {
-    return this.#listener.stop(options)
+  async stop(options: StopOptions): Promise<void> {
+    await this.#listener.stop(options)
+    await this.#upkeep?.stop()
   }
 }
 

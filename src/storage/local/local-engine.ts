@@ -10,6 +10,7 @@ import type { PartitionedGroupOptions } from '../../groups/partitioned/partition
 import type { GroupState } from '../../model/group.js'
 import type { Offset } from '../../model/offset.js'
 import type { Batch } from '../../model/record.js'
+import type { SegmentInfo } from '../../model/segment-info.js'
 import type { Start, TopicSettings } from '../../model/topic.js'
 import type {
   Capability,
@@ -255,6 +256,16 @@ export class LocalEngine implements Engine {
     await (await this.#partition(name, index)).log.skipTo(offset)
   }
 
+  async segments(name: string, index: number, bytesMax: number | null): Promise<readonly SegmentInfo[]> {
+    const { log } = await this.#partition(name, index)
+    if (bytesMax !== null) log.segmentBytesMax = bytesMax
+    return await log.parts()
+  }
+
+  async closeSegment(name: string, index: number): Promise<void> {
+    await (await this.#partition(name, index)).log.closeSegment()
+  }
+
   get identity(): string | null {
     return this.#store.identity
   }
@@ -279,13 +290,7 @@ export class LocalEngine implements Engine {
     return await (await this.#groupsIn(name)).group(group)
   }
 
-  async seekGroup(
-    name: string,
-    group: string,
-    start: Start,
-    partition: number | null,
-    keepsLeases = false,
-  ): Promise<void> {
+  async seekGroup(...[name, group, start, partition, keepsLeases]: Parameters<Engine['seekGroup']>): Promise<void> {
     await (await this.#groupsIn(name)).seek(group, start, partition, keepsLeases)
   }
 

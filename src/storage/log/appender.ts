@@ -47,6 +47,10 @@ interface Pending extends NewBatch {
 export interface SegmentWriter {
   /** The segment that takes appends, made if there is none. */
   active(): Promise<Segment> | Segment
+  /** Where a segment ends; null: where all do. */
+  readonly segmentBytesMax: number | null
+  /** The next group begins one. */
+  readonly isCloseWanted: boolean
   /** Seal the segment and begin the one at `base`. */
   roll(active: Segment, base: Offset): Promise<Segment>
 }
@@ -261,8 +265,9 @@ export class Appender {
 
   #takeGroup(): Pending[] {
     const queue = this.#queue
+    const bytesMax = Math.min(GROUP_BYTES_MAX, this.#segmentBytes)
     let count = 0
-    for (let bytes = 0; count < queue.length && (bytes < GROUP_BYTES_MAX || count === 0); count++) {
+    for (let bytes = 0; count < queue.length && (bytes < bytesMax || count === 0); count++) {
       bytes += (queue[count] as Pending).body.length
     }
     this.#queue = queue.slice(count)
@@ -273,8 +278,8 @@ export class Appender {
   async #write(group: readonly Pending[]): Promise<void> {
     const bytes = this.#bytesOf(group)
     let segment = await this.#segments.active()
-    const isOver = segment.size > 0 && segment.size + bytes > this.#context.options.segmentBytes
-    if (isOver) {
+    const isOver = this.#segments.isCloseWanted || segment.size + bytes > this.#segmentBytes
+    if (segment.size > 0 && isOver) {
       await this.#syncAll()
       segment = await this.#segments.roll(segment, toOffset((group[0] as Pending).baseOffset))
     }
@@ -302,7 +307,7 @@ export class Appender {
 
   /** Make room with zeros behind the last batch, when there is none left for this group. It is cut off in the end. */
   #setAside(segment: Segment, file: RawFile, bytes: number): void {
-    const { segmentBytes } = this.#context.options
+    const segmentBytes = this.#segmentBytes
     const wanted = Math.min(SET_ASIDE_BYTES_MAX, Math.floor(segment.size / SET_ASIDE_SHARE))
     const to = Math.min(segmentBytes, segment.setAsideTo + wanted)
     const isNeeded = segment.size + bytes > segment.setAsideTo && segment.setAsideTo > 0
@@ -316,6 +321,10 @@ export class Appender {
       this.#cutBack(segment)
       segment.setAsideTo = Number.POSITIVE_INFINITY
     }
+  }
+
+  get #segmentBytes(): number {
+    return this.#segments.segmentBytesMax ?? this.#context.options.segmentBytes
   }
 
   /** Headers and bodies together. */

@@ -5,6 +5,7 @@
 import { ClosedError, LeveretError, UnavailableError } from '../../common/errors.js'
 import { advance, FIRST_OFFSET, type Offset, toOffset } from '../../model/offset.js'
 import type { Batch } from '../../model/record.js'
+import type { SegmentInfo } from '../../model/segment-info.js'
 import type { Durability, RetentionLimits } from '../../model/topic.js'
 import type { Appended, AppendHow, PartitionLog, ProducedBatch, ReadResult } from '../store.js'
 import { Appender, LEVEL_DISK, LEVEL_MEMORY, LEVEL_OS, type Level, type SegmentWriter } from './appender.js'
@@ -18,6 +19,7 @@ import { LogRetention } from './log-retention.js'
 import { openPartitionFiles, type PartitionFiles, syncPlace } from './open-partition.js'
 import type { PartitionPlan } from './partition-plan.js'
 import { Segment } from './segment.js'
+import { describeSegments } from './segment-facts.js'
 import type { SegmentList } from './segment-list.js'
 
 const LEVELS: Record<Durability, Level> = {
@@ -35,6 +37,8 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   producedNow: (() => readonly ProducedBatch[]) | null = null
   /** Offsets were given out that have no record in the log. */
   hasPassed = false
+  segmentBytesMax: number | null = null
+  isCloseWanted = false
   readonly segments: SegmentList
   readonly reader: LogReader
   readonly #context: LogContext
@@ -209,6 +213,7 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
   }
 
   async roll(active: Segment, base: Offset): Promise<Segment> {
+    this.isCloseWanted = false
     this.#finish(active)
     const next = await this.#begin(base)
     active.seal({ position: active.size, offset: base, timestampMs: this.lastTimestampMs })
@@ -224,6 +229,18 @@ export class LogPartition implements PartitionLog, SegmentWriter, CompactedLog {
     const { last } = this.segments
     if (last === null || last.size === 0) return
     await this.#appender.whileIdle(async () => void (await this.roll(last, this.#appender.writtenEnd)))
+  }
+
+  parts(): Promise<readonly SegmentInfo[]> {
+    return describeSegments(this)
+  }
+
+  async closeSegment(): Promise<void> {
+    const { last } = this.segments
+    if (last === null || last.isSealed || last.size === 0 || this.#isClosed) return
+    // If it cannot be done now, the next write does it.
+    this.isCloseWanted = true
+    await this.rollWhenIdle()
   }
 
   get isIdle(): boolean {

@@ -9,6 +9,7 @@ import type { ReadResult } from '../store.js'
 import { batchEnd } from './batch-format.js'
 import type { LogReader, Placed } from './log-reader.js'
 import type { Segment } from './segment.js'
+import { firstTimestamp } from './segment-facts.js'
 import type { SegmentList } from './segment-list.js'
 
 const DONE: Promise<void> = Promise.resolve()
@@ -211,7 +212,6 @@ export class LogRetention {
 
   /** Infinite for a segment without batches. */
   async #firstTime(segment: Segment): Promise<number> {
-    segment.firstTimestampMs ??= (await this.#log.reader.find(segment, 0, () => true))?.header.timestampMs ?? null
-    return segment.firstTimestampMs ?? Number.POSITIVE_INFINITY
+    return (await firstTimestamp(segment, this.#log.reader)) ?? Number.POSITIVE_INFINITY
   }
 }

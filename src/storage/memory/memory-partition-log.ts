@@ -3,6 +3,7 @@
  */
 import { advance, FIRST_OFFSET, type Offset, toOffset } from '../../model/offset.js'
 import type { Batch, StoredBatch } from '../../model/record.js'
+import type { SegmentInfo } from '../../model/segment-info.js'
 import type { RetentionLimits } from '../../model/topic.js'
 import type { Appended, AppendHow, PartitionLog, ReadResult } from '../store.js'
 
@@ -19,7 +20,11 @@ export class MemoryPartitionLog implements PartitionLog {
   onStable: (() => void) | null = null
   /** Nothing outlives the process that could be asked. */
   readonly producedNow = null
+  segmentBytesMax: number | null = null
   #batches: StoredBatch[] | null = null
+  /** Where segments were closed, as a log on disk would. */
+  readonly #bases: Offset[] = []
+  #openBytes = 0
   #first = 0
 
   get stableEnd(): Offset {
@@ -32,6 +37,7 @@ export class MemoryPartitionLog implements PartitionLog {
     this.lastTimestampMs = how.timestampMs
     if (how.keep) {
       this.#batches ??= []
+      this.#cut(baseOffset, batch.body.length)
       this.#batches.push({ body: batch.body, count: batch.count, baseOffset, timestampMs: how.timestampMs })
       this.bytes += batch.body.length
     } else this.#dropAll()
@@ -94,6 +100,36 @@ export class MemoryPartitionLog implements PartitionLog {
   trimTo(offset: Offset): Promise<void> {
     this.#trim(toOffset(Math.min(offset, this.end)))
     return Promise.resolve()
+  }
+
+  parts(): Promise<readonly SegmentInfo[]> {
+    const { logStart } = this
+    while ((this.#bases[0] ?? this.end) <= logStart && this.#bases.length > 0) this.#bases.shift()
+    const bases = [logStart, ...this.#bases]
+    return Promise.resolve(
+      bases.map((base, index) => {
+        const end = bases[index + 1] ?? this.end
+        const kept = (this.#batches ?? []).slice(this.#indexOf(base), this.#indexOf(end))
+        const bytes = kept.reduce((sum, { body }) => sum + body.length, 0)
+        return { base, end, bytes, firstMs: kept[0]?.timestampMs ?? null, lastMs: kept.at(-1)?.timestampMs ?? null }
+      }),
+    )
+  }
+
+  closeSegment(): Promise<void> {
+    if (this.#openBytes > 0) this.#closeAt(this.end)
+    return Promise.resolve()
+  }
+
+  #cut(base: Offset, bytes: number): void {
+    if (this.segmentBytesMax === null) return
+    if (this.#openBytes > 0 && this.#openBytes + bytes > this.segmentBytesMax) this.#closeAt(base)
+    this.#openBytes += bytes
+  }
+
+  #closeAt(base: Offset): void {
+    this.#bases.push(base)
+    this.#openBytes = 0
   }
 
   produced(): Promise<readonly never[]> {

@@ -344,7 +344,7 @@ test('tells how server and queues are', async (t) => {
   assert.ok(Math.abs(clock - Date.now() / 1000) < 10)
   assert.deepEqual(server, { client_count: 1, blocked_client_count: 0, queue_count: 2, thread_count: 1 })
   const { q_1: queue, ...others } = (await peer.json('INFO queues.')) as Record<string, Record<string, unknown>>
-  assert.deepEqual(Object.keys(queue ?? {}), ['head', 'tail', 'channels', 'segments_count', 'disk_usage'])
+  assert.deepEqual(Object.keys(queue ?? {}), ['head', 'tail', 'channels', 'segments_count', 'disk_usage', 'sizes'])
   const channels = queue?.channels as Record<string, Record<string, number>>
   assert.deepEqual([queue?.head, queue?.tail, channels.c1?.tail, channels.c1?.in_flight_count], [3, 1, 3, 2])
   assert.deepEqual(Object.keys(others), ['empty'])

@@ -66,6 +66,10 @@ export class Channel implements GroupListener {
     this.touched = nowSeconds(context.clock)
   }
 
+  get inFlight(): number {
+    return this.#tickets.size
+  }
+
   /** Those who wait for what is to come. */
   get waiting(): number {
     return this.#line.size - this.#impatient.size

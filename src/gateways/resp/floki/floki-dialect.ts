@@ -3,12 +3,13 @@
  */
 import type { ErrorCode, LeveretError } from '../../../common/errors.js'
 import type { MetricsRegistry } from '../../../metrics/registry.js'
-import type { Dialect, Verb, Wording } from '../dialect.js'
+import type { Dialect, RespPeer, Verb, Wording } from '../dialect.js'
 import type { RespFault } from '../resp-fault.js'
 import type { RespRequest } from '../resp-request.js'
 import { type ConversationContext, FlokiConversation } from './floki-conversation.js'
 import { FlokiLimit, TOO_BIG, wordFailure } from './floki-fault.js'
 import { Queues, type QueuesOptions } from './queues.js'
+import { Upkeep } from './upkeep.js'
 
 const NO_COMMAND = 'ICOM Invalid Command'
 const BAD_TYPE = 'ICOM Invalid Type'
@@ -30,7 +31,8 @@ export function flokiDialect(options: FlokiOptions): Dialect<FlokiConversation> 
     return wordFailure(error)
   }
   const wording = { ...WORDING, failure }
-  return { name: 'floki', verbs: VERBS, wording, open: (peer) => new FlokiConversation(peer, context) }
+  const open = (peer: RespPeer) => new FlokiConversation(peer, context)
+  return { name: 'floki', verbs: VERBS, wording, open, upkeep: new Upkeep(queues, options) }
 }
 
 /** Limits of the broker. */

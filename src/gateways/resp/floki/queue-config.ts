@@ -16,6 +16,8 @@ export interface QueueConfig {
   readonly hard_retention_period: number
   readonly retention_size: number
   readonly hard_retention_size: number
+  /** A segment whose oldest message is older is closed, so that it can be removed. */
+  readonly segment_period: number
   /** `sync`: a message is on the disk before its push is answered. */
   readonly durability: (typeof DURABILITY_LEVELS)[number]
 }
@@ -38,6 +40,7 @@ export function configOf(settings: QueueSettings): QueueConfig {
     hard_retention_period: wholeSeconds(settings.flokiHardRetentionMs),
     retention_size: settings.flokiRetentionBytes,
     hard_retention_size: settings.flokiHardRetentionBytes,
+    segment_period: 3_600,
     durability: 'async',
   }
 }
@@ -54,6 +57,7 @@ const KEYS: ReadonlyMap<string, (value: string) => Partial<QueueConfig>> = new M
   ['hard_retention_period', (value) => ({ hard_retention_period: secondsOf(value) })],
   ['retention_size', (value) => ({ retention_size: sizeOf(value) })],
   ['hard_retention_size', (value) => ({ hard_retention_size: sizeOf(value) })],
+  ['segment_period', (value) => ({ segment_period: secondsOf(value) })],
   ['durability', (value) => ({ durability: durabilityOf(value) })],
 ])
 

@@ -9,6 +9,7 @@ import type { Clock } from '../../../common/clock.js'
 import { GroupNotFoundError, InvalidArgumentError, LeveretError, TopicNotFoundError } from '../../../common/errors.js'
 import type { Random } from '../../../common/random.js'
 import type { GroupState } from '../../../model/group.js'
+import type { SegmentInfo } from '../../../model/segment-info.js'
 import type { Start, TopicSettings } from '../../../model/topic.js'
 import { Channel, type ChannelContext } from './channel.js'
 import { isName } from './floki-arguments.js'
@@ -18,6 +19,7 @@ import { SettingsLog } from './settings-log.js'
 import { TicketDraw } from './tickets.js'
 
 const SERVER_KEY = 'server'
+const QUEUE_KEYS = 'queues.'
 const GROUPS_AT_ONCE = 1_000
 /** What is in flight when a channel goes elsewhere is still whose it was. */
 const KEEPS_LEASES = true
@@ -37,6 +39,8 @@ interface KeptQueue {
   readonly config: QueueConfig
   /** Ids that channels begin with, which were not there yet when they were told to. */
   readonly starts: Readonly<Record<string, number>>
+  /** By the dialect: what no channel needs any more may go. */
+  readonly isMade: boolean
 }
 
 export class Queues {
@@ -164,7 +168,7 @@ export class Queues {
     return this.#alone(queue, async () => {
       await this.#requireChannel(queue, name)
       const offset = Math.max(0, id - 1)
-      const isAhead = offset > (await this.#partition(queue)).end
+      const isAhead = offset > (await this.partition(queue)).end
       await this.#seek(queue, name, { kind: 'offset', offset }, isAhead ? offset : 0, KEEPS_LEASES)
     })
   }
@@ -190,7 +194,7 @@ export class Queues {
   purge(queue: string): Promise<boolean> {
     return this.#alone(queue, async () => {
       if (!this.has(queue)) return false
-      const { end } = await this.#partition(queue)
+      const { end } = await this.partition(queue)
       for (const { name } of await this.channelStates(queue)) {
         await this.#seek(queue, name, { kind: 'offset', offset: end }, 0)
       }
@@ -236,17 +240,43 @@ export class Queues {
   }
 
   async partition(queue: string): Promise<{ logStart: number; end: number; bytes: number }> {
-    return await this.#partition(queue)
+    const { partitions } = await this.#options.broker.describeTopic(queue)
+    const [partition] = partitions
+    if (partition === undefined) throw new TopicNotFoundError(queue)
+    return partition
+  }
+
+  /** Those that the dialect has made. */
+  made(): string[] {
+    const names = this.#settings.keys().filter((key) => key.startsWith(QUEUE_KEYS))
+    return names.map((key) => key.slice(QUEUE_KEYS.length)).filter((name) => this.#kept(name).isMade && this.has(name))
+  }
+
+  /** Do it while nothing else is done to the queue, if it is there still. */
+  async tend(queue: string, act: (config: QueueConfig) => Promise<void>): Promise<void> {
+    await this.#alone(queue, async () => {
+      const config = this.config(queue)
+      if (config !== null) await act(config)
+    })
+  }
+
+  async segments(queue: string): Promise<readonly SegmentInfo[]> {
+    return await this.#options.broker.segments(queue, 0, null)
   }
 
   async channelStates(queue: string): Promise<GroupState[]> {
+    return (await this.readers(queue)).filter(({ mode }) => mode === 'shared')
+  }
+
+  /** Channels, and groups that are none. */
+  async readers(queue: string): Promise<GroupState[]> {
     const states: GroupState[] = []
     for (let after = '', more = true; more; after = states.at(-1)?.name ?? '') {
       const page = await this.#options.broker.groups(queue, after, GROUPS_AT_ONCE)
       states.push(...page.groups)
       more = page.more && page.groups.length > 0
     }
-    return states.filter(({ mode }) => mode === 'shared')
+    return states
   }
 
   async #open(): Promise<void> {
@@ -262,7 +292,7 @@ export class Queues {
     const config = this.defaults
     this.#creating.add(queue)
     try {
-      await this.#settings.put(queueKey(queue), { config, starts: {} } satisfies KeptQueue)
+      await this.#settings.put(queueKey(queue), { config, starts: {}, isMade: true } satisfies KeptQueue)
       await this.#options.broker.createTopic(queue, topicSettingsOf(config, null))
     } catch (error) {
       if (error instanceof LeveretError && error.code === 'LVT_TOPIC_CONFLICT')
@@ -344,15 +374,12 @@ export class Queues {
   #kept(queue: string): KeptQueue {
     const kept = this.#settings.get(queueKey(queue)) as Partial<KeptQueue> | null
     return kept === null
-      ? { config: this.defaults, starts: {} }
-      : { config: readConfig(kept.config, this.defaults), starts: kept.starts ?? {} }
-  }
-
-  async #partition(queue: string): Promise<{ logStart: number; end: number; bytes: number }> {
-    const { partitions } = await this.#options.broker.describeTopic(queue)
-    const [partition] = partitions
-    if (partition === undefined) throw new TopicNotFoundError(queue)
-    return partition
+      ? { config: this.defaults, starts: {}, isMade: false }
+      : {
+          config: readConfig(kept.config, this.defaults),
+          starts: kept.starts ?? {},
+          isMade: kept.isMade === true,
+        }
   }
 
   async #requireChannel(queue: string, name: string): Promise<void> {
@@ -391,5 +418,5 @@ function isQueue(name: string, { partitions, retention }: TopicSettings): boolea
 }
 
 function queueKey(queue: string): string {
-  return `queues.${queue}`
+  return `${QUEUE_KEYS}${queue}`
 }

@@ -98,7 +98,8 @@ function namesOf(queues: Queues, prefix: string): string[] {
 }
 
 async function queueState(queues: Queues, name: string): Promise<unknown> {
-  const { logStart, end, bytes } = await queues.partition(name)
+  const { logStart, end } = await queues.partition(name)
+  const segments = (await queues.segments(name)).filter(({ bytes }) => bytes > 0)
   const channels: Record<string, unknown> = {}
   for (const { name: channel, partitions, inFlight } of await queues.channelStates(name)) {
     const known = queues.channelInUse(name, channel)
@@ -111,19 +112,19 @@ async function queueState(queues: Queues, name: string): Promise<unknown> {
     }
   }
   const isEmpty = logStart === end
-  const segmentBytes = queues.config(name)?.segment_size ?? bytes
   return {
     head: end + 1,
     tail: logStart + 1,
     channels,
-    segments_count: isEmpty ? 0 : Math.max(1, Math.ceil(bytes / segmentBytes)),
-    disk_usage: isEmpty ? 0 : bytes,
+    segments_count: isEmpty ? 0 : segments.length,
+    disk_usage: isEmpty ? 0 : segments.reduce((sum, { bytes }) => sum + bytes, 0),
+    sizes: 'stored bytes',
   }
 }
 
 function queueConfig(name: string, dataDirectory: string, config: QueueConfig): unknown {
   const { segment_size, message_timeout, retention_period, hard_retention_period } = config
-  const { retention_size, hard_retention_size, durability } = config
+  const { retention_size, hard_retention_size, segment_period, durability } = config
   return {
     name,
     data_directory: dataDirectory,
@@ -133,6 +134,7 @@ function queueConfig(name: string, dataDirectory: string, config: QueueConfig): 
     hard_retention_period,
     retention_size,
     hard_retention_size,
+    segment_period,
     durability,
   }
 }

@@ -51,6 +51,10 @@ export class SettingsLog {
     }
   }
 
+  keys(): string[] {
+    return [...this.#values.keys()]
+  }
+
   get(key: string): unknown {
     return this.#values.get(key) ?? null
   }

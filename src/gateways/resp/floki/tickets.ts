@@ -99,6 +99,12 @@ export class TicketBook {
     this.#draw = draw
   }
 
+  get size(): number {
+    let size = 0
+    for (const tickets of this.#eras.values()) size += tickets.size
+    return size
+  }
+
   give({ era, offset }: Lease): number {
     let tickets = this.#eras.get(era)
     if (tickets === undefined) {
