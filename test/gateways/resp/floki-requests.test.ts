@@ -1,6 +1,6 @@
 /** What requests of the Floki dialect are answered with, byte by byte. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -38,13 +38,17 @@ test('makes a queue once, however many ask for it together', async (t) => {
 })
 
 test('refuses names that are no identifiers', async (t) => {
-  const { broker, connect: dial } = await startFloki(t)
+  const data = mkdtempSync(join(tmpdir(), 'leveret-floki-'))
+  const { broker, connect: dial } = await startFloki(t, { data })
+  t.after(() => rmSync(data, { recursive: true, force: true }))
   const peer = await dial()
+  const before = readdirSync(data, { recursive: true })
   for (const words of ['SET q-1 c', 'SET q c.d', "SET '' c", "SET q ''", "SETNX '' ''", `SET ${'q'.repeat(129)} c`]) {
     await peer.expect(words, BAD_NAME)
   }
   await peer.expect('INFO queues', '*1\r\n$2\r\n{}')
   assert.ok(broker.listeners.length > 0)
+  assert.deepEqual(readdirSync(data, { recursive: true }), before)
 })
 
 test('refuses to push where there is no queue, or nothing to push', async (t) => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { systemClock } from '../../../src/common/clock.js'
 import { type FlokiPeer, type Message, startFloki } from '../../helpers/floki-server.js'
 
 async function startQueue(t: TestContext, timeout = '1s'): Promise<FlokiPeer> {
@@ -19,6 +20,54 @@ async function channelState(peer: FlokiPeer): Promise<Record<string, number>> {
   const { q } = (await peer.json('INFO queues.q')) as { q: { channels: { c: Record<string, number> } } }
   return q.channels.c
 }
+
+test('F20: a seek goes to an id that is there, was there, is to come, or none', async (t) => {
+  const peer = await startQueue(t, '30s')
+  const next = async (words: string): Promise<number[]> => {
+    await peer.expect('SREM q c', ':1')
+    await peer.expect(`HMSET q c ${words}`, ':2')
+    return ids(await peer.fetch('HMGET q c 2'))
+  }
+  await peer.expect('HMSET q c TS 1', ':2')
+  await peer.expect('RPUSH q a b', ':2')
+  assert.deepEqual(ids(await peer.fetch('HMGET q c 2')), [1, 2])
+  await peer.expect('SREM q *', ':1')
+  await peer.expect('RPUSH q c d e', ':3')
+  assert.deepEqual(await next('ID 4'), [4, 5])
+  assert.deepEqual(await next('ID 1'), [3, 4])
+  assert.deepEqual(await next('ID 0'), [3, 4])
+  assert.deepEqual(await next('ID 6'), [])
+  assert.deepEqual(await next('ID 8'), [])
+  await peer.expect('RPUSH q f g h', ':3')
+  assert.deepEqual(ids(await peer.fetch('HMGET q c 9')), [8])
+})
+
+test('F20: a seek goes to a time before, at, between and behind the messages', async (t) => {
+  let shiftMs = 0
+  const clock = { ...systemClock, now: () => systemClock.now() + shiftMs }
+  const peer = await (await startFloki(t, { clock })).connect()
+  await peer.expect('SET q c', '+OK')
+  const nowSeconds = (): number => Math.floor(clock.now() / 1_000)
+  const stamps: number[] = []
+  for (let id = 1; id <= 3; id++) {
+    stamps.push(nowSeconds())
+    await peer.expect('RPUSH q a', ':1')
+    shiftMs += 10_000
+  }
+  const [first = 0, second = 0, third = 0] = stamps
+  for (const [seconds, expected] of [
+    [1, [1, 2, 3]],
+    [first, [1, 2, 3]],
+    [second - 3, [2, 3]],
+    [second, [2, 3]],
+    [third - 3, [3]],
+    [nowSeconds() + 60, []],
+  ] as const) {
+    await peer.expect('SREM q c', ':1')
+    await peer.expect(`HMSET q c TS ${seconds}`, ':2')
+    assert.deepEqual(ids(await peer.fetch('HMGET q c 9')), expected, `${seconds - first} s`)
+  }
+})
 
 test('F20: a seek forwards keeps what is in flight: tickets count, and the rest comes back in its time', async (t) => {
   const peer = await startQueue(t)
@@ -76,7 +125,7 @@ test('a purge of the channel drops what a seek has kept', async (t) => {
   await peer.expect('HMGET q c 10 2', '$-1')
 })
 
-test('what was handed out first comes back first, and before new messages', async (t) => {
+test('2.3: what was handed out first comes back first, and before new messages', async (t) => {
   const peer = await startQueue(t)
   await peer.expect('RPUSH q a b', ':2')
   assert.deepEqual(ids(await peer.fetch('HMGET q c 1')), [1])
@@ -89,7 +138,7 @@ test('what was handed out first comes back first, and before new messages', asyn
   assert.deepEqual(ids(await peer.fetch('HMGET q c 10')), [2, 1, 3])
 })
 
-test('a thousand waiters are served in the order in which they came', { timeout: 60_000 }, async (t) => {
+test('F12: a thousand waiters are served in the order in which they came', { timeout: 60_000 }, async (t) => {
   const server = await startFloki(t)
   const peer = await server.connect()
   await peer.expect('SET q c', '+OK')
