@@ -136,6 +136,21 @@ const SETTINGS_TABLE = {
     max: HOUR_MS,
     doc: 'What was acknowledged at level `os` or `memory` is synced to the disk after this time at the latest.',
   },
+  syncDelayMs: {
+    type: 'duration',
+    default: 0,
+    min: 0,
+    max: SECOND_MS,
+    doc: 'How long records that are published at level `disk` wait for others, to be written and synced together. Those that come during a sync share the next one in any case.',
+  },
+  syncDelayBytes: {
+    type: 'bytes',
+    default: 1 * MIB,
+    min: KIB,
+    max: 1024 * MIB,
+    doc: 'Bytes of one partition with which nobody waits for `syncDelayMs` any more.',
+    atLimit: 'They are written and synced at once.',
+  },
   openFilesMax: {
     type: 'count',
     default: 512,

@@ -23,6 +23,8 @@ export interface EngineConfig {
   readonly data: string
   readonly segmentBytes: number
   readonly syncIntervalMs: number
+  readonly syncDelayMs: number
+  readonly syncDelayBytes: number
   readonly openFilesMax: number
   readonly unwrittenBytesMax: number
   readonly encryptionKeys: string

@@ -77,6 +77,8 @@ export class Appender {
   /** Written, to be answered by the next sync. */
   #unsynced: Pending[] = []
   #wantsSync = false
+  /** Ends the wait for others that would share a sync. */
+  #gathered: (() => void) | null = null
   /** Set while what could not be written waits to be tried again. */
   #retry: Timer | null = null
   #isUrgent = false
@@ -140,6 +142,7 @@ export class Appender {
     this.#queuedBytes += body.length
     // A write is all that this one waits for.
     if (level === LEVEL_OS) this.#isUrgent = true
+    if (this.#gathered !== null && !this.#mayGather) this.#gathered()
     this.#kick()
     if (level === LEVEL_MEMORY && this.#queuedBytes <= this.#context.options.unwrittenBytesMax) {
       this.certainEnd = this.end
@@ -165,6 +168,7 @@ export class Appender {
 
   /** Write and sync all there is. */
   async drain(): Promise<void> {
+    this.#gathered?.()
     while (this.#running !== null) await this.#running
     // Not before: what is under way may be written and nobody ask for its sync. What waits to be tried again is tried now.
     if (this.#queue.length > 0) this.#kick()
@@ -194,6 +198,7 @@ export class Appender {
   /** Nothing more is written, not even what is to be tried again. */
   stop(): void {
     this.#isStopped = true
+    this.#gathered?.()
     this.#retry?.cancel()
     this.#retry = null
     this.#context.dirty.delete(this)
@@ -231,6 +236,9 @@ export class Appender {
   async #run(): Promise<void> {
     while (this.readOnly === null) {
       if (this.#queue.length > 0 && this.#isWorthWriting) {
+        if (this.#mayGather) await this.#gather()
+        // What was stopped meanwhile has answered everybody.
+        if (this.#queue.length === 0) continue
         if (!(await this.#writeGroup(this.#takeGroup()))) break
       } else if (this.#syncing !== null) await this.#syncedOrMore()
       else if (this.#needsSync) this.#beginSync()
@@ -254,6 +262,24 @@ export class Appender {
     else this.#inDoubt(group, this.readOnly.cause)
     if (this.#syncing === null && this.#needsSync) this.#beginSync()
     return this.readOnly === null
+  }
+
+  /** Nobody waits for a write alone, and there is little to write. */
+  get #mayGather(): boolean {
+    const { syncDelayMs = 0, syncDelayBytes = 0 } = this.#context.options
+    return syncDelayMs > 0 && !this.#isUrgent && !this.#isStopped && this.#queuedBytes < syncDelayBytes
+  }
+
+  /** Give others the time to come along. */
+  async #gather(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#context.clock.after(this.#context.options.syncDelayMs ?? 0, resolve)
+      this.#gathered = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+    this.#gathered = null
   }
 
   #syncedOrMore(): Promise<void> {

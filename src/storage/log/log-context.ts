@@ -16,6 +16,10 @@ export interface LogOptions {
   readonly segmentBytes: number
   /** What was written but not synced is synced after this time at the latest. */
   readonly syncIntervalMs: number
+  /** Appends at level `disk` wait so long for others before they are written; not at all if left out. */
+  readonly syncDelayMs?: number
+  /** With so much nobody waits. */
+  readonly syncDelayBytes?: number
   readonly openFilesMax: number
   /** Acknowledged at level `memory` and not written yet, in one partition; beyond it such publishes wait for the write. */
   readonly unwrittenBytesMax: number

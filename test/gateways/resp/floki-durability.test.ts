@@ -4,8 +4,10 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { App } from '../../../src/app.js'
 import { configWith } from '../../../src/config/load.js'
+import type { Config } from '../../../src/config/schema.js'
 import { FaultyFileSystem } from '../../helpers/faulty-file-system.js'
 import { FlokiPeer, type Message } from '../../helpers/floki-server.js'
 import { RespPeer } from '../../helpers/resp-peer.js'
@@ -21,8 +23,9 @@ interface Life {
   connect(): Promise<FlokiPeer>
 }
 
-async function live(t: TestContext, fs: FaultyFileSystem): Promise<Life> {
-  const app = new App(configWith({ port: 0, store: 'log', data: '/data', floki: 0 }), { fileSystem: fs.process() })
+async function live(t: TestContext, fs: FaultyFileSystem, options: Partial<Config> = {}): Promise<Life> {
+  const config = configWith({ port: 0, store: 'log', data: '/data', floki: 0, ...options })
+  const app = new App(config, { fileSystem: fs.process() })
   await app.start()
   // One whose disk is dead cannot be closed.
   t.after(() => app.stop({ deadlineMs: 0 }).catch(() => undefined))
@@ -113,6 +116,31 @@ test('F53: with sync, 64 writers share their syncs', { timeout: 60_000 }, async 
   t.diagnostic(`${used} syncs for ${WRITERS * PUSHES} pushes`)
   assert.ok(used >= PUSHES, `${used}`)
   assert.ok(used < (WRITERS * PUSHES) / 4, `${used}`)
+})
+
+test('pushes that come one by one share a sync when they are told to wait for others', async (t) => {
+  const fs = new FaultyFileSystem()
+  const life = await live(t, fs, { syncDelayMs: 400, syncDelayBytes: 64 * 1024 })
+  const peer = await life.connect()
+  await peer.expect('SET q c', '+OK')
+  await peer.expect('CONFIG SET queues.q.durability sync', '+OK')
+  await peer.expect('RPUSH q first', ':1')
+  const before = syncs(life)
+  const startedMs = performance.now()
+  const pushed: Promise<void>[] = []
+  for (let count = 0; count < 5; count++) {
+    const writer = await life.connect()
+    pushed.push(writer.expect('RPUSH q a', ':1'))
+    await sleep(10)
+  }
+  await Promise.all(pushed)
+  const tookMs = performance.now() - startedMs
+  assert.ok(tookMs >= 395, `${tookMs} ms`)
+  assert.equal(syncs(life) - before, 1)
+  // With enough to write nobody waits.
+  const fullMs = performance.now()
+  await peer.expect(`RPUSH q ${'x'.repeat(65 * 1024)}`, ':1')
+  assert.ok(performance.now() - fullMs < 300)
 })
 
 test('with async, nobody waits for the disk, and with sync everybody does', { timeout: 60_000 }, async (t) => {

@@ -304,6 +304,7 @@ test('tells its configuration, and keeps what it is told', async (t) => {
     hard_retention_period: 86_400,
     retention_size: 0,
     hard_retention_size: 67_108_864,
+    segment_period: 3_600,
     durability: 'async',
   })
   assert.deepEqual(Object.keys(await peer.json('QCONFIG queues.ol')), ['old'])
