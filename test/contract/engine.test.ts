@@ -136,6 +136,27 @@ const CASES: Cases<EngineSubject> = {
     assert.equal(await engine.resolve('topic', 0, { kind: 'offset', offset: 2 }), 2)
   },
 
+  'tells the segments of a partition, and closes them at a size and when it is told to': async ({ engine }) => {
+    await withTopic(engine)
+    assert.ok((await engine.segments('topic', 0, 2_000)).every(({ bytes }) => bytes === 0))
+    for (let offset = 0; offset < 40; offset++) await engine.publish('topic', 0, batchAt(offset, 1, 0, 500), PLAIN)
+    const closed = await engine.segments('topic', 0, null)
+    assert.ok(closed.length > 5, `${closed.length} segments`)
+    assert.ok(closed.slice(0, -1).every(({ bytes }) => bytes > 500 && bytes <= 2_000))
+    assert.deepEqual([closed[0]?.base, closed.at(-1)?.end], [0, 40])
+    for (const [index, { base }] of closed.entries()) if (index > 0) assert.equal(base, closed[index - 1]?.end)
+    await engine.closeSegment('topic', 0)
+    await engine.publish('topic', 0, batchAt(40, 1), PLAIN)
+    const [last] = (await engine.segments('topic', 0, null)).slice(-1)
+    assert.deepEqual([last?.base, last?.end], [40, 41])
+    assert.ok(last !== undefined && last.firstMs !== null && last.firstMs === last.lastMs)
+    await engine.purge('topic', 0, toOffset(40))
+    assert.deepEqual(
+      (await engine.segments('topic', 0, null)).map(({ base }) => base),
+      [40],
+    )
+  },
+
   'a cursor brings everything once and in order, and waits at the end': async ({ engine }) => {
     await withTopic(engine)
     for (let batch = 0; batch < 20; batch++) await publish(engine, 3 * batch, 3)

@@ -233,6 +233,20 @@ const CASES: Cases<EngineSubject> = {
     assert.deepEqual(await next.offsets(1), [4])
   },
 
+  'lets a member keep what it has when the group goes elsewhere': async ({ engine }) => {
+    await withRecords(engine, 6)
+    const seat = (await GroupSeat.take(engine, 'g')).ask(2)
+    assert.deepEqual(await seat.offsets(2), [0, 1])
+    await engine.seekGroup('topic', 'g', { kind: 'offset', offset: 4 }, 0, true)
+    seat.ask(1)
+    assert.deepEqual(await seat.offsets(3), [0, 1, 4])
+    assert.deepEqual(await seat.settle(0, 2), [])
+    seat.ask(9)
+    assert.deepEqual(await seat.offsets(4), [0, 1, 4, 5])
+    const { partitions } = await engine.group('topic', 'g')
+    assert.equal(partitions[0]?.position, 4)
+  },
+
   'tells of records that retention took away, and goes on behind them': async ({ engine }) => {
     await withRecords(engine, 6)
     const seat = await GroupSeat.take(engine, 'g')
