@@ -70,7 +70,7 @@ test('F20: a seek goes to a time before, at, between and behind the messages', a
 })
 
 test('F20: a seek forwards keeps what is in flight: tickets count, and the rest comes back in its time', async (t) => {
-  const peer = await startQueue(t)
+  const peer = await startQueue(t, '4s')
   await peer.expect('RPUSH q a b c d e', ':5')
   const taken = await peer.fetch('HMGET q c 2')
   await peer.expect('HMSET q c ID 5', ':2')
@@ -79,7 +79,7 @@ test('F20: a seek forwards keeps what is in flight: tickets count, and the rest 
   assert.deepEqual(ids(await peer.fetch('HMGET q c 10')), [5])
   await peer.expect(`HDEL q c ${taken[1]?.ticket}`, ':1')
   await peer.expect(`HDEL q c ${taken[1]?.ticket}`, ':0')
-  const [again, ...others] = await peer.fetch('HMGET q c 10 5')
+  const [again, ...others] = await peer.fetch('HMGET q c 10 15')
   assert.deepEqual([again?.id, ids(others)], [1, []])
   assert.notEqual(again?.ticket, taken[0]?.ticket)
   await peer.expect(`HDEL q c ${taken[0]?.ticket}`, ':0')
@@ -126,15 +126,15 @@ test('a purge of the channel drops what a seek has kept', async (t) => {
 })
 
 test('2.3: what was handed out first comes back first, and before new messages', async (t) => {
-  const peer = await startQueue(t)
+  const peer = await startQueue(t, '3s')
   await peer.expect('RPUSH q a b', ':2')
   assert.deepEqual(ids(await peer.fetch('HMGET q c 1')), [1])
-  await sleep(600)
+  await sleep(1_500)
   assert.deepEqual(ids(await peer.fetch('HMGET q c 1')), [2])
   // The first is handed out anew, after the second.
-  assert.deepEqual(ids(await peer.fetch('HMGET q c 1 5')), [1])
+  assert.deepEqual(ids(await peer.fetch('HMGET q c 1 15')), [1])
   await peer.expect('RPUSH q c', ':1')
-  await sleep(1_200)
+  await sleep(3_500)
   assert.deepEqual(ids(await peer.fetch('HMGET q c 10')), [2, 1, 3])
 })
 
