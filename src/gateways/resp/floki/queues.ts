@@ -14,12 +14,11 @@ import type { Start, TopicSettings } from '../../../model/topic.js'
 import { Channel, type ChannelContext } from './channel.js'
 import { isName } from './floki-arguments.js'
 import { FlokiFault, FlokiLimit, NO_CHANNEL, NO_QUEUE, QUEUE_EXISTS } from './floki-fault.js'
-import { changeOf, type QueueConfig, readConfig, topicSettingsOf, withTopic } from './queue-config.js'
+import { KeptSettings } from './kept-settings.js'
+import { changeOf, type QueueConfig, topicSettingsOf, withTopic } from './queue-config.js'
 import { SettingsLog } from './settings-log.js'
 import { TicketDraw } from './tickets.js'
 
-const SERVER_KEY = 'server'
-const QUEUE_KEYS = 'queues.'
 const GROUPS_AT_ONCE = 1_000
 /** What is in flight when a channel goes elsewhere is still whose it was. */
 const KEEPS_LEASES = true
@@ -34,18 +33,9 @@ export interface QueuesOptions {
   readonly queueDefaults: QueueConfig
 }
 
-/** What is kept of a queue besides its topic. */
-interface KeptQueue {
-  readonly config: QueueConfig
-  /** Ids that channels begin with, which were not there yet when they were told to. */
-  readonly starts: Readonly<Record<string, number>>
-  /** By the dialect: what no channel needs any more may go. */
-  readonly isMade: boolean
-}
-
 export class Queues {
   readonly #options: QueuesOptions
-  readonly #settings: SettingsLog
+  readonly #kept: KeptSettings
   readonly #draw: TicketDraw
   /** By queue and name, those that somebody has used. */
   readonly #channels = new Map<string, Map<string, Channel>>()
@@ -57,7 +47,7 @@ export class Queues {
 
   constructor(options: QueuesOptions) {
     this.#options = options
-    this.#settings = new SettingsLog(options.broker, options.clock)
+    this.#kept = new KeptSettings(new SettingsLog(options.broker, options.clock), options.queueDefaults)
     this.#draw = new TicketDraw(options.random)
   }
 
@@ -148,7 +138,7 @@ export class Queues {
       if (!this.has(queue)) return false
       await this.#options.broker.deleteTopic(queue)
       this.#channels.delete(queue)
-      await this.#settings.put(queueKey(queue), null)
+      await this.#kept.remove(queue)
       return true
     })
   }
@@ -158,7 +148,7 @@ export class Queues {
     return this.#alone(queue, async () => {
       if (!(await this.#hasChannel(queue, name))) return false
       await this.#options.broker.deleteGroup(queue, name)
-      await this.#putStart(queue, name, 0)
+      await this.#kept.putStart(queue, name, 0)
       return true
     })
   }
@@ -204,14 +194,14 @@ export class Queues {
   }
 
   get defaults(): QueueConfig {
-    return readConfig(this.#settings.get(SERVER_KEY), this.#options.queueDefaults)
+    return this.#kept.defaults
   }
 
   /** Null if there is no such queue. */
   config(queue: string): QueueConfig | null {
     const settings = this.#options.broker.topicSettings(queue)
     if (settings === null || !isQueue(queue, settings)) return null
-    return withTopic(this.#kept(queue).config, settings)
+    return withTopic(this.#kept.of(queue).config, settings)
   }
 
   /** Of queues that are made from now on. Throws FlokiFault. */
@@ -219,8 +209,7 @@ export class Queues {
     const change = changeOf(key, value)
     await this.#alone('', () => {
       // Only what was said here: the settings of the server go on to say the rest.
-      const kept = (this.#settings.get(SERVER_KEY) ?? {}) as Partial<QueueConfig>
-      return this.#settings.put(SERVER_KEY, { ...kept, ...change })
+      return this.#kept.putDefaults(change)
     })
   }
 
@@ -232,7 +221,7 @@ export class Queues {
       const before = this.config(queue)
       if (settings === null || before === null) throw new FlokiFault(NO_QUEUE)
       const config = { ...before, ...changeOf(key, value) }
-      await this.#settings.put(queueKey(queue), { ...this.#kept(queue), config })
+      await this.#kept.put(queue, { ...this.#kept.of(queue), config })
       await broker.changeTopic(queue, topicSettingsOf(config, settings))
       if (config.message_timeout === before.message_timeout) return
       for (const name of this.#channels.get(queue)?.keys() ?? []) await this.#tellTimeout(queue, name)
@@ -248,8 +237,7 @@ export class Queues {
 
   /** Those that the dialect has made. */
   made(): string[] {
-    const names = this.#settings.keys().filter((key) => key.startsWith(QUEUE_KEYS))
-    return names.map((key) => key.slice(QUEUE_KEYS.length)).filter((name) => this.#kept(name).isMade && this.has(name))
+    return this.#kept.made().filter((name) => this.has(name))
   }
 
   /** Do it while nothing else is done to the queue, if it is there still. */
@@ -280,10 +268,10 @@ export class Queues {
   }
 
   async #open(): Promise<void> {
-    await this.#settings.open()
+    await this.#kept.open()
     this.#options.broker.watchTopics((name) => {
       // Somebody else makes a queue anew: what was said of the old one is void.
-      if (!this.#creating.has(name)) this.#settings.forget(queueKey(name))
+      if (!this.#creating.has(name)) this.#kept.forget(name)
     })
     this.isOpen = true
   }
@@ -292,7 +280,7 @@ export class Queues {
     const config = this.defaults
     this.#creating.add(queue)
     try {
-      await this.#settings.put(queueKey(queue), { config, starts: {}, isMade: true } satisfies KeptQueue)
+      await this.#kept.put(queue, { config, starts: {}, isMade: true })
       await this.#options.broker.createTopic(queue, topicSettingsOf(config, null))
     } catch (error) {
       if (error instanceof LeveretError && error.code === 'LVT_TOPIC_CONFLICT')
@@ -316,7 +304,7 @@ export class Queues {
       },
     }
     const channel = new Channel(name, context)
-    channel.skipBelow = this.#kept(queue).starts[name] ?? 0
+    channel.skipBelow = this.#kept.of(queue).starts[name] ?? 0
     const channels = this.#channels.get(queue) ?? new Map<string, Channel>()
     this.#channels.set(queue, channels)
     channels.set(name, channel)
@@ -357,29 +345,10 @@ export class Queues {
   async #seek(queue: string, name: string, start: Start, skipBelow: number, keepsLeases = false): Promise<void> {
     const channel = this.channelInUse(queue, name)
     // Before it goes on, so that nothing of what is skipped is given out.
-    await this.#putStart(queue, name, skipBelow)
+    await this.#kept.putStart(queue, name, skipBelow)
     channel?.sought(skipBelow)
     await this.#options.broker.seekGroup(queue, name, start, 0, keepsLeases)
     channel?.sought(skipBelow)
-  }
-
-  async #putStart(queue: string, name: string, skipBelow: number): Promise<void> {
-    const kept = this.#kept(queue)
-    if ((kept.starts[name] ?? 0) === skipBelow) return
-    const { [name]: _, ...others } = kept.starts
-    const starts = skipBelow === 0 ? others : { ...others, [name]: skipBelow }
-    await this.#settings.put(queueKey(queue), { ...kept, starts })
-  }
-
-  #kept(queue: string): KeptQueue {
-    const kept = this.#settings.get(queueKey(queue)) as Partial<KeptQueue> | null
-    return kept === null
-      ? { config: this.defaults, starts: {}, isMade: false }
-      : {
-          config: readConfig(kept.config, this.defaults),
-          starts: kept.starts ?? {},
-          isMade: kept.isMade === true,
-        }
   }
 
   async #requireChannel(queue: string, name: string): Promise<void> {
@@ -415,8 +384,4 @@ export class Queues {
 
 function isQueue(name: string, { partitions, retention }: TopicSettings): boolean {
   return partitions === 1 && retention !== 'none' && isName(name)
-}
-
-function queueKey(queue: string): string {
-  return `${QUEUE_KEYS}${queue}`
 }
