@@ -105,6 +105,7 @@ test('takes every option of the file', async (t) => {
     hard_retention_period: 172_800,
     retention_size: 2 ** 30,
     hard_retention_size: 2 ** 31,
+    segment_period: 3600,
   })
   assert.deepEqual([config['bind_address'], config['max_connections']], [`127.0.0.1:${port}`, 2])
   await peer.expect('SET q c', '+OK')

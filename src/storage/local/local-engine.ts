@@ -1,6 +1,7 @@
 /**
  * The engine on one machine: an Engine over a Store. Adds to the store what needs no disk: arrival times, expected
- * offsets, producer sequences, cursors that wait at the end, and retention.
+ * offsets, producer sequences, cursors that wait at the end, and retention. Long because an Engine can do much; each
+ * method only finds the part that does it.
  */
 import { ClosedError, PartitionNotFoundError, TopicNotFoundError, UnsupportedError } from '../../common/errors.js'
 import { createLog } from '../../common/log.js'

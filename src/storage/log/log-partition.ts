@@ -1,6 +1,6 @@
 /**
  * One partition of the log store: its segments, the appender that writes, the reader that reads, what retention drops,
- * and the checkpoint. Opened when it is first used.
+ * and the checkpoint. Opened when it is first used. Long because it is what all of them share: the list of segments.
  */
 import { ClosedError, LeveretError, UnavailableError } from '../../common/errors.js'
 import { advance, FIRST_OFFSET, type Offset, toOffset } from '../../model/offset.js'
