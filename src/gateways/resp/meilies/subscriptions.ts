@@ -4,7 +4,7 @@
  */
 import type { PartitionReader } from '../../../broker/partition-reader.js'
 import type { Clock } from '../../../common/clock.js'
-import { SubscriptionLimitError, UnsupportedError } from '../../../common/errors.js'
+import { LeveretError, SubscriptionLimitError, UnsupportedError } from '../../../common/errors.js'
 import { createLog } from '../../../common/log.js'
 import type { Turn, TurnTask } from '../../../common/turn.js'
 import type { Start } from '../../../model/topic.js'
@@ -42,6 +42,8 @@ interface Active extends SpecFacts {
   delivery: Delivery | null
   /** Of `$all`. */
   readonly all: AllStreams | null
+  /** The subscriber was told: its events may follow. */
+  isConfirmed: boolean
 }
 
 interface AllStreams {
@@ -85,7 +87,7 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
         if (this.#active.has(key) || opened.has(key)) continue
         const range = all === undefined ? spec : { ...spec, to: lower(spec.to, all.to) }
         const streams = spec.name === ALL_STREAMS ? { deliveries: new Map(), except: named, unwatch: null } : null
-        const active: Active = { key, text: spec.text, mode, range, delivery: null, all: streams }
+        const active: Active = { key, text: spec.text, mode, range, delivery: null, all: streams, isConfirmed: false }
         this.#reserve(opened.size)
         opened.set(key, active)
         await (active.all === null ? this.#openOne(active) : this.#openAll(active, active.all))
@@ -177,29 +179,35 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
     const names = streams.names()
     all.unwatch = streams.broker.watchTopics((name) => this.#appeared(active, all, name))
     for (const name of names) {
-      if (!all.except.has(name) && streams.isStream(name)) await this.#openOneOfAll(active, all, name, startOf(from))
+      if (this.#isWanted(all, name)) await this.#openOneOfAll(active, all, name, startOf(from))
     }
   }
 
   /** A stream that was not there when `$all` was subscribed to: from its beginning. */
   #appeared(active: Active, all: AllStreams, name: string): void {
-    if (all.except.has(name) || all.deliveries.has(name) || !this.#context.streams.isStream(name)) return
-    this.#openOneOfAll(active, all, name, startOf(active.range.from ?? 0)).then(
-      (delivery) => this.ready(delivery),
-      (error: unknown) => log('%s of %s: %O', name, active.text, error),
-    )
+    if (!this.#isWanted(all, name)) return
+    this.#openOneOfAll(active, all, name, startOf(active.range.from ?? 0)).catch((error: unknown) => {
+      log('%s of %s: %O', name, active.text, error)
+    })
   }
 
-  async #openOneOfAll(active: Active, all: AllStreams, stream: string, start: Start): Promise<Delivery> {
+  #isWanted(all: AllStreams, name: string): boolean {
+    return !all.except.has(name) && !all.deliveries.has(name) && this.#context.streams.isStream(name)
+  }
+
+  async #openOneOfAll(active: Active, all: AllStreams, stream: string, start: Start): Promise<void> {
     const delivery = new Delivery(stream, active, false, this)
     all.deliveries.set(stream, delivery)
     try {
       await this.#open(delivery, start, active.range.to)
     } catch (error) {
+      if (delivery.isClosed) return
       all.deliveries.delete(stream)
-      throw error
+      if (!isGone(error)) throw error
+      this.#appeared(active, all, stream)
+      return
     }
-    return delivery
+    if (active.isConfirmed) this.ready(delivery)
   }
 
   async #open(delivery: Delivery, start: Start, to: number | null): Promise<void> {
@@ -214,7 +222,10 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
       if (active !== undefined && !this.#active.has(key) && !isFinished(active)) this.#remember(active)
       this.#confirm(spec, this.#active.get(key), mode)
     }
-    for (const active of opened.values()) for (const delivery of deliveriesOf(active)) this.ready(delivery)
+    for (const active of opened.values()) {
+      active.isConfirmed = true
+      for (const delivery of deliveriesOf(active)) this.ready(delivery)
+    }
     this.#peer.connection.flushSoon()
   }
 
@@ -272,10 +283,13 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
   }
 
   /** The stream is gone, or cannot be read. */
-  #tell({ spec }: Delivery, { failure }: PartitionReader): void {
+  #tell({ spec, stream }: Delivery, { failure }: PartitionReader): void {
     if (failure === null) return
     if (spec.mode === 'classic') this.#send(respError(failure.message))
     else if (!this.#active.has(spec.key)) this.#send(this.#farewell(spec.text))
+    // While it was not heard that the stream is gone, there may have come another of its name.
+    const active = this.#active.get(spec.key)
+    if (active?.all && isGone(failure)) this.#appeared(active, active.all, stream)
   }
 
   #finish(delivery: Delivery): void {
@@ -300,6 +314,10 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
 /** The same for specs that ask for the same. */
 export function keyOf({ name, from, to }: StreamSpec): string {
   return `${name}:${from ?? ''}:${to ?? ''}`
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof LeveretError && error.code === 'LVT_TOPIC_NOT_FOUND'
 }
 
 function isFinished({ delivery, all }: Active): boolean {
