@@ -7,8 +7,11 @@ import type { PartitionReader } from '../../../broker/partition-reader.js'
 import { plainHow } from '../../../broker/publish.js'
 import type { Clock } from '../../../common/clock.js'
 import { LeveretError } from '../../../common/errors.js'
+import { createLog } from '../../../common/log.js'
 import { KEY_TAG, PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../../../model/run.js'
 import { DEFAULT_TOPIC_SETTINGS, EARLIEST, KEEP_FOREVER, type TopicSettings } from '../../../model/topic.js'
+
+const log = createLog('gateways:floki')
 
 /** No queue can be called that. */
 const TOPIC = 'floki.settings'
@@ -62,20 +65,27 @@ export class SettingsLog {
   /** Keep `value` under `key`, or (null) nothing any more. Resolves when it is as safe as the store can make it. */
   async put(key: string, value: unknown): Promise<void> {
     if (value === null && !this.#values.has(key)) return
+    await this.#append(key, value === null ? '' : JSON.stringify(value))
+    this.#set(key, value)
+  }
+
+  /** What is there is of a queue that is gone: at once, and for whoever reads this after a restart. */
+  forget(key: string): void {
+    if (!this.#values.delete(key)) return
+    this.#append(key, '').catch((error: unknown) => {
+      log('%s comes back with a restart: %O', key, error)
+    })
+  }
+
+  async #append(key: string, value: string): Promise<void> {
     await this.#make()
     const topic = await this.#broker.useTopic(TOPIC)
-    const body = recordOf(key, value === null ? '' : JSON.stringify(value))
+    const body = recordOf(key, value)
     await new Promise<void>((resolve, reject) => {
       const sink = { published: () => resolve(), publishFailed: (...[, , error]: Failure) => reject(error) }
       const run = { buffer: body, start: 0, end: body.length, count: 1, isOwned: true }
       this.#broker.publish(topic, 0, run, plainHow(null), sink, 1)
     })
-    this.#set(key, value)
-  }
-
-  /** What is there is of a queue that is gone. */
-  forget(key: string): void {
-    this.#values.delete(key)
   }
 
   #set(key: string, value: unknown): void {
