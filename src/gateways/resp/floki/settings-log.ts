@@ -13,8 +13,8 @@ import { DEFAULT_TOPIC_SETTINGS, EARLIEST, KEEP_FOREVER, type TopicSettings } fr
 
 const log = createLog('gateways:floki')
 
-/** No queue can be called that. */
-const TOPIC = 'floki.settings'
+/** No queue can be called that, and no stream of MeiliES. */
+const TOPIC = '__leveret.floki'
 const SETTINGS: TopicSettings = { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER, keepLatestPerKey: true }
 const READ_BYTES = 1024 * 1024
 
