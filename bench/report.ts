@@ -9,6 +9,7 @@ import type { Spread } from './harness/statistics.js'
 import { invalid, kib, mib, rangeOf, section, thousands, times } from './harness/table.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
+import { respSections } from './resp/sections.js'
 import { type Results, verdictsOf } from './targets.js'
 import type { ThroughputRow } from './throughput.js'
 import type { Verdict } from './verdict.js'
@@ -25,6 +26,7 @@ export function pageOf(results: Results, conditions: Readonly<Record<string, Con
     results.memory === undefined || results.memory === null ? '' : section('Memory', memoryTable(results.memory)),
     results.durable === undefined ? '' : durableSections(results.durable),
     results.groups === undefined ? '' : groupSections(results.groups),
+    results.resp === undefined ? '' : respSections(results.resp),
   ]
   return `${sections.filter((text) => text !== '').join('\n\n')}\n`
 }

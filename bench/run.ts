@@ -19,6 +19,7 @@ import { benchMemory } from './memory.js'
 import { findJetStream, findNats } from './peers/nats.js'
 import { findRedis } from './peers/redis.js'
 import { pageOf } from './report.js'
+import { benchResp } from './resp.js'
 import type { Results } from './targets.js'
 import { benchThroughput } from './throughput.js'
 
@@ -31,6 +32,7 @@ const BENCHES = {
   memory: benchMemory,
   durable: benchDurable,
   groups: benchGroups,
+  resp: benchResp,
 } as const
 
 type Name = keyof typeof BENCHES
@@ -81,6 +83,7 @@ async function main(): Promise<void> {
 
 /** Of the peers that stand in the tables of a bench. */
 function versionsFor(name: Name, { nats, jetstream, redis }: Peers): Pick<Conditions, 'nats' | 'redis'> {
+  if (name === 'resp') return { nats: null, redis: redis?.version ?? null }
   if (name !== 'durable' && name !== 'groups') return { nats: nats?.version ?? null }
   return { nats: jetstream?.version ?? null, redis: redis?.version ?? null }
 }

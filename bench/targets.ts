@@ -10,6 +10,8 @@ import type { Contender } from './harness/rig.js'
 import type { Spread } from './harness/statistics.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
+import { respVerdicts } from './resp/verdicts.js'
+import type { RespReport } from './resp.js'
 import type { ThroughputRow } from './throughput.js'
 import { atLeast, atMost, ratio, scaled, steadied, type Verdict } from './verdict.js'
 
@@ -20,6 +22,7 @@ export interface Results {
   readonly memory?: MemoryReport | null
   readonly durable?: DurableReport
   readonly groups?: GroupsReport
+  readonly resp?: RespReport
 }
 
 const KIB = 1024
@@ -27,7 +30,7 @@ const MIB = 1024 * KIB
 /** What a churn may leave behind and still count as ended where it began: less than 1 KiB for ten connections. */
 const CHURN_BYTES_MAX = 8 * MIB
 
-export function verdictsOf({ throughput, latency, client, memory, durable, groups }: Results): Verdict[] {
+export function verdictsOf({ throughput, latency, client, memory, durable, groups, resp }: Results): Verdict[] {
   const verdicts: Verdict[] = []
   if (throughput !== undefined) verdicts.push(...throughputVerdicts(throughput))
   if (client !== undefined) {
@@ -38,6 +41,7 @@ export function verdictsOf({ throughput, latency, client, memory, durable, group
   if (memory !== undefined && memory !== null) verdicts.push(...memoryVerdicts(memory))
   if (durable !== undefined) verdicts.push(...durableVerdicts(durable))
   if (groups !== undefined) verdicts.push(...groupVerdicts(groups))
+  if (resp !== undefined) verdicts.push(...respVerdicts(resp))
   return verdicts
 }
 

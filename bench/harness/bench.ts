@@ -4,7 +4,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startLeveret } from '../peers/leveret.js'
+import { type LeveretOptions, startLeveret } from '../peers/leveret.js'
 import { type NatsServer, startNats } from '../peers/nats.js'
 import type { RedisServer } from '../peers/redis.js'
 import type { ChildServer } from './child-server.js'
@@ -53,10 +53,10 @@ export class Bench implements Disposable {
   }
 
   /** Started in `cwd`, or in a new folder. `label` names the profile's folder. */
-  startLeveret(label: string, cwd = this.newFolder()): Promise<ChildServer> {
+  startLeveret(label: string, cwd = this.newFolder(), dialect?: LeveretOptions['dialect']): Promise<ChildServer> {
     const profiles = this.#profiles === null ? null : join(this.#profiles, label)
     if (profiles !== null) mkdirSync(profiles, { recursive: true })
-    return startLeveret({ cwd, profiles })
+    return startLeveret({ cwd, profiles, dialect })
   }
 
   startNats(): Promise<ChildServer> {

@@ -108,7 +108,7 @@ export class Rig implements AsyncDisposable {
   static async #between(bench: Bench, parts: Disposables, place: Place | null, sides: Sides): Promise<Rig> {
     const { dialect, workload, publishers, unansweredBytesMax, fanOut } = sides
     const publisher = parts.use(bench.code.start<PublisherApi>('raw-publisher'))
-    const processes = Math.min(fanOut, SUBSCRIBER_PROCESSES_MAX)
+    const processes = subscriberProcesses(fanOut)
     const subscribers = Array.from({ length: processes }, () =>
       parts.use(bench.code.start<SubscribersApi>('raw-subscribers')),
     )
@@ -154,6 +154,13 @@ export class Rig implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#parts[Symbol.asyncDispose]()
   }
+}
+
+/** Each has as many subscribers as the others. */
+function subscriberProcesses(fanOut: number): number {
+  let processes = Math.min(fanOut, SUBSCRIBER_PROCESSES_MAX)
+  while (processes > 1 && fanOut % processes !== 0) processes--
+  return processes
 }
 
 async function placeOf(bench: Bench, contender: Contender, label: string, parts: Disposables): Promise<Place | null> {

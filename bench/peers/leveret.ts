@@ -19,15 +19,18 @@ export interface LeveretOptions {
   readonly cwd: string
   /** Where node's CPU profile goes; null for none. */
   readonly profiles: string | null
+  /** The one that is opened besides, and whose port is the server's; its own protocol if left out. */
+  readonly dialect?: 'floki' | 'meilies' | undefined
 }
 
-export function startLeveret({ cwd, profiles }: LeveretOptions): Promise<ChildServer> {
+export function startLeveret({ cwd, profiles, dialect }: LeveretOptions): Promise<ChildServer> {
   const flags = profiles === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
+  const ports = dialect === undefined ? [] : [`--${dialect}`, '0']
   return ChildServer.start({
     command: process.execPath,
-    args: [...flags, BIN, 'serve', '--port', '0'],
+    args: [...flags, BIN, 'serve', '--port', '0', ...ports],
     cwd,
-    listening: /listening native 127\.0\.0\.1:(\d+)[\s\S]*^ready/m,
+    listening: new RegExp(`listening ${dialect ?? 'native'} 127\\.0\\.0\\.1:(\\d+)[\\s\\S]*^ready`, 'm'),
   })
 }
 

@@ -64,7 +64,8 @@ export async function pendingEntries(port: number, group: string): Promise<numbe
   return Number(/^\*4\r\n:(\d+)/.exec(await ask(port, command('XPENDING', KEY, group)))?.[1] ?? Number.NaN)
 }
 
-async function ask(port: number, request: Buffer): Promise<string> {
+/** What a server that speaks RESP answers; its last byte is that of a line. */
+export async function ask(port: number, request: Buffer): Promise<string> {
   const progress = new Progress()
   let text = ''
   const socket = await openRaw(port, request, progress, (chunk) => {
@@ -74,7 +75,7 @@ async function ask(port: number, request: Buffer): Promise<string> {
   await progress.until(
     () => text.endsWith('\r\n'),
     ANSWER_MS_MAX,
-    () => 'Redis gave no answer',
+    () => 'a server that speaks RESP gave no answer',
   )
   socket.destroy()
   return text

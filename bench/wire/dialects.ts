@@ -1,6 +1,7 @@
 /**
  * The dialects by name, as a job that travels between processes names them.
  */
+import { meiliesDialect, redisPubSubDialect } from './event-dialects.js'
 import { jetstreamDialect } from './jetstream-dialect.js'
 import { keptDialect, leveretDialect, partitionedDialect } from './leveret-dialect.js'
 import { natsDialect } from './nats-dialect.js'
@@ -23,6 +24,8 @@ export const DIALECTS = {
   'leveret-partitioned': partitionedDialect,
   jetstream: jetstreamDialect,
   redis: redisDialect,
+  'redis-pubsub': redisPubSubDialect,
+  meilies: meiliesDialect,
 } as const satisfies Record<string, Dialect>
 
 export type DialectName = keyof typeof DIALECTS
