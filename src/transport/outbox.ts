@@ -5,6 +5,7 @@
 
 const SLAB_BYTES = 64 * 1024
 const COPIED_BYTES_MAX = 1024
+const LOOP_BYTES_MAX = 24
 
 /** The slab that the connections of one server write small frames to. Never reused: a socket may still hold it. */
 export class OutboxSlab {
@@ -60,8 +61,12 @@ export class Outbox {
    */
   pass(buffer: Buffer): void {
     if (buffer.length <= COPIED_BYTES_MAX) {
-      const { buffer: slab, used } = this.room(buffer.length)
-      this.wrote(used + buffer.copy(slab, used))
+      const { length } = buffer
+      const { buffer: slab, used } = this.room(length)
+      // A call costs more than a few bytes.
+      if (length <= LOOP_BYTES_MAX) for (let at = 0; at < length; at++) slab[used + at] = buffer[at] as number
+      else buffer.copy(slab, used)
+      this.wrote(used + length)
       return
     }
     this.#closeStretch()

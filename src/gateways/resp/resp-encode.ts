@@ -13,6 +13,7 @@ export type RespVersion = 2 | 3
 const NIL_2 = Buffer.from('$-1\r\n')
 const NIL_3 = Buffer.from('_\r\n')
 const CRLF = Buffer.from('\r\n')
+const FEW = Array.from({ length: 128 }, (_, value) => Buffer.from(`:${value}\r\n`))
 const LINE_ENDS = /[\r\n]+/g
 
 export const RESP_OK = simple('OK')
@@ -28,8 +29,9 @@ export function respError(text: string): Buffer {
   return Buffer.from(`-${text.replace(LINE_ENDS, ' ')}\r\n`)
 }
 
+/** Nobody changes what it returns: those that are answered all the time are made once. */
 export function integer(value: number): Buffer {
-  return Buffer.from(`:${value}\r\n`)
+  return FEW[value] ?? Buffer.from(`:${value}\r\n`)
 }
 
 export function bulk(value: string | Uint8Array): Buffer {

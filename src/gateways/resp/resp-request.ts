@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 
+const LF = 10
 const PLUS = 43
 const MINUS = 45
 const NOTHING = Buffer.alloc(0)
@@ -72,6 +73,11 @@ export class RespRequest {
   isLine(index: number): boolean {
     const sign = this.shape === 'inline' ? 0 : this.buffer[this.start(index) - 1]
     return sign === PLUS || sign === MINUS
+  }
+
+  /** Whether it came as a bulk string: "$" length CRLF stands before it, and is of no more use. */
+  isBulk(index: number): boolean {
+    return this.shape === 'array' && this.buffer[this.start(index) - 1] === LF
   }
 
   /** A view, valid until the next request. */

@@ -62,23 +62,27 @@ test('messages are records with a payload, and come back as they were', () => {
     fc.property(fc.array(length, { minLength: 1, maxLength: 5 }), (lengths) => {
       const bodies = lengths.map((size, index) => Buffer.alloc(size, 65 + index))
       const parser = new RequestParser({ elementsMax: 100, bulkBytesMax: 1e6, requestBytesMax: 1e6 })
-      parser.push(requestOf('RPUSH', 'q', ...bodies))
+      parser.push(Buffer.concat([requestOf('RPUSH', 'q', ...bodies), requestOf('RPUSH', 'q', 'behind it')]))
       assert.ok(parser.next())
       const bytes = lengths.reduce((sum, size) => sum + messageBytes(size), 0)
-      const run = messageRun(parser.request, 2, bytes)
-      assert.equal(run.buffer.length, bytes)
+      const { buffer, start, end } = messageRun(parser.request, 2, bytes)
+      assert.equal(end - start, bytes)
+      const body = buffer.subarray(start, end)
       let position = 0
-      for (const [index, body] of bodies.entries()) {
-        const { reply, next } = messageReply(run.buffer, position, index + 1, 7)
+      for (const [index, sent] of bodies.entries()) {
+        const { reply, next } = messageReply(body, position, index + 1, 7)
         const expected = Buffer.concat([
-          Buffer.from(`*3\r\n:${index + 1}\r\n:7\r\n$${body.length}\r\n`),
-          body,
+          Buffer.from(`*3\r\n:${index + 1}\r\n:7\r\n$${sent.length}\r\n`),
+          sent,
           Buffer.from('\r\n'),
         ])
         assert.ok(reply.equals(expected))
         position = next
       }
       assert.equal(position, bytes)
+      // One alone is laid out where it arrived.
+      assert.ok(parser.next())
+      assert.equal(parser.request.shown(2), 'behind it')
     }),
   )
 })

@@ -22,6 +22,7 @@ import { configReport, infoReport, type ServerFacts, sectionOf } from './reports
 const NO_NAME = 'IPA Invalid Identifier Name'
 /** Together they are one batch of the log. */
 const PUSH_BYTES_MAX = 192 * 1024 * 1024
+const NO_BYTES: Buffer = Buffer.alloc(0)
 /** A queue with all its channels. */
 const ALL = '*'
 
@@ -49,6 +50,9 @@ export class FlokiConversation implements Conversation, PublishSink {
   /** Pushes that are not stored yet, and who waits for them: a fetch sees what was pushed before it. */
   #pushing = 0
   #pushed: (() => void) | null = null
+  /** The queue that was named last. */
+  #lastQueue = ''
+  #lastBytes = NO_BYTES
   #hasEnded = false
   #isClosed = false
 
@@ -77,9 +81,13 @@ export class FlokiConversation implements Conversation, PublishSink {
     this.#waiter?.cancel()
   }
 
-  /** Do it when the queues are known. */
-  ready(act: () => Promise<void> | null): Promise<void> | null {
-    if (this.#queues.isOpen) return act()
+  /** Whether the queues are known. */
+  get isReady(): boolean {
+    return this.#queues.isOpen
+  }
+
+  /** Do it when they are. */
+  ready(act: () => Promise<void> | null): Promise<void> {
     return this.#queues.open().then(async () => {
       await act()
     })
@@ -106,7 +114,7 @@ export class FlokiConversation implements Conversation, PublishSink {
 
   push(request: RespRequest): Promise<void> | null {
     requireCount(request, 3, 'Queue or Value Missing')
-    const queue = request.shown(1)
+    const queue = this.#queueOf(request)
     const topic = this.#queues.topicInUse(queue)
     return topic === null ? this.#pushLater(queue, request) : this.#pushTo(topic, request)
   }
@@ -127,6 +135,15 @@ export class FlokiConversation implements Conversation, PublishSink {
       this.#pushed = null
       await this.#fetch(request)
     })
+  }
+
+  /** Who has named a queue names it again. */
+  #queueOf(request: RespRequest): string {
+    if (!request.is(1, this.#lastBytes)) {
+      this.#lastQueue = request.shown(1)
+      this.#lastBytes = Buffer.from(request.bytes(1))
+    }
+    return this.#lastQueue
   }
 
   #settlePush(place: number, reply: Buffer): void {

@@ -58,7 +58,11 @@ type Act = (conversation: FlokiConversation, request: RespRequest) => Promise<vo
 
 /** What only opens a place for its reply may run while others are pending. */
 function verb(act: Act, isOrdered = true): Verb<FlokiConversation> {
-  return { isOrdered, run: (conversation, request) => conversation.ready(() => act(conversation, request)) }
+  return {
+    isOrdered,
+    run: (conversation, request) =>
+      conversation.isReady ? act(conversation, request) : conversation.ready(() => act(conversation, request)),
+  }
 }
 
 const SET = verb((conversation, request) => conversation.set(request))

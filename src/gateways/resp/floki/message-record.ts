@@ -17,8 +17,12 @@ export function messageBytes(bodyBytes: number): number {
   return 1 + varintBytes(content) + content
 }
 
-/** The arguments from `first` on, each as a record; `bytes` is what they have together. */
+/**
+ * The arguments from `first` on, each as a record; `bytes` is what they have together. One alone stays where it is: what
+ * stands before it there, "$" length CRLF, has no fewer bytes than the head of a record, which is laid over it.
+ */
 export function messageRun(request: RespRequest, first: number, bytes: number): RecordRun {
+  if (request.count === first + 1 && request.isBulk(first)) return runInPlace(request, first, bytes)
   const isOwned = bytes >= OWN_BYTES_MIN
   const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes)
   let at = 0
@@ -41,6 +45,16 @@ export function messageRecord(body: Buffer): Buffer {
     body.copy(record, at)
   }
   return record
+}
+
+function runInPlace(request: RespRequest, index: number, bytes: number): RecordRun {
+  const { buffer, isOwned } = request
+  const length = request.length(index)
+  const end = request.end(index)
+  const start = end - bytes
+  const at = putHead(buffer, start, RECORD_TAG, contentBytes(length))
+  if (length > 0) putHead(buffer, at, PAYLOAD_TAG, length)
+  return { buffer, start, end, count: 1, isOwned }
 }
 
 /** What a reader gets for the record of a checked run that begins at `position`, and where the next one begins. */

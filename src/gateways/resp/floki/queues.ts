@@ -90,8 +90,11 @@ export class Queues {
 
   /** The topic if it can be published to at once; else ask `useTopic`. Throws FlokiFault. */
   topicInUse(name: string): Topic | null {
+    const topic = this.#options.broker.topicInUse(name)
+    // What was a queue when its channels were made has a name for one.
+    if (topic !== null && this.#channels.has(name) && canBeQueue(topic.settings)) return topic
     this.require(name)
-    return this.#options.broker.topicInUse(name)
+    return topic
   }
 
   useTopic(name: string): Promise<Topic> {
@@ -382,6 +385,10 @@ export class Queues {
   }
 }
 
-function isQueue(name: string, { partitions, retention }: TopicSettings): boolean {
-  return partitions === 1 && retention !== 'none' && isName(name)
+function isQueue(name: string, settings: TopicSettings): boolean {
+  return canBeQueue(settings) && isName(name)
+}
+
+function canBeQueue({ partitions, retention }: TopicSettings): boolean {
+  return partitions === 1 && retention !== 'none'
 }
