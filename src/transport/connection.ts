@@ -130,8 +130,9 @@ export class Connection implements TurnTask {
     const { bytes } = this.outbox
     const chunks = this.outbox.take()
     if (chunks.length === 0) return
-    if (socket.writableLength > 0 && bytes <= COMPACTED_BYTES_MAX) {
-      // The peer is behind. What waits for it must not keep a whole slab in memory for each few bytes.
+    if ((socket.writableLength > 0 || chunks.length > 1) && bytes <= COMPACTED_BYTES_MAX) {
+      // A peer that is behind must not keep a whole slab in memory for each few bytes; and a write of several pieces
+      // costs more than to copy so few.
       socket.write(Buffer.concat(chunks, bytes))
     } else if (chunks.length === 1) socket.write(chunks[0] as Buffer)
     else {

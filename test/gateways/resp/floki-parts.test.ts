@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { durationMsOf, sizeOf, ticketOf, unsigned } from '../../../src/gateways/resp/floki/floki-arguments.js'
+import { digitsOf, durationMsOf, sizeOf, ticketOf, unsigned } from '../../../src/gateways/resp/floki/floki-arguments.js'
 import { FlokiFault } from '../../../src/gateways/resp/floki/floki-fault.js'
-import { messageBytes, messageReply, messageRun } from '../../../src/gateways/resp/floki/message-record.js'
+import { MessageReplies, messageBytes, messageRun } from '../../../src/gateways/resp/floki/message-record.js'
 import { TicketDraw, Tickets } from '../../../src/gateways/resp/floki/tickets.js'
 import { RequestParser } from '../../../src/gateways/resp/request-parser.js'
 import { requestOf } from '../../helpers/resp-values.js'
@@ -68,18 +68,16 @@ test('messages are records with a payload, and come back as they were', () => {
       const { buffer, start, end } = messageRun(parser.request, 2, bytes)
       assert.equal(end - start, bytes)
       const body = buffer.subarray(start, end)
+      const replies = new MessageReplies(10, 1)
+      const expected = [Buffer.from(`*${bodies.length}\r\n`)]
       let position = 0
       for (const [index, sent] of bodies.entries()) {
-        const { reply, next } = messageReply(body, position, index + 1, 7)
-        const expected = Buffer.concat([
-          Buffer.from(`*3\r\n:${index + 1}\r\n:7\r\n$${sent.length}\r\n`),
-          sent,
-          Buffer.from('\r\n'),
-        ])
-        assert.ok(reply.equals(expected))
-        position = next
+        position = replies.add(body, position, index + 1, 2 ** 52 - index)
+        const head = `*3\r\n:${index + 1}\r\n:${2 ** 52 - index}\r\n$${sent.length}\r\n`
+        expected.push(Buffer.from(head), sent, Buffer.from('\r\n'))
       }
       assert.equal(position, bytes)
+      assert.ok(replies.answer().equals(Buffer.concat(expected)))
       // One alone is laid out where it arrived.
       assert.ok(parser.next())
       assert.equal(parser.request.shown(2), 'behind it')
@@ -90,6 +88,9 @@ test('messages are records with a payload, and come back as they were', () => {
 test('numbers, sizes and durations are read as Floki does', () => {
   const no = (read: () => unknown) => assert.throws(read, FlokiFault)
   assert.deepEqual([unsigned('+7', 'no'), unsigned('18446744073709551615', 'no')], [7, Number.MAX_SAFE_INTEGER])
+  const digits = (text: string): number => digitsOf(Buffer.from(`x${text}x`), 1, 1 + text.length)
+  for (const text of ['', '+1', '-1', '1a', '9007199254740992', '99999999999999999']) assert.equal(digits(text), -1)
+  for (const text of ['0', '007', '4503599627370496', '9007199254740991']) assert.equal(digits(text), Number(text))
   for (const text of ['', '+', '-1', '1.0', ' 1', '18446744073709551616']) no(() => unsigned(text, 'no'))
   assert.deepEqual([ticketOf('-5'), ticketOf('+9223372036854775807'), ticketOf('-9223372036854775808')], [-5, 0, 0])
   for (const text of ['', 'x', '9223372036854775808', '-9223372036854775809']) no(() => ticketOf(text))

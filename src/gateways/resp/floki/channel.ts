@@ -8,11 +8,11 @@ import type { GroupDelivery, GroupListener, GroupMember } from '../../../broker/
 import type { Clock, Timer } from '../../../common/clock.js'
 import { asLeveretError, type LeveretError } from '../../../common/errors.js'
 import { skipRecords } from '../../../model/run.js'
-import { messageReply } from './message-record.js'
+import { MessageReplies } from './message-record.js'
 import { type Lease, TicketBook, type TicketDraw } from './tickets.js'
 
-/** Messages, each as it is sent; `nothing` at once, or (`late`) when the time was over. */
-export type Fetched = readonly Buffer[] | 'nothing' | 'late' | LeveretError
+/** Messages; `nothing` at once, or (`late`) when the time was over. */
+export type Fetched = MessageReplies | 'nothing' | 'late' | LeveretError
 
 /** Somebody in line. */
 export interface Waiter {
@@ -25,8 +25,8 @@ export interface Waiter {
 interface Place extends Waiter {
   readonly count: number
   readonly isPatient: boolean
-  readonly got: Buffer[]
-  gotBytes: number
+  /** Null is nothing yet. */
+  got: MessageReplies | null
   timer: Timer | null
   answer(fetched: Fetched): void
 }
@@ -99,8 +99,7 @@ export class Channel implements GroupListener {
     const place: Place = {
       count,
       isPatient: timeoutMs > 0,
-      got: [],
-      gotBytes: 0,
+      got: null,
       timer: null,
       answer,
       cancel: () => this.#leave(place),
@@ -114,22 +113,22 @@ export class Channel implements GroupListener {
   }
 
   /** How many of the tickets counted, when that is safe. */
-  async ack(tickets: readonly number[]): Promise<number> {
+  ack(tickets: readonly number[]): Promise<number> {
     this.touch()
     const member = this.#member
-    if (member === null) return 0
+    if (member === null) return Promise.resolve(0)
     const leases: Lease[] = []
     for (const ticket of tickets) {
       const lease = this.#tickets.take(ticket)
       if (lease !== null) leases.push(lease)
     }
-    let counted = leases.length
-    const settle = async ({ era, from, to }: LeaseRange): Promise<void> => {
-      const stale = await member.settle(0, { from, to }, 'ack', 0, '', era)
-      for (const range of stale) counted -= range.to - range.from
-    }
-    await Promise.all(rangesOf(leases).map(settle))
-    return counted
+    const ranges = rangesOf(leases)
+    const [range] = ranges
+    // What one fetch brought is one, mostly.
+    if (range !== undefined && ranges.length === 1) return ackRange(member, range)
+    return Promise.all(ranges.map((each) => ackRange(member, each))).then((counts) =>
+      counts.reduce((sum, counted) => sum + counted, 0),
+    )
   }
 
   leave(): void {
@@ -146,13 +145,12 @@ export class Channel implements GroupListener {
       return
     }
     let position = skipRecords(batch.body, 0, first - batch.baseOffset)
+    place.got ??= new MessageReplies(Math.ceil((batch.body.length * (to - first)) / batch.count), to - first)
+    const { got } = place
     for (let offset = first; offset < to; offset++) {
-      const { reply, next } = messageReply(batch.body, position, offset + 1, this.#tickets.give({ era, offset }))
-      place.got.push(reply)
-      place.gotBytes += reply.length
-      position = next
+      position = got.add(batch.body, position, offset + 1, this.#tickets.give({ era, offset }))
     }
-    if (place.got.length >= place.count || place.gotBytes >= this.#context.fetchBytesMax) this.#finish(place, 'nothing')
+    if (got.count >= place.count || got.bytes >= this.#context.fetchBytesMax) this.#finish(place, 'nothing')
     else if (first > from) this.#ask()
   }
 
@@ -167,7 +165,7 @@ export class Channel implements GroupListener {
   nothingLeft(): void {
     const [first] = this.#line
     for (const place of this.#impatient) this.#answer(place, 'nothing')
-    if (first !== undefined && first.got.length > 0) this.#answer(first, 'nothing')
+    if (first !== undefined && hasGot(first)) this.#answer(first, 'nothing')
     const [left] = this.#line
     if (left !== first) this.#ask()
   }
@@ -209,7 +207,7 @@ export class Channel implements GroupListener {
 
   /** What it has got, or why it has got nothing. Who is first now is not served yet. */
   #answer(place: Place, otherwise: 'nothing' | 'late' | LeveretError): void {
-    if (this.#drop(place)) place.answer(place.got.length > 0 ? place.got : otherwise)
+    if (this.#drop(place)) place.answer(hasGot(place) ? place.got : otherwise)
   }
 
   #drop(place: Place): boolean {
@@ -222,8 +220,19 @@ export class Channel implements GroupListener {
   /** For who is first. */
   #ask(): void {
     const [place] = this.#line
-    this.#member?.ask(place === undefined ? 0 : place.count - place.got.length)
+    this.#member?.ask(place === undefined ? 0 : place.count - (place.got?.count ?? 0))
   }
+}
+
+function hasGot(place: Place): place is Place & { got: MessageReplies } {
+  return place.got !== null && place.got.count > 0
+}
+
+/** How many of them counted. */
+async function ackRange(member: GroupMember, { era, from, to }: LeaseRange): Promise<number> {
+  let counted = to - from
+  for (const stale of await member.settle(0, { from, to }, 'ack', 0, '', era)) counted -= stale.to - stale.from
+  return counted
 }
 
 /** As ranges, so that neighbours are one. */

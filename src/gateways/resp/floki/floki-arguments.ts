@@ -10,6 +10,8 @@ const NAME = /^[A-Za-z0-9_]{1,128}$/
 const UNSIGNED = /^\+?\d+$/
 const SIGNED = /^[+-]?\d+$/
 const VALUE = /^(\d+)([A-Za-z]*)$/
+/** More digits than those of a number that is exact. */
+const DIGITS_MAX = 16
 const U32_MAX = 0xffff_ffff
 const U64_MAX = 0xffff_ffff_ffff_ffffn
 const I64_MAX = 0x7fff_ffff_ffff_ffffn
@@ -51,6 +53,18 @@ export function unsigned32(text: string, refusal: string): number {
   const value = unsigned(text, refusal)
   if (value > U32_MAX) throw new FlokiFault(refusal)
   return value
+}
+
+/** A number of bytes that are a few digits, as they nearly always are; -1 for what has to be looked at as text. */
+export function digitsOf(buffer: Buffer, start: number, end: number): number {
+  if (end === start || end - start > DIGITS_MAX) return -1
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = (buffer[at] as number) - 48
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value <= Number.MAX_SAFE_INTEGER ? value : -1
 }
 
 /** 0, which none has, for a ticket that cannot be one of leveret's. */

@@ -13,16 +13,16 @@ import { infoText } from '../handshake.js'
 import { array, bulk, EMPTY_ARRAY, integer, nil, RESP_OK, respError } from '../resp-encode.js'
 import type { RespRequest } from '../resp-request.js'
 import type { Channel, Fetched, Waiter } from './channel.js'
-import { isName, ticketOf, unsigned, unsigned32 } from './floki-arguments.js'
+import { digitsOf, isName, ticketOf, unsigned, unsigned32 } from './floki-arguments.js'
 import { FlokiFault, FlokiLimit, wordFailure } from './floki-fault.js'
-import { messageBytes, messageRun } from './message-record.js'
+import { LastText } from './last-text.js'
+import { MessageReplies, messageBytes, messageRun } from './message-record.js'
 import type { Queues } from './queues.js'
 import { configReport, infoReport, type ServerFacts, sectionOf } from './reports.js'
 
 const NO_NAME = 'IPA Invalid Identifier Name'
 /** Together they are one batch of the log. */
 const PUSH_BYTES_MAX = 192 * 1024 * 1024
-const NO_BYTES: Buffer = Buffer.alloc(0)
 /** A queue with all its channels. */
 const ALL = '*'
 
@@ -50,9 +50,8 @@ export class FlokiConversation implements Conversation, PublishSink {
   /** Pushes that are not stored yet, and who waits for them: a fetch sees what was pushed before it. */
   #pushing = 0
   #pushed: (() => void) | null = null
-  /** The queue that was named last. */
-  #lastQueue = ''
-  #lastBytes = NO_BYTES
+  readonly #queue = new LastText(1)
+  readonly #channel = new LastText(2)
   #hasEnded = false
   #isClosed = false
 
@@ -114,7 +113,7 @@ export class FlokiConversation implements Conversation, PublishSink {
 
   push(request: RespRequest): Promise<void> | null {
     requireCount(request, 3, 'Queue or Value Missing')
-    const queue = this.#queueOf(request)
+    const queue = this.#queue.of(request)
     const topic = this.#queues.topicInUse(queue)
     return topic === null ? this.#pushLater(queue, request) : this.#pushTo(topic, request)
   }
@@ -137,15 +136,6 @@ export class FlokiConversation implements Conversation, PublishSink {
     })
   }
 
-  /** Who has named a queue names it again. */
-  #queueOf(request: RespRequest): string {
-    if (!request.is(1, this.#lastBytes)) {
-      this.#lastQueue = request.shown(1)
-      this.#lastBytes = Buffer.from(request.bytes(1))
-    }
-    return this.#lastQueue
-  }
-
   #settlePush(place: number, reply: Buffer): void {
     this.#peer.settle(place, reply)
     this.#pushing--
@@ -154,15 +144,17 @@ export class FlokiConversation implements Conversation, PublishSink {
 
   #fetch(request: RespRequest): Promise<void> | null {
     requireCount(request, 4, 'Queue or Channel or Count Missing')
-    const count = unsigned(request.shown(3), 'IPA Invalid count value')
+    const digits = digitsOf(request.buffer, request.start(3), request.end(3))
+    const count = digits < 0 ? unsigned(request.shown(3), 'IPA Invalid count value') : digits
     const seconds = request.count > 4 ? unsigned32(request.shown(4), 'IPA Invalid timeout value') : 0
-    const [queue, name] = [request.shown(1), request.shown(2)]
-    this.#queues.require(queue)
+    const queue = this.#queue.of(request)
+    const name = this.#channel.of(request)
+    const channel = this.#queues.channelInUse(queue, name)
+    if (channel === null) this.#queues.require(queue)
     if (count === 0) {
       this.#peer.reply(EMPTY_ARRAY)
       return null
     }
-    const channel = this.#queues.channelInUse(queue, name)
     if (channel !== null) return this.#fetchFrom(channel, count, seconds)
     return this.#queues.useChannel(queue, name).then(async (used) => {
       await this.#fetchFrom(used, count, seconds)
@@ -171,11 +163,14 @@ export class FlokiConversation implements Conversation, PublishSink {
 
   ack(request: RespRequest): Promise<void> | null {
     requireCount(request, 4, 'Queue, Channel or Id Missing')
-    const queue = request.shown(1)
-    this.#queues.require(queue)
+    const queue = this.#queue.of(request)
+    const channel = this.#queues.channelInUse(queue, this.#channel.of(request))
+    if (channel === null) this.#queues.require(queue)
     const tickets: number[] = []
-    for (let index = 3; index < request.count; index++) tickets.push(ticketOf(request.shown(index)))
-    const channel = this.#queues.channelInUse(queue, request.shown(2))
+    for (let index = 3; index < request.count; index++) {
+      const digits = digitsOf(request.buffer, request.start(index), request.end(index))
+      tickets.push(digits < 0 ? ticketOf(request.shown(index)) : digits)
+    }
     if (channel === null) this.#peer.reply(integer(0))
     else {
       const place = this.#peer.later()
@@ -311,8 +306,8 @@ export class FlokiConversation implements Conversation, PublishSink {
   #answer(fetched: Fetched): void {
     if (fetched === 'nothing') this.#peer.reply(EMPTY_ARRAY)
     else if (fetched === 'late') this.#peer.reply(nil(this.#peer.version))
-    else if (Array.isArray(fetched)) this.#peer.reply(array(fetched))
-    else this.#peer.fail(wordFailure(fetched as LeveretError))
+    else if (fetched instanceof MessageReplies) this.#peer.reply(fetched.answer())
+    else this.#peer.fail(wordFailure(fetched))
   }
 }
 

@@ -5,11 +5,20 @@
  */
 import type { RecordRun } from '../../../model/record.js'
 import { PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../../../model/run.js'
+import { digits, putBytes, putNumber } from '../put-bytes.js'
 import type { RespRequest } from '../resp-request.js'
 
 /** Messages of this size together are laid into a buffer that the broker keeps, instead of being copied once more. */
 const OWN_BYTES_MIN = 16 * 1024
-const CRLF = Buffer.from('\r\n')
+const THREE = Buffer.from('*3\r\n')
+const LF = 10
+const CR = 13
+const DOLLAR = 36
+const STAR = 42
+const COLON = 58
+/** Of three numbers of at most 16 digits, and what stands around them. */
+const REPLY_HEAD_BYTES_MAX = 4 + 3 * 19 + 2
+const ANSWER_HEAD_BYTES_MAX = 19
 
 /** Bytes of the record of a message. */
 export function messageBytes(bodyBytes: number): number {
@@ -57,25 +66,65 @@ function runInPlace(request: RespRequest, index: number, bytes: number): RecordR
   return { buffer, start, end, count: 1, isOwned }
 }
 
-/** What a reader gets for the record of a checked run that begins at `position`, and where the next one begins. */
-export function messageReply(
-  body: Buffer,
-  position: number,
-  id: number,
-  ticket: number,
-): { reply: Buffer; next: number } {
-  const { start, end } = recordBounds(body, position)
-  let from = start
-  let to = start
-  for (let at = start; at < end; at = skipField(body, at)) {
-    if (body[at] === PAYLOAD_TAG) ({ start: from, end: to } = recordBounds(body, at))
+/** What a reader gets for records of checked runs: one answer in one buffer. */
+export class MessageReplies {
+  count = 0
+  #buffer: Buffer
+  #used = ANSWER_HEAD_BYTES_MAX
+
+  /** `bytes` is about what the records have, `count` how many there are. */
+  constructor(bytes: number, count: number) {
+    this.#buffer = Buffer.allocUnsafe(ANSWER_HEAD_BYTES_MAX + bytes + count * REPLY_HEAD_BYTES_MAX)
   }
-  const head = `*3\r\n:${id}\r\n:${ticket}\r\n$${to - from}\r\n`
-  const reply = Buffer.allocUnsafe(head.length + to - from + CRLF.length)
-  let at = reply.write(head, 'latin1')
-  at += body.copy(reply, at, from, to)
-  CRLF.copy(reply, at)
-  return { reply, next: end }
+
+  /** The record that begins at `position`; returns where the next one begins. */
+  add(body: Buffer, position: number, id: number, ticket: number): number {
+    const { start, end } = recordBounds(body, position)
+    let from = start
+    let to = start
+    for (let at = start; at < end; at = skipField(body, at)) {
+      if (body[at] === PAYLOAD_TAG) ({ start: from, end: to } = recordBounds(body, at))
+    }
+    this.#reserve(to - from + REPLY_HEAD_BYTES_MAX)
+    const buffer = this.#buffer
+    let at = putBytes(buffer, this.#used, THREE, 0, THREE.length)
+    at = putLine(buffer, at, COLON, id)
+    at = putLine(buffer, at, COLON, ticket)
+    at = putLine(buffer, at, DOLLAR, to - from)
+    at = putBytes(buffer, at, body, from, to)
+    buffer[at++] = CR
+    buffer[at++] = LF
+    this.#used = at
+    this.count++
+    return end
+  }
+
+  get bytes(): number {
+    return this.#used - ANSWER_HEAD_BYTES_MAX
+  }
+
+  /** An array of all there are. */
+  answer(): Buffer {
+    const start = ANSWER_HEAD_BYTES_MAX - 3 - digits(this.count)
+    putLine(this.#buffer, start, STAR, this.count)
+    return this.#buffer.subarray(start, this.#used)
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#used + bytes <= this.#buffer.length) return
+    const larger = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, this.#used + bytes))
+    this.#buffer.copy(larger, 0, 0, this.#used)
+    this.#buffer = larger
+  }
+}
+
+/** A type, a number and the end of the line. */
+function putLine(target: Buffer, position: number, type: number, value: number): number {
+  target[position] = type
+  const at = putNumber(target, position + 1, value)
+  target[at] = CR
+  target[at + 1] = LF
+  return at + 2
 }
 
 function contentBytes(bodyBytes: number): number {

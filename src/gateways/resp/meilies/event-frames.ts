@@ -8,8 +8,9 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { Turn, TurnTask } from '../../../common/turn.js'
+import { putBytes, putNumber } from '../put-bytes.js'
 import type { RespVersion } from '../resp-encode.js'
-import { EventReader, putBytes } from './event-record.js'
+import { EventReader } from './event-record.js'
 
 /** How a connection wants its events; what it looks like depends on its version, too. */
 export type FrameMode = 'classic' | 'push' | 'message'
@@ -144,17 +145,4 @@ export class EventFrames implements TurnTask {
     }
     return Buffer.concat(parts)
   }
-}
-
-/** A number of at most 16 digits. */
-function putNumber(target: Buffer, position: number, value: number): number {
-  let digits = 1
-  for (let limit = 10; value >= limit; limit *= 10) digits++
-  let left = value
-  for (let at = position + digits - 1; at >= position; at--) {
-    const rest = Math.floor(left / 10)
-    target[at] = 48 + left - rest * 10
-    left = rest
-  }
-  return position + digits
 }

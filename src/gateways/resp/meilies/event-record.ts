@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../../../model/run.js'
+import { putBytes } from '../put-bytes.js'
 
 const HEADER_TAG = 0x1a
 const NAME_TAG = 0x0a
@@ -13,7 +14,6 @@ const HEADER_NAME = Buffer.from('meilies-name')
 const HEADER_HEAD = Buffer.concat([Buffer.from([NAME_TAG, HEADER_NAME.length]), HEADER_NAME])
 /** What an event is called that was published without a name. */
 const UNNAMED = Buffer.from('record')
-const LOOP_BYTES_MAX = 48
 const LF = 10
 const CR = 13
 
@@ -42,14 +42,6 @@ export function putEvent(
   at = putBytes(target, at, HEADER_HEAD, 0, HEADER_HEAD.length)
   at = putHead(target, at, VALUE_TAG, nameBytes)
   return putBytes(target, at, source, name.start, name.end)
-}
-
-/** Copy `source[start, end)`; returns the position behind it. A few bytes are sooner copied than handed to the system. */
-export function putBytes(target: Buffer, position: number, source: Buffer, start: number, end: number): number {
-  if (end - start > LOOP_BYTES_MAX) return position + source.copy(target, position, start, end)
-  let at = position
-  for (let from = start; from < end; from++) target[at++] = source[from] as number
-  return at
 }
 
 /** Reads the events of a run, one after the other, without copying any. */
