@@ -9,7 +9,7 @@ import type { Round } from '../harness/rig.js'
 import type { QueueConsumersApi } from '../workers/queue-consumers.js'
 import type { QueuePushersApi } from '../workers/queue-pushers.js'
 import { type QueueServer, type QueueServerId, QueueServers } from './servers.js'
-import { inTurns, type Measured, type Side } from './turns.js'
+import { inTurns, type Measured, NEW_SERVERS_SECONDS, type Side } from './turns.js'
 
 export interface ConsumeCase {
   readonly connections: number
@@ -40,7 +40,7 @@ export async function benchConsume(bench: Bench): Promise<ConsumeRow[]> {
   if (cases.length === 0) return []
   await using servers = await QueueServers.start(bench, SERVERS)
   const rows: ConsumeRow[] = []
-  for (const each of cases) rows.push(await measure(bench, servers, each))
+  for (const each of cases) rows.push(await measure(bench, servers, each, rows.length === 0))
   return rows
 }
 
@@ -48,13 +48,13 @@ function labelOf({ connections, count, depth }: ConsumeCase): string {
   return `consume ${count} depth ${depth} by ${connections}`
 }
 
-async function measure(bench: Bench, servers: QueueServers, each: ConsumeCase): Promise<ConsumeRow> {
+async function measure(bench: Bench, servers: QueueServers, each: ConsumeCase, isFirst: boolean): Promise<ConsumeRow> {
   const { connections, count, depth } = each
   const queue = `consume_${connections}_${count}_${depth}`
   await using parts = new Disposables()
   const sides = await Promise.all(servers.all.map((server) => sideOf(bench, parts, server, queue, each)))
   const first = FIRST_FETCHES * Math.max(connections, depth) * Math.min(count, 10)
-  const measured = await inTurns(bench, labelOf(each), first, sides)
+  const measured = await inTurns(bench, labelOf(each), first, sides, isFirst ? NEW_SERVERS_SECONDS : undefined)
   for (const server of servers.all) await server.dropQueue(queue)
   return { ...each, sides: measured }
 }

@@ -8,7 +8,7 @@ import { Disposables } from '../harness/disposables.js'
 import { Rig } from '../harness/rig.js'
 import { startRedis } from '../peers/redis.js'
 import type { DialectName } from '../wire/dialects.js'
-import { inTurns, type Measured, type Side } from './turns.js'
+import { inTurns, type Measured, NEW_SERVERS_SECONDS, type Side } from './turns.js'
 
 export type EventServerId = 'redis-pubsub' | 'redis-xread' | 'meilies'
 
@@ -34,7 +34,7 @@ const DIALECTS: Readonly<Record<EventServerId, DialectName>> = {
   'redis-xread': 'redis',
   meilies: 'meilies',
 }
-const UNANSWERED_BYTES_MAX = 1024 * 1024
+const UNANSWERED_BYTES_MAX = 4 * 1024 * 1024
 const FIRST_RECORDS = 5_000
 
 export async function benchEvents(bench: Bench): Promise<EventsRow[]> {
@@ -54,7 +54,7 @@ async function measure(bench: Bench, each: EventsCase): Promise<EventsRow> {
   const ids: EventServerId[] = bench.redis === null ? ['meilies'] : ['redis-pubsub', 'redis-xread', 'meilies']
   const sides: Side<EventServerId>[] = []
   for (const id of ids) sides.push(await sideOf(bench, parts, id, each))
-  return { ...each, sides: await inTurns(bench, labelOf(each), FIRST_RECORDS, sides) }
+  return { ...each, sides: await inTurns(bench, labelOf(each), FIRST_RECORDS, sides, NEW_SERVERS_SECONDS) }
 }
 
 async function sideOf(

@@ -9,7 +9,7 @@ import type { Round } from '../harness/rig.js'
 import type { Worker } from '../harness/worker.js'
 import type { QueuePushersApi } from '../workers/queue-pushers.js'
 import { type QueueServer, type QueueServerId, QueueServers } from './servers.js'
-import { inTurns, type Measured, type Side } from './turns.js'
+import { inTurns, type Measured, NEW_SERVERS_SECONDS, type Side } from './turns.js'
 
 export interface PushCase {
   readonly payloadBytes: number
@@ -33,7 +33,7 @@ export async function benchPush(bench: Bench): Promise<PushRow[]> {
   if (cases.length === 0) return []
   await using servers = await QueueServers.start(bench, SERVERS)
   const rows: PushRow[] = []
-  for (const each of cases) rows.push(await measure(bench, servers, each))
+  for (const each of cases) rows.push(await measure(bench, servers, each, rows.length === 0))
   return rows
 }
 
@@ -41,13 +41,14 @@ function labelOf({ payloadBytes, connections, depth }: PushCase): string {
   return `push ${payloadBytes} B depth ${depth} from ${connections}`
 }
 
-async function measure(bench: Bench, servers: QueueServers, each: PushCase): Promise<PushRow> {
+async function measure(bench: Bench, servers: QueueServers, each: PushCase, isFirst: boolean): Promise<PushRow> {
   const { connections, depth, payloadBytes } = each
   const queue = `push_${payloadBytes}_${connections}_${depth}`
   await using parts = new Disposables()
   const sides = await Promise.all(servers.all.map((server) => sideOf(bench, parts, server, queue, each)))
   const label = labelOf(each)
-  const measured = await inTurns(bench, label, FIRST_PIPELINES * Math.min(depth, 16) * Math.min(connections, 4), sides)
+  const first = FIRST_PIPELINES * Math.min(depth, 16) * Math.min(connections, 4)
+  const measured = await inTurns(bench, label, first, sides, isFirst ? NEW_SERVERS_SECONDS : undefined)
   for (const server of servers.all) await server.dropQueue(queue)
   return { ...each, sides: measured }
 }
