@@ -35,6 +35,8 @@ export interface RespPeer {
 export interface Conversation {
   /** Events may come between replies, in the frames of Redis' own subscriptions. */
   readonly isListening: boolean
+  /** Do what was put off to be done together: something else is about to be replied, or no more requests are at hand. */
+  flush(): void
   /** There is room in the outbox, or fewer replies wait. */
   drained(): void
   /** The peer will send nothing more, and may be gone. */

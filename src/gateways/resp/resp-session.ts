@@ -160,6 +160,7 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
   }
 
   reply(bytes: Buffer): void {
+    this.#state.flush()
     this.#replies.add(bytes)
     this.connection.flushSoon()
   }
@@ -170,6 +171,7 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
   }
 
   later(): number {
+    this.#state.flush()
     return this.#replies.open()
   }
 
@@ -204,15 +206,13 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
   }
 
   #readRequests(): void {
-    while (!this.#isBusy && !this.#isOver && !this.connection.isEnding) {
-      if (this.connection.unsentBytes > this.#context.limits.outboxBytesMax || this.#replies.isFull) {
-        // The peer has much to read, or to wait for: it is answered before it is asked any more.
-        this.connection.flushSoon()
-        this.connection.pause()
-        return
-      }
-      if (this.#nextRequest()) this.#handle()
-      else if (!this.#nextChunk()) break
+    const isFull = this.#handleRequests()
+    this.#state.flush()
+    if (isFull) {
+      // The peer has much to read, or to wait for: it is answered before it is asked any more.
+      this.connection.flushSoon()
+      this.connection.pause()
+      return
     }
     if (this.#isBusy || this.connection.isEnding) return
     if (this.#isLeaving) {
@@ -222,6 +222,16 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
     }
     this.connection.resume()
     if (this.#parser.inRequest) this.#requestSinceMs ??= this.#context.coarseNowMs()
+  }
+
+  /** Until none is left, or one has to be waited for, or (true) too much waits for the peer. */
+  #handleRequests(): boolean {
+    while (!this.#isBusy && !this.#isOver && !this.connection.isEnding) {
+      if (this.connection.unsentBytes > this.#context.limits.outboxBytesMax || this.#replies.isFull) return true
+      if (this.#nextRequest()) this.#handle()
+      else if (!this.#nextChunk()) break
+    }
+    return false
   }
 
   #nextChunk(): boolean {
@@ -259,7 +269,10 @@ export class RespSession<State extends Conversation> implements Accepted, RespPe
     if (verb === null) {
       const name = request.text(0)
       this.fail(name === null ? dialect.wording.odd : dialect.wording.unknown(name))
-    } else if (verb.isOrdered && this.#replies.pending > 0) {
+      return
+    }
+    if (verb.isOrdered) this.#state.flush()
+    if (verb.isOrdered && this.#replies.pending > 0) {
       this.#waiting = verb
       this.#isBusy = true
     } else this.#run(verb)

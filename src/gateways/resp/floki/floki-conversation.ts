@@ -8,15 +8,25 @@ import type { Topic } from '../../../broker/topic.js'
 import type { TopicFacts } from '../../../broker/topic-facts.js'
 import { asLeveretError, type LeveretError, RecordTooLargeError } from '../../../common/errors.js'
 import type { PublishReceipt } from '../../../model/receipt.js'
+import type { RecordRun } from '../../../model/record.js'
 import type { Conversation, RespPeer } from '../dialect.js'
 import { infoText } from '../handshake.js'
+import {
+  GATHERED_RECORD_BYTES_MAX,
+  type Gatherer,
+  type PublishGather,
+  RepeatedReply,
+  requestsOfToken,
+  ticketOfToken,
+  tokenOf,
+} from '../publish-gather.js'
 import { array, bulk, EMPTY_ARRAY, integer, nil, RESP_OK, respError } from '../resp-encode.js'
 import type { RespRequest } from '../resp-request.js'
 import type { Channel, Fetched, Waiter } from './channel.js'
 import { digitsOf, isName, ticketOf, unsigned, unsigned32 } from './floki-arguments.js'
 import { FlokiFault, FlokiLimit, wordFailure } from './floki-fault.js'
 import { LastText } from './last-text.js'
-import { MessageReplies, messageBytes, messageRun } from './message-record.js'
+import { MessageReplies, messageBytes, messageRun, putMessage } from './message-record.js'
 import type { Queues } from './queues.js'
 import { configReport, infoReport, type ServerFacts, sectionOf } from './reports.js'
 
@@ -34,13 +44,16 @@ export interface ConversationContext {
   readonly recordBytesMax: number
   /** Connections that wait for messages of one channel. */
   readonly waitersMax: number
+  readonly gather: PublishGather
+  /** The reply to a push of one message. */
+  readonly pushedOne: RepeatedReply
   /** Messages that one HMGET brings. */
   readonly fetchCountMax: number
   /** Of the server. */
   readonly version: string
 }
 
-export class FlokiConversation implements Conversation, PublishSink {
+export class FlokiConversation implements Conversation, PublishSink, Gatherer {
   readonly isListening = false
   readonly #peer: RespPeer
   readonly #context: ConversationContext
@@ -59,6 +72,10 @@ export class FlokiConversation implements Conversation, PublishSink {
     this.#peer = peer
     this.#context = context
     this.#queues = context.queues
+  }
+
+  flush(): void {
+    this.#context.gather.flush(this)
   }
 
   drained(): void {
@@ -119,14 +136,21 @@ export class FlokiConversation implements Conversation, PublishSink {
   }
 
   published(token: number, _topic: TopicFacts, { count }: PublishReceipt): void {
-    this.#settlePush(token, integer(count))
+    const requests = requestsOfToken(token)
+    this.#settlePush(token, requests === 0 ? integer(count) : this.#context.pushedOne.times(requests))
   }
 
   publishFailed(token: number, _topic: TopicFacts, error: LeveretError): void {
-    this.#settlePush(token, respError(wordFailure(error)))
+    const reply = respError(wordFailure(error))
+    this.#settlePush(token, new RepeatedReply(reply).times(Math.max(1, requestsOfToken(token))))
+  }
+
+  publishGathered(topic: Topic, run: RecordRun): void {
+    this.#publish(topic, run, run.count)
   }
 
   fetch(request: RespRequest): Promise<void> | null {
+    this.flush()
     if (this.#pushing === 0) return this.#fetch(request)
     return new Promise<void>((resolve) => {
       this.#pushed = resolve
@@ -136,8 +160,8 @@ export class FlokiConversation implements Conversation, PublishSink {
     })
   }
 
-  #settlePush(place: number, reply: Buffer): void {
-    this.#peer.settle(place, reply)
+  #settlePush(token: number, reply: Buffer): void {
+    this.#peer.settle(ticketOfToken(token), reply)
     this.#pushing--
     if (this.#pushing === 0) this.#pushed?.()
   }
@@ -259,7 +283,7 @@ export class FlokiConversation implements Conversation, PublishSink {
 
   /** What is returned, if anything, resolves when there is room for more. */
   #pushTo(topic: Topic, request: RespRequest): Promise<void> | null {
-    const { broker, recordBytesMax } = this.#context
+    const { recordBytesMax } = this.#context
     let bytes = 0
     for (let index = 2; index < request.count; index++) {
       const record = messageBytes(request.length(index))
@@ -269,16 +293,23 @@ export class FlokiConversation implements Conversation, PublishSink {
     if (bytes > PUSH_BYTES_MAX) {
       throw new FlokiLimit(`ERR the messages of one RPUSH have ${PUSH_BYTES_MAX} bytes together at most`)
     }
-    const run = messageRun(request, 2, bytes)
-    const place = this.#peer.later()
+    if (request.count === 3 && bytes <= GATHERED_RECORD_BYTES_MAX) {
+      const { gather } = this.#context
+      putMessage(gather.buffer, gather.room(this, topic, bytes), request, 2)
+    } else this.#publish(topic, messageRun(request, 2, bytes), 0)
+    return topic.room()
+  }
+
+  /** For so many requests; 0 for one whose reply says how many records it has. */
+  #publish(topic: Topic, run: RecordRun, requests: number): void {
+    const token = tokenOf(this.#peer.later(), requests)
     this.#pushing++
     try {
-      broker.publish(topic, 0, run, plainHow(null), this, place)
+      this.#context.broker.publish(topic, 0, run, plainHow(null), this, token)
     } catch (error) {
       // The error that is thrown would be answered behind the place that was opened for it.
-      this.#settlePush(place, respError(wordFailure(asLeveretError(error))))
+      this.publishFailed(token, topic, asLeveretError(error))
     }
-    return topic.room()
   }
 
   #fetchFrom(channel: Channel, asked: number, seconds: number): Promise<void> | null {

@@ -4,6 +4,8 @@
 import type { ErrorCode, LeveretError } from '../../../common/errors.js'
 import type { MetricsRegistry } from '../../../metrics/registry.js'
 import type { Dialect, RespPeer, Verb, Wording } from '../dialect.js'
+import { PublishGather, RepeatedReply } from '../publish-gather.js'
+import { integer } from '../resp-encode.js'
 import type { RespFault } from '../resp-fault.js'
 import type { RespRequest } from '../resp-request.js'
 import { type ConversationContext, FlokiConversation } from './floki-conversation.js'
@@ -15,14 +17,14 @@ const NO_COMMAND = 'ICOM Invalid Command'
 const BAD_TYPE = 'ICOM Invalid Type'
 
 export type FlokiOptions = QueuesOptions &
-  Omit<ConversationContext, 'queues'> & {
+  Omit<ConversationContext, 'queues' | 'gather' | 'pushedOne'> & {
     readonly metrics: MetricsRegistry
   }
 
 export function flokiDialect(options: FlokiOptions): Dialect<FlokiConversation> {
   const { metrics } = options
   const queues = new Queues(options)
-  const context = { ...options, queues }
+  const context = { ...options, queues, gather: new PublishGather(), pushedOne: new RepeatedReply(integer(1)) }
   const refused = metrics.counter('leveret_floki_requests_limited_total', 'Requests refused at a limit')
   metrics.gauge('leveret_floki_waiting', 'Connections that wait for messages', () => queues.waiting)
   metrics.gauge('leveret_floki_in_flight', 'Messages given out and not done with', () => queues.inFlight)

@@ -36,11 +36,7 @@ export function messageRun(request: RespRequest, first: number, bytes: number): 
   const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes)
   let at = 0
   for (let index = first; index < request.count; index++) {
-    const length = request.length(index)
-    at = putHead(buffer, at, RECORD_TAG, contentBytes(length))
-    if (length === 0) continue
-    at = putHead(buffer, at, PAYLOAD_TAG, length)
-    at += request.buffer.copy(buffer, at, request.start(index), request.end(index))
+    at = putMessage(buffer, at, request, index)
   }
   return { buffer, start: 0, end: bytes, count: request.count - first, isOwned }
 }
@@ -54,6 +50,20 @@ export function messageRecord(body: Buffer): Buffer {
     body.copy(record, at)
   }
   return record
+}
+
+/** Write the argument as a record; returns the position behind it. */
+export function putMessage(target: Buffer, position: number, request: RespRequest, index: number): number {
+  const length = request.length(index)
+  const at = putHead(target, position, RECORD_TAG, contentBytes(length))
+  if (length === 0) return at
+  return putBytes(
+    target,
+    putHead(target, at, PAYLOAD_TAG, length),
+    request.buffer,
+    request.start(index),
+    request.end(index),
+  )
 }
 
 function runInPlace(request: RespRequest, index: number, bytes: number): RecordRun {

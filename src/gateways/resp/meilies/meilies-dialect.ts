@@ -13,6 +13,15 @@ import type { PublishReceipt } from '../../../model/receipt.js'
 import type { RecordRun } from '../../../model/record.js'
 import type { Durability } from '../../../model/topic.js'
 import type { Conversation, Dialect, RespPeer, Verb, Wording } from '../dialect.js'
+import {
+  GATHERED_RECORD_BYTES_MAX,
+  type Gatherer,
+  PublishGather,
+  RepeatedReply,
+  requestsOfToken,
+  ticketOfToken,
+  tokenOf,
+} from '../publish-gather.js'
 import { array, integer, nil, RESP_OK, respError, simple } from '../resp-encode.js'
 import type { RespFault } from '../resp-fault.js'
 import type { RespRequest } from '../resp-request.js'
@@ -26,8 +35,6 @@ const PREFIX = 'invalid request message; '
 const BAD_ARGUMENT = `${PREFIX}Invalid argument resp type`
 const MISSING = `${PREFIX}Missing argument`
 const TOO_MANY = `${PREFIX}Too many arguments`
-/** An event of this size is laid into a buffer that the broker keeps, instead of being copied once more. */
-const OWN_BYTES_MIN = 16 * 1024
 
 export interface MeiliesOptions {
   readonly broker: Broker
@@ -48,12 +55,12 @@ export function meiliesDialect(options: MeiliesOptions): Dialect<MeiliesConversa
   const { turn } = broker
   const frames = new EventFrames(turn)
   const context = { streams: new Streams(broker), frames, clock, turn, limits, open: { count: 0 } }
-  const scratch = Buffer.allocUnsafeSlow(OWN_BYTES_MIN)
+  const gathered = { gather: new PublishGather(), ok: new RepeatedReply(RESP_OK) }
   return {
     name: 'meilies',
     verbs: VERBS,
     wording: WORDING,
-    open: (peer) => new MeiliesConversation(peer, options, context, scratch),
+    open: (peer) => new MeiliesConversation(peer, options, context, gathered),
   }
 }
 
@@ -95,22 +102,27 @@ function wordFailure(error: LeveretError): string {
     : `internal error; ${error.message}`
 }
 
+/** Of all connections. */
+interface Gathered {
+  readonly gather: PublishGather
+  readonly ok: RepeatedReply
+}
+
 /** One connection. */
-class MeiliesConversation implements Conversation, PublishSink {
+class MeiliesConversation implements Conversation, PublishSink, Gatherer {
   readonly #peer: RespPeer
   readonly #options: MeiliesOptions
   readonly #streams: Streams
   readonly #subscriptions: Subscriptions
-  /** Where small events are laid until the broker has copied them; the same for all connections. */
-  readonly #scratch: Buffer
+  readonly #gathered: Gathered
   /** What `subscription-frames` asked for. */
   #frames: FrameMode | null = null
   /** A stream whose name has been checked. */
   #lastStream = ''
   #lastBytes: Buffer = Buffer.alloc(0)
 
-  constructor(peer: RespPeer, options: MeiliesOptions, context: SubscriptionContext, scratch: Buffer) {
-    this.#scratch = scratch
+  constructor(peer: RespPeer, options: MeiliesOptions, context: SubscriptionContext, gathered: Gathered) {
+    this.#gathered = gathered
     this.#peer = peer
     this.#options = options
     this.#streams = context.streams
@@ -119,6 +131,10 @@ class MeiliesConversation implements Conversation, PublishSink {
 
   get isListening(): boolean {
     return this.#subscriptions.hasMessages
+  }
+
+  flush(): void {
+    this.#gathered.gather.flush(this)
   }
 
   drained(): void {
@@ -148,11 +164,16 @@ class MeiliesConversation implements Conversation, PublishSink {
   }
 
   published(token: number, _topic: TopicFacts, _receipt: PublishReceipt): void {
-    this.#peer.settle(token, RESP_OK)
+    this.#peer.settle(ticketOfToken(token), this.#gathered.ok.times(requestsOfToken(token)))
   }
 
   publishFailed(token: number, _topic: TopicFacts, error: LeveretError): void {
-    this.#peer.settle(token, respError(wordFailure(error)))
+    const reply = new RepeatedReply(respError(wordFailure(error)))
+    this.#peer.settle(ticketOfToken(token), reply.times(requestsOfToken(token)))
+  }
+
+  publishGathered(topic: Topic, run: RecordRun): void {
+    this.#publish(topic, run)
   }
 
   subscribe(request: RespRequest): Promise<void> | null {
@@ -232,19 +253,6 @@ class MeiliesConversation implements Conversation, PublishSink {
 
   /** What is returned, if anything, resolves when there is room for more. */
   #publishTo(topic: Topic, request: RespRequest): Promise<void> | null {
-    const { broker, durability } = this.#options
-    const run = this.#runOf(request)
-    const ticket = this.#peer.later()
-    try {
-      broker.publish(topic, 0, run, plainHow(durability), this, ticket)
-    } catch (error) {
-      // The error that is thrown would be answered behind the place that was opened for it.
-      this.#peer.settle(ticket, respError(wordFailure(asLeveretError(error))))
-    }
-    return topic.room()
-  }
-
-  #runOf(request: RespRequest): RecordRun {
     const { recordBytesMax } = this.#options
     const name = { start: request.start(2), end: request.end(2) }
     const data = { start: request.start(3), end: request.end(3) }
@@ -252,11 +260,27 @@ class MeiliesConversation implements Conversation, PublishSink {
     if (bytes > recordBytesMax) {
       throw new RecordTooLargeError(`an event of ${bytes} bytes does not fit, ${recordBytesMax} is the most`)
     }
-    const isOwned = bytes >= OWN_BYTES_MIN
-    // The broker copies what it does not own before it returns.
-    const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : this.#scratch
-    putEvent(buffer, 0, request.buffer, name, data)
-    return { buffer, start: 0, end: bytes, count: 1, isOwned }
+    if (bytes <= GATHERED_RECORD_BYTES_MAX) {
+      const { gather } = this.#gathered
+      putEvent(gather.buffer, gather.room(this, topic, bytes), request.buffer, name, data)
+    } else {
+      const buffer = Buffer.allocUnsafeSlow(bytes)
+      putEvent(buffer, 0, request.buffer, name, data)
+      this.#publish(topic, { buffer, start: 0, end: bytes, count: 1, isOwned: true })
+    }
+    return topic.room()
+  }
+
+  /** Of as many requests as there are records. */
+  #publish(topic: Topic, run: RecordRun): void {
+    const { broker, durability } = this.#options
+    const token = tokenOf(this.#peer.later(), run.count)
+    try {
+      broker.publish(topic, 0, run, plainHow(durability), this, token)
+    } catch (error) {
+      // The error that is thrown would be answered behind the place that was opened for it.
+      this.publishFailed(token, topic, asLeveretError(error))
+    }
   }
 }
 
