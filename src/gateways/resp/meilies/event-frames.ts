@@ -8,9 +8,9 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { Turn, TurnTask } from '../../../common/turn.js'
-import { putBytes, putNumber } from '../put-bytes.js'
 import type { RespVersion } from '../resp-encode.js'
 import { EventReader } from './event-record.js'
+import { FrameLead } from './frame-lead.js'
 
 /** How a connection wants its events; what it looks like depends on its version, too. */
 export type FrameMode = 'classic' | 'push' | 'message'
@@ -35,8 +35,6 @@ export interface FrameShape {
 const CRLF = Buffer.from('\r\n')
 const LF = 10
 const CR = 13
-const DOLLAR = 36
-const PLUS = 43
 /** Digits of two numbers, the signs around them, and the name of an event that has none. */
 const FRAME_ROOM_BYTES = 2 * 16 + 10 + 8
 /** Of most runs; what larger ones need is not kept. */
@@ -65,6 +63,7 @@ interface Shared {
 export class EventFrames implements TurnTask {
   readonly #turn: Turn
   readonly #event = new EventReader()
+  readonly #lead = new FrameLead()
   #shared = new Map<Buffer, Shared[]>()
   #sharedBytes = 0
   #scratch: Buffer = Buffer.alloc(0)
@@ -97,26 +96,25 @@ export class EventFrames implements TurnTask {
     else known.push(shared)
   }
 
+  /**
+   * The run is copied to the end of the room, behind the frames, and its pieces are moved from there; what stands before the
+   * data is as it was in the frame before, but for the number: both cost a third of what copies from elsewhere do.
+   */
   #events({ body, bodyStart, bodyEnd, baseOffset, count }: EventRun, { head }: FrameShape): Buffer {
     const event = this.#event
-    const frames = this.#room(bodyEnd - bodyStart + count * (head.length + FRAME_ROOM_BYTES))
+    const bodyBytes = bodyEnd - bodyStart
+    const room = bodyBytes + count * (head.length + FRAME_ROOM_BYTES)
+    const frames = this.#room(room + bodyBytes)
+    body.copy(frames, room, bodyStart, bodyEnd)
+    const lead = this.#lead
+    lead.begin(head, baseOffset)
     let to = 0
-    let number = baseOffset
-    for (let at = bodyStart; at < bodyEnd; number++) {
-      at = event.read(body, at)
-      to = putBytes(frames, to, head, 0, head.length)
-      to = putNumber(frames, to, number)
-      frames[to++] = CR
-      frames[to++] = LF
-      frames[to++] = PLUS
-      to = putBytes(frames, to, event.names, event.nameStart, event.nameEnd)
-      frames[to++] = CR
-      frames[to++] = LF
-      frames[to++] = DOLLAR
-      to = putNumber(frames, to, event.dataEnd - event.dataStart)
-      frames[to++] = CR
-      frames[to++] = LF
-      to = putBytes(frames, to, body, event.dataStart, event.dataEnd)
+    for (let at = room; at < room + bodyBytes; ) {
+      at = event.read(frames, at)
+      frames.set(lead.of(event), to)
+      to += lead.length
+      frames.copyWithin(to, event.dataStart, event.dataEnd)
+      to += event.dataEnd - event.dataStart
       frames[to++] = CR
       frames[to++] = LF
     }
