@@ -4,9 +4,10 @@
 import type { Spread } from '../harness/statistics.js'
 import { invalid, rangeOf, section, thousands } from '../harness/table.js'
 import type { RespReport } from '../resp.js'
+import type { IdleKind, IdleRow } from './idle.js'
 import { type Measured, ratios } from './turns.js'
 
-export function respSections({ push, consume, events, missing }: RespReport): string {
+export function respSections({ push, consume, events, idle, missing }: RespReport): string {
   const sections = [
     missing.map((sentence) => `- **resp**: ${sentence}`).join('\n'),
     ...[...new Set(push.map((row) => titleOfPush(row)))].map((title) =>
@@ -38,6 +39,7 @@ export function respSections({ push, consume, events, missing }: RespReport): st
         ),
       ),
     ),
+    idle.length === 0 ? '' : section('Idle, in the dialects of RESP', idleTable(idle)),
   ]
   return sections.filter((text) => text !== '').join('\n\n')
 }
@@ -77,6 +79,23 @@ function tableOf<Id extends string>(
     ]),
   )
   return [head, ...lines]
+}
+
+const IDLE_NAMES: Readonly<Record<IdleKind, string>> = {
+  consumers: 'consumers in a long poll, beyond their connections',
+  channels: 'channels of one queue',
+  subscriptions: 'MeiliES subscriptions, beyond their connections',
+}
+
+function idleTable(rows: readonly IdleRow[]): string[][] {
+  const bytes = (value: number): string => String(Math.round(value))
+  const lines = rows.map(({ kind, count, heapBytesEach, residentBytesEach, problems }) => [
+    `each of ${thousands(count)} ${IDLE_NAMES[kind]}`,
+    heapBytesEach === null ? '-' : bytes(heapBytesEach.median),
+    residentBytesEach === null ? '-' : bytes(residentBytesEach.median),
+    invalid(problems),
+  ])
+  return [['', 'heap, bytes', 'resident, bytes', ''], ...lines]
 }
 
 function ratioOf(spread: Spread | null): string {

@@ -2,10 +2,12 @@
  * What the figures of the dialects of RESP are held against: the ratios of turns that lie side by side.
  */
 import type { RespReport } from '../resp.js'
-import { atLeast, steadied, type Verdict } from '../verdict.js'
+import { atLeast, atMost, scaled, steadied, type Verdict } from '../verdict.js'
 import { type Measured, ratios } from './turns.js'
 
-export function respVerdicts({ push, consume, events }: RespReport): Verdict[] {
+const KIB = 1024
+
+export function respVerdicts({ push, consume, events, idle }: RespReport): Verdict[] {
   return [
     ...push.flatMap(({ payloadBytes, connections, depth, sides }) => {
       const what = `RPUSH, sync, ${payloadBytes} B, pipeline of ${depth}, ${connections} from / XADD`
@@ -21,6 +23,11 @@ export function respVerdicts({ push, consume, events }: RespReport): Verdict[] {
     ...events.map(({ payloadBytes, subscribers, sides }) =>
       held(`events ${payloadBytes} B to ${subscribers} / Redis pub/sub`, sides, 'meilies', 'redis-pubsub', 0.5),
     ),
+    ...idle
+      .filter(({ kind }) => kind === 'subscriptions')
+      .map(({ count, heapBytesEach }) =>
+        atMost(`heap of each of ${count} idle MeiliES subscriptions`, scaled(heapBytesEach?.median, KIB), 1, 'KiB'),
+      ),
   ]
 }
 

@@ -24,6 +24,13 @@ const api = {
     return port
   },
 
+  /** With the dialects of RESP, and their ports. */
+  async openResp(data: string): Promise<{ floki: number; meilies: number }> {
+    const { listeners } = await createBroker({ data, floki: 0, meilies: 0 })
+    const portOf = (dialect: string): number => listeners.find(({ name }) => name === dialect)?.port ?? 0
+    return { floki: portOf('floki'), meilies: portOf('meilies') }
+  },
+
   /** Once everything that can be given back is given back. */
   async memory(_: null): Promise<Memory> {
     // What the last requests have left is garbage only when they have ended, and some of it only to a second look.
