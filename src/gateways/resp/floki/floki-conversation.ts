@@ -12,7 +12,6 @@ import type { RecordRun } from '../../../model/record.js'
 import type { Conversation, RespPeer } from '../dialect.js'
 import { infoText } from '../handshake.js'
 import {
-  GATHERED_RECORD_BYTES_MAX,
   type Gatherer,
   type PublishGather,
   RepeatedReply,
@@ -26,7 +25,7 @@ import type { Channel, Fetched, Waiter } from './channel.js'
 import { digitsOf, isName, ticketOf, unsigned, unsigned32 } from './floki-arguments.js'
 import { FlokiFault, FlokiLimit, wordFailure } from './floki-fault.js'
 import { LastText } from './last-text.js'
-import { MessageReplies, messageBytes, messageRun, putMessage } from './message-record.js'
+import { layMessage, MessageReplies, messageBytes, messageRun } from './message-record.js'
 import type { Queues } from './queues.js'
 import { configReport, infoReport, type ServerFacts, sectionOf } from './reports.js'
 
@@ -293,10 +292,9 @@ export class FlokiConversation implements Conversation, PublishSink, Gatherer {
     if (bytes > PUSH_BYTES_MAX) {
       throw new FlokiLimit(`ERR the messages of one RPUSH have ${PUSH_BYTES_MAX} bytes together at most`)
     }
-    if (request.count === 3 && bytes <= GATHERED_RECORD_BYTES_MAX) {
-      const { gather } = this.#context
-      putMessage(gather.buffer, gather.room(this, topic, bytes), request, 2)
-    } else this.#publish(topic, messageRun(request, 2, bytes), 0)
+    const place = request.count === 3 ? this.#context.gather.room(this, topic, request, bytes) : -1
+    if (place < 0) this.#publish(topic, messageRun(request, 2, bytes), 0)
+    else layMessage(request, 2, place)
     return topic.room()
   }
 

@@ -36,7 +36,16 @@ export function messageRun(request: RespRequest, first: number, bytes: number): 
   const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : Buffer.allocUnsafe(bytes)
   let at = 0
   for (let index = first; index < request.count; index++) {
-    at = putMessage(buffer, at, request, index)
+    const length = request.length(index)
+    at = putHead(buffer, at, RECORD_TAG, contentBytes(length))
+    if (length === 0) continue
+    at = putBytes(
+      buffer,
+      putHead(buffer, at, PAYLOAD_TAG, length),
+      request.buffer,
+      request.start(index),
+      request.end(index),
+    )
   }
   return { buffer, start: 0, end: bytes, count: request.count - first, isOwned }
 }
@@ -52,18 +61,12 @@ export function messageRecord(body: Buffer): Buffer {
   return record
 }
 
-/** Write the argument as a record; returns the position behind it. */
-export function putMessage(target: Buffer, position: number, request: RespRequest, index: number): number {
+/** Lay the argument as a record at `place` of the buffer that it is in, in front of it. */
+export function layMessage(request: RespRequest, index: number, place: number): void {
+  const { buffer } = request
   const length = request.length(index)
-  const at = putHead(target, position, RECORD_TAG, contentBytes(length))
-  if (length === 0) return at
-  return putBytes(
-    target,
-    putHead(target, at, PAYLOAD_TAG, length),
-    request.buffer,
-    request.start(index),
-    request.end(index),
-  )
+  const at = putHead(buffer, place, RECORD_TAG, contentBytes(length))
+  if (length > 0) buffer.copyWithin(putHead(buffer, at, PAYLOAD_TAG, length), request.start(index), request.end(index))
 }
 
 function runInPlace(request: RespRequest, index: number, bytes: number): RecordRun {

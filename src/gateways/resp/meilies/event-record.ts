@@ -38,10 +38,55 @@ export function putEvent(
     at = putHead(target, at, PAYLOAD_TAG, dataBytes)
     at = putBytes(target, at, source, data.start, data.end)
   }
-  at = putHead(target, at, HEADER_TAG, HEADER_HEAD.length + 1 + varintBytes(nameBytes) + nameBytes)
+  return putHeader(target, at, source, name)
+}
+
+function putHeader(
+  target: Buffer,
+  position: number,
+  source: Buffer,
+  { start, end }: { readonly start: number; readonly end: number },
+): number {
+  const nameBytes = end - start
+  let at = putHead(target, position, HEADER_TAG, headerContentBytes(nameBytes))
   at = putBytes(target, at, HEADER_HEAD, 0, HEADER_HEAD.length)
   at = putHead(target, at, VALUE_TAG, nameBytes)
-  return putBytes(target, at, source, name.start, name.end)
+  return putBytes(target, at, source, start, end)
+}
+
+/** The header of an event's name, which is mostly that of the event before: made when it is another. */
+export class NameHeader {
+  #bytes: Buffer = Buffer.alloc(0)
+  #nameStart = 0
+
+  /** Whether the name is that of the last header, and so one that an event may have. */
+  isLast(source: Buffer, start: number, end: number): boolean {
+    const bytes = this.#bytes
+    if (bytes.length === 0 || end - start !== bytes.length - this.#nameStart) return false
+    for (let at = this.#nameStart, from = start; from < end; at++, from++) if (bytes[at] !== source[from]) return false
+    return true
+  }
+
+  /** Of the name `source[start, end)`; valid until the next call. */
+  of(source: Buffer, start: number, end: number): Buffer {
+    if (this.isLast(source, start, end)) return this.#bytes
+    const bytes = Buffer.allocUnsafe(headerBytes(end - start))
+    this.#nameStart = putHeader(bytes, 0, source, { start, end }) - (end - start)
+    this.#bytes = bytes
+    return bytes
+  }
+}
+
+/** Lay an event with the data `buffer[start, end)` and this header of its name at `place` of the same buffer, in front of it. */
+export function layEvent(buffer: Buffer, place: number, header: Buffer, start: number, end: number): void {
+  const dataBytes = end - start
+  const payload = dataBytes === 0 ? 0 : 1 + varintBytes(dataBytes) + dataBytes
+  let at = putHead(buffer, place, RECORD_TAG, payload + header.length)
+  if (dataBytes > 0) {
+    at = putHead(buffer, at, PAYLOAD_TAG, dataBytes)
+    buffer.copyWithin(at, start, end)
+  }
+  buffer.set(header, at + dataBytes)
 }
 
 /** Reads the events of a run, one after the other, without copying any. */
@@ -99,9 +144,17 @@ export function isEventName(body: Buffer, start: number, end: number): boolean {
 }
 
 function contentBytes(nameBytes: number, dataBytes: number): number {
-  const header = HEADER_HEAD.length + 1 + varintBytes(nameBytes) + nameBytes
   const payload = dataBytes === 0 ? 0 : 1 + varintBytes(dataBytes) + dataBytes
-  return payload + 1 + varintBytes(header) + header
+  return payload + headerBytes(nameBytes)
+}
+
+function headerBytes(nameBytes: number): number {
+  const content = headerContentBytes(nameBytes)
+  return 1 + varintBytes(content) + content
+}
+
+function headerContentBytes(nameBytes: number): number {
+  return HEADER_HEAD.length + 1 + varintBytes(nameBytes) + nameBytes
 }
 
 function putHead(target: Buffer, position: number, tag: number, length: number): number {

@@ -14,7 +14,6 @@ import type { RecordRun } from '../../../model/record.js'
 import type { Durability } from '../../../model/topic.js'
 import type { Conversation, Dialect, RespPeer, Verb, Wording } from '../dialect.js'
 import {
-  GATHERED_RECORD_BYTES_MAX,
   type Gatherer,
   PublishGather,
   RepeatedReply,
@@ -26,7 +25,7 @@ import { array, integer, nil, RESP_OK, respError, simple } from '../resp-encode.
 import type { RespFault } from '../resp-fault.js'
 import type { RespRequest } from '../resp-request.js'
 import { EventFrames, type FrameMode } from './event-frames.js'
-import { eventBytes, isEventName, putEvent } from './event-record.js'
+import { eventBytes, isEventName, layEvent, NameHeader, putEvent } from './event-record.js'
 import { parseSpec, requireEventName, requireNoSpaces, requireStreamName, type StreamSpec } from './stream-spec.js'
 import { Streams } from './streams.js'
 import { keyOf, type SubscriptionContext, Subscriptions } from './subscriptions.js'
@@ -55,7 +54,7 @@ export function meiliesDialect(options: MeiliesOptions): Dialect<MeiliesConversa
   const { turn } = broker
   const frames = new EventFrames(turn)
   const context = { streams: new Streams(broker), frames, clock, turn, limits, open: { count: 0 } }
-  const gathered = { gather: new PublishGather(), ok: new RepeatedReply(RESP_OK) }
+  const gathered = { gather: new PublishGather(), names: new NameHeader(), ok: new RepeatedReply(RESP_OK) }
   return {
     name: 'meilies',
     verbs: VERBS,
@@ -105,6 +104,7 @@ function wordFailure(error: LeveretError): string {
 /** Of all connections. */
 interface Gathered {
   readonly gather: PublishGather
+  readonly names: NameHeader
   readonly ok: RepeatedReply
 }
 
@@ -157,7 +157,11 @@ class MeiliesConversation implements Conversation, PublishSink, Gatherer {
   publish(request: RespRequest): Promise<void> | null {
     if (request.count !== 4) return this.#refuse(request.count < 4 ? MISSING : TOO_MANY)
     const stream = this.#streamOf(request)
-    if (!isEventName(request.buffer, request.start(2), request.end(2))) requireEventName(textOf(request, 2))
+    const { names } = this.#gathered
+    const isKnown = names.isLast(request.buffer, request.start(2), request.end(2))
+    if (!isKnown && !isEventName(request.buffer, request.start(2), request.end(2))) {
+      requireEventName(textOf(request, 2))
+    }
     if (this.#options.hasStrictNames) requireNoSpaces(stream, textOf(request, 2))
     const topic = this.#streams.inUse(stream)
     return topic === null ? this.#publishLater(stream, request) : this.#publishTo(topic, request)
@@ -260,9 +264,10 @@ class MeiliesConversation implements Conversation, PublishSink, Gatherer {
     if (bytes > recordBytesMax) {
       throw new RecordTooLargeError(`an event of ${bytes} bytes does not fit, ${recordBytesMax} is the most`)
     }
-    if (bytes <= GATHERED_RECORD_BYTES_MAX) {
-      const { gather } = this.#gathered
-      putEvent(gather.buffer, gather.room(this, topic, bytes), request.buffer, name, data)
+    const { gather, names } = this.#gathered
+    const place = gather.room(this, topic, request, bytes)
+    if (place >= 0) {
+      layEvent(request.buffer, place, names.of(request.buffer, name.start, name.end), data.start, data.end)
     } else {
       const buffer = Buffer.allocUnsafeSlow(bytes)
       putEvent(buffer, 0, request.buffer, name, data)
