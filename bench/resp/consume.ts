@@ -25,7 +25,7 @@ export interface ConsumeRow extends ConsumeCase {
 
 const PAYLOAD_BYTES = 100
 const GROUP = 'c'
-const SERVERS: readonly QueueServerId[] = ['redis-everysec', 'redis-always', 'floki-async', 'floki-sync']
+const SERVERS: readonly QueueServerId[] = ['redis-everysec', 'floki-async', 'floki-sync']
 const CASES: readonly ConsumeCase[] = [
   ...[1, 10, 100].map((count) => ({ connections: 1, count, depth: 1 })),
   ...[1, 10, 100].map((count) => ({ connections: 16, count, depth: 1 })),
