@@ -76,7 +76,10 @@ test('F20: a seek forwards keeps what is in flight: tickets count, and the rest 
   await peer.expect('HMSET q c ID 5', ':2')
   const { tail, in_flight_count: inFlight } = await channelState(peer)
   assert.deepEqual([tail, inFlight], [5, 2])
-  assert.deepEqual(ids(await peer.fetch('HMGET q c 10')), [5])
+  const ahead = await peer.fetch('HMGET q c 10')
+  assert.deepEqual(ids(ahead), [5])
+  // Else it comes back with the other one where a machine is slow.
+  await peer.expect(`HDEL q c ${ahead[0]?.ticket}`, ':1')
   await peer.expect(`HDEL q c ${taken[1]?.ticket}`, ':1')
   await peer.expect(`HDEL q c ${taken[1]?.ticket}`, ':0')
   const [again, ...others] = await peer.fetch('HMGET q c 10 15')
