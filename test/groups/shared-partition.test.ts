@@ -175,6 +175,20 @@ test('what was merely released is new again, and comes behind what was due', () 
   ])
 })
 
+test('what a seek back brings anew lies before a batch with what was kept, and is not taken with it', () => {
+  const shared = group()
+  take(shared, ANN, 10)
+  settle(shared, ANN, [0, 9], ACK)
+  shared.seekKeeping(toOffset(7))
+  const within = { from: toOffset(9), to: toOffset(10) }
+  const taken = shared.take(BOB, 10, END, 100, within)
+  assert.deepEqual(
+    taken.map(({ from, to }) => [from, to]),
+    [[9, 10]],
+  )
+  assert.deepEqual(take(shared, BOB, 2, 100), [[7, 9, 0]])
+})
+
 test('a seek that keeps leases gives nothing out before the time of what is in flight is over', () => {
   const shared = group()
   take(shared, ANN, 3, 0, 9)

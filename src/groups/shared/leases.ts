@@ -93,8 +93,8 @@ export class Leases implements LeaseRules {
     this.expire(nowMs)
     const taken: Taken[] = []
     const again = this.#takeDue(member, Math.min(max, this.#roomForDue()), nowMs, within, taken)
-    // What is due elsewhere comes before what is new here.
-    const isNewNext = this.#roomForDue() < 1
+    // What is due elsewhere comes before what is new here; and what is new may lie before the range, after a seek back.
+    const isNewNext = this.#roomForDue() < 1 && this.#window.next >= within.from
     const fresh = isNewNext ? this.#takeNew(member, max - again, Math.min(end, within.to), nowMs, taken) : 0
     if (again + fresh > 0) this.#holding().of(member).held += again + fresh
     return taken
