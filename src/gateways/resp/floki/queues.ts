@@ -127,6 +127,8 @@ export class Queues {
         throw new FlokiFault(`ERR topic "${queue}" cannot be a queue: it keeps nothing, or has several partitions`)
       }
       if (this.channelInUse(queue, channel) !== null) return
+      // What was said of one that others have deleted is void.
+      if (!(await this.#hasChannel(queue, channel))) await this.#kept.putStart(queue, channel, 0)
       await this.#seat(queue, channel).catch((error: unknown) => {
         // Names were checked, so that only their number can be wrong.
         if (!(error instanceof InvalidArgumentError)) throw error
@@ -150,8 +152,8 @@ export class Queues {
   deleteChannel(queue: string, name: string): Promise<boolean> {
     return this.#alone(queue, async () => {
       if (!(await this.#hasChannel(queue, name))) return false
-      await this.#options.broker.deleteGroup(queue, name)
       await this.#kept.putStart(queue, name, 0)
+      await this.#options.broker.deleteGroup(queue, name)
       return true
     })
   }
@@ -347,11 +349,11 @@ export class Queues {
 
   async #seek(queue: string, name: string, start: Start, skipBelow: number, keepsLeases = false): Promise<void> {
     const channel = this.channelInUse(queue, name)
-    // Before it goes on, so that nothing of what is skipped is given out.
-    await this.#kept.putStart(queue, name, skipBelow)
-    channel?.sought(skipBelow)
+    // What the seek may fail to pass over is not, nor what was in flight before it and comes again after a crash.
+    channel?.sought(Math.min(channel.skipBelow, skipBelow))
     await this.#options.broker.seekGroup(queue, name, start, 0, keepsLeases)
     channel?.sought(skipBelow)
+    await this.#kept.putStart(queue, name, skipBelow)
   }
 
   async #requireChannel(queue: string, name: string): Promise<void> {
