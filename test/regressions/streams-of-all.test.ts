@@ -57,3 +57,12 @@ test('who follows all streams and is behind gets one that was deleted and made a
   }
   assert.deepEqual(frames, [subscribedFrame('a'), classicEvent('a', 0), classicEvent('a', 1)])
 })
+
+test('who does not follow all streams any more hears of no new one', async (t) => {
+  const server = await startMeilies(t)
+  const peer = await server.connect()
+  await peer.ask('SUBSCRIBE', '$all:0')
+  await peer.ask('UNSUBSCRIBE', '$all:0')
+  await server.fill('a', 1)
+  await peer.expectSilence()
+})

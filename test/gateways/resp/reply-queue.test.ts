@@ -62,3 +62,17 @@ test('is full with too many requests, or too many bytes behind one that waits', 
     assert.equal(queue.isFull, false)
   }
 })
+
+test('replies leave in order, however many were settled while others are still pending', () => {
+  const outbox = new Outbox(new OutboxSlab())
+  const queue = new ReplyQueue(outbox, 1_000_000)
+  const tickets = Array.from({ length: 10 }, () => queue.open())
+  let written = ''
+  for (let index = 0; index < 20_000; index++) {
+    tickets.push(queue.open())
+    queue.settle(tickets[index] as number, Buffer.from(`${index}\n`))
+    written += Buffer.concat(outbox.take()).toString()
+    assert.equal(queue.pending, 10)
+  }
+  assert.equal(written, Array.from({ length: 20_000 }, (_, index) => `${index}\n`).join(''))
+})
