@@ -72,6 +72,19 @@ test('a segment goes as soon as every channel is beyond it, and the open one sta
   assert.ok(bytes > 2 * BODY.length && bytes < 3 * BODY.length, `${bytes}`)
 })
 
+test('every queue has its turn, also where there are more than are looked at in one go', {
+  timeout: 60_000,
+}, async (t) => {
+  const peer = await (await startFloki(t)).connect()
+  for (let number = 0; number < 150; number++) await peer.expect(`SET other_${number} c`, '+OK')
+  await peer.expect('SET q c', '+OK')
+  await peer.expect('CONFIG SET queues.q.segment_size 1mb', '+OK')
+  await sleep(3_500)
+  await push(peer, 8)
+  await readAll(peer, 'c')
+  await until(peer, (state) => state.segments_count === 1)
+})
+
 test('F34: a soft period keeps what all have read until it is over', { timeout: 60_000 }, async (t) => {
   const { peer } = await startKept(t)
   await peer.expect('CONFIG SET queues.q.retention_period 3s', '+OK')

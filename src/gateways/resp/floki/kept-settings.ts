@@ -67,9 +67,11 @@ export class KeptSettings {
   }
 
   /** Queues that the dialect has made, some of which may be gone. */
-  made(): string[] {
-    const names = this.#log.keys().filter((key) => key.startsWith(QUEUE_KEYS))
-    return names.map((key) => key.slice(QUEUE_KEYS.length)).filter((queue) => this.of(queue).isMade)
+  *made(): IterableIterator<string> {
+    for (const key of this.#log.keys()) {
+      const queue = key.slice(QUEUE_KEYS.length)
+      if (key.startsWith(QUEUE_KEYS) && this.of(queue).isMade) yield queue
+    }
   }
 
   /** The channel begins with the message of this id; 0: with what is there. */

@@ -241,8 +241,8 @@ export class Queues {
   }
 
   /** Those that the dialect has made. */
-  made(): string[] {
-    return this.#kept.made().filter((name) => this.has(name))
+  *made(): IterableIterator<string> {
+    for (const name of this.#kept.made()) if (this.has(name)) yield name
   }
 
   /** Do it while nothing else is done to the queue, if it is there still. */

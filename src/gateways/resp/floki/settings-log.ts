@@ -54,8 +54,9 @@ export class SettingsLog {
     }
   }
 
-  keys(): string[] {
-    return [...this.#values.keys()]
+  /** Goes on over what is put meanwhile. */
+  keys(): IterableIterator<string> {
+    return this.#values.keys()
   }
 
   get(key: string): unknown {

@@ -53,8 +53,8 @@ export class Upkeep {
   readonly #options: UpkeepOptions
   #timer: Timer | null = null
   #running: Promise<void> | null = null
-  /** The queue that was looked at last. */
-  #after = ''
+  /** Those that are still to be looked at; null: all of them. */
+  #walk: Iterator<string> | null = null
 
   constructor(queues: Queues, options: UpkeepOptions) {
     this.#queues = queues
@@ -93,11 +93,18 @@ export class Upkeep {
     }
   }
 
+  /** No more is looked at than is returned, however many queues there are. */
   #next(): string[] {
-    const names = this.#queues.made().sort()
-    const first = names.findIndex((name) => name > this.#after)
-    const next = [...names.slice(Math.max(0, first)), ...names.slice(0, Math.max(0, first))].slice(0, QUEUES_AT_ONCE)
-    this.#after = next.at(-1) ?? ''
+    this.#walk ??= this.#queues.made()
+    const next: string[] = []
+    while (next.length < QUEUES_AT_ONCE) {
+      const { value, done } = this.#walk.next()
+      if (done === true) {
+        this.#walk = null
+        break
+      }
+      next.push(value)
+    }
     return next
   }
 
