@@ -10,6 +10,8 @@ import { type Service, type StopOptions, startAll, stopAll, together } from './c
 import { SteadyTime } from './common/steady-time.js'
 import { isLoopback } from './config/load.js'
 import type { Config } from './config/schema.js'
+import type { NatsLimits } from './gateways/nats-streaming/core/nats-session.js'
+import { NatsStreamingGateway } from './gateways/nats-streaming/nats-streaming-gateway.js'
 import { flokiDialect } from './gateways/resp/floki/floki-dialect.js'
 import { meiliesDialect } from './gateways/resp/meilies/meilies-dialect.js'
 import { RespGateway } from './gateways/resp/resp-gateway.js'
@@ -112,6 +114,11 @@ function gatewaysOf(config: Config, broker: Broker, context: GatewayContext): re
   const gateways: (Service & ListenerInfo)[] = []
   if (config.meilies !== null) gateways.push(meiliesGateway(config, broker, context, config.meilies))
   if (config.floki !== null) gateways.push(flokiGateway(config, broker, context, config.floki))
+  if (config.natsStreaming !== null) {
+    const { turn } = broker
+    const limits = natsLimits(config)
+    gateways.push(new NatsStreamingGateway({ ...config, ...context, port: config.natsStreaming, limits, turn }))
+  }
   return gateways
 }
 
@@ -152,6 +159,20 @@ function flokiGateway(config: Config, broker: Broker, { clock, random, metrics }
   const limits = { ...respLimits(config), bulkBytesMax: config.respRequestBytesMax }
   const gateway = new RespGateway({ ...config, dialect, port, limits, clock, turn, metrics, version })
   return gateway
+}
+
+function natsLimits(config: Config): NatsLimits {
+  return {
+    controlLineBytesMax: config.natsControlLineBytesMax,
+    payloadBytesMax: config.natsMaxPayloadBytes,
+    pendingBytesMax: config.natsPendingBytesMax,
+    writeDeadlineMs: config.natsWriteDeadlineMs,
+    subscriptionsMax: config.natsSubscriptionsMax,
+    pingIntervalMs: config.natsPingIntervalMs,
+    pingsOutMax: config.natsPingsOutMax,
+    handshakeTimeoutMs: config.handshakeTimeoutMs,
+    operationTimeoutMs: config.frameTimeoutMs,
+  }
 }
 
 function respLimits(config: Config): RespLimits {

@@ -99,6 +99,12 @@ const SETTINGS_TABLE = {
     port: 9797,
     doc: 'Port of the Floki dialect. Its queues are topics, and its channels shared groups, like all others.',
   },
+  natsStreaming: {
+    type: 'listener',
+    default: null,
+    port: 4222,
+    doc: 'Port of the NATS protocol, for clients of NATS and of NATS Streaming. Its channels are topics like all others.',
+  },
   dialectsOnly: {
     type: 'switch',
     default: false,
@@ -295,6 +301,63 @@ const SETTINGS_TABLE = {
       'Time in which a peer that speaks a dialect of the Redis protocol must take what was written to it; 0 is for ever. What it ' +
       'costs meanwhile is at most about `outboxBytesMax`.',
     atLimit: 'The connection ends. What was not sent is read again by whoever asks for it.',
+  },
+  natsMaxPayloadBytes: {
+    type: 'bytes',
+    default: MIB,
+    min: 1,
+    max: 64 * MIB,
+    doc: 'Size of one message of the NATS protocol, its headers included.',
+    atLimit:
+      'A larger one is refused by its announced length, before memory is set aside: `Maximum Payload Violation`, then the ' +
+      'connection ends.',
+  },
+  natsControlLineBytesMax: {
+    type: 'bytes',
+    default: 4 * KIB,
+    min: 256,
+    max: MIB,
+    doc: 'Arguments of one operation of the NATS protocol: subjects, sizes, the options of CONNECT.',
+    atLimit: '`maximum control line exceeded`, then the connection ends.',
+  },
+  natsPendingBytesMax: {
+    type: 'bytes',
+    default: 64 * MIB,
+    min: 64 * KIB,
+    max: 16 * 1024 * MIB,
+    doc: 'Bytes that wait to be written to one connection of the NATS protocol. From an eighth of it on its publishers are slowed down.',
+    atLimit: 'The connection ends as a slow consumer. Its client comes back and subscribes anew.',
+  },
+  natsWriteDeadlineMs: {
+    type: 'duration',
+    default: 10 * SECOND_MS,
+    min: 1,
+    max: HOUR_MS,
+    doc: 'Time in which a connection of the NATS protocol must take what was written to it.',
+    atLimit: 'The connection ends as a slow consumer. Its client comes back and subscribes anew.',
+  },
+  natsSubscriptionsMax: {
+    type: 'count',
+    default: 100_000,
+    min: 1,
+    max: 10_000_000,
+    doc: 'Subscriptions of one connection of the NATS protocol.',
+    atLimit: 'A further one is refused with `maximum subscriptions exceeded`.',
+  },
+  natsPingIntervalMs: {
+    type: 'duration',
+    default: 120 * SECOND_MS,
+    min: 100,
+    max: DAY_MS,
+    doc: 'A connection of the NATS protocol that was silent for so long is sent PING.',
+  },
+  natsPingsOutMax: {
+    type: 'count',
+    default: 2,
+    min: 1,
+    max: 1_000,
+    doc: 'PINGs that may stay without an answer.',
+    atLimit: 'With the next one that would be sent the connection ends with `Stale Connection`.',
   },
   windowMax: {
     type: 'count',
