@@ -49,6 +49,11 @@ export class SubjectIndex<Entry extends Indexed> {
     return this.#size
   }
 
+  /** Subjects whose recipients are known without looking. */
+  get remembered(): number {
+    return this.#cache.size
+  }
+
   /** Its subject must be valid; the same subscription only once. */
   add(subscription: Entry): void {
     const { subject } = subscription
