@@ -15,11 +15,16 @@ export interface NatsStreamingServer {
 
 export async function startNatsStreaming(t: TestContext, options: BrokerOptions = {}): Promise<NatsStreamingServer> {
   const broker = await createBroker({ natsStreaming: 0, ...options })
-  t.after(() => broker.stop({ deadlineMs: 0 }))
+  const peers: NatsPeer[] = []
+  t.after(async () => {
+    // With a clock of its own no deadline comes: nobody may be left to wait for.
+    for (const peer of peers) peer[Symbol.dispose]()
+    await broker.stop({ deadlineMs: 0 })
+  })
   const port = natsPort(broker)
   const connect = async (hello = QUIET): Promise<NatsPeer> => {
     const peer = await NatsPeer.connect(port, hello)
-    t.after(() => peer[Symbol.dispose]())
+    peers.push(peer)
     return peer
   }
   const metric = (name: string): number => {

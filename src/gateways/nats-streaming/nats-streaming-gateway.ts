@@ -100,7 +100,7 @@ function natsCounters(metrics: MetricsRegistry): NatsCounters {
     timeouts: counter('timeouts', 'Connections ended because they said nothing in time'),
     slowConsumers: counter('slow_consumers', 'Connections ended because they did not read'),
     stalls: counter(
-      'stalls',
+      'publisher_waits',
       'Times that a publisher was read no further for a moment because its readers were behind',
     ),
   }
