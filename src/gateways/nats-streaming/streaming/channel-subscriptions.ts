@@ -1,0 +1,247 @@
+/**
+ * All subscriptions of one channel: who may subscribe, who resumes what, who gets which message, what is sent again.
+ *
+ * Pure: it has no clock, no timer and reads nothing. Whoever runs it
+ *  - calls `subscribe`, keeps what `takeWrites` hands out, answers the client, and then calls `ready`;
+ *  - reads the log from `group.lastSent + 1` while `group.room > 0` and asks `give` who is to have each message;
+ *  - at `nextWakeMs` asks `due` what is to be sent again, looks the records up, and asks `redeliver` who is to have
+ *    them, or says `missing` or `failed`. An ack may come in between: then nobody is to have it;
+ *  - keeps what `takeWrites` hands out before what was given out in the same turn is sent.
+ */
+import { Group, type GroupListener, Member, type Waiting } from './delivery-group.js'
+import {
+  type DeliveryGroup,
+  type PendingMessage,
+  REFUSAL,
+  type Refusal,
+  type StateWrite,
+  type SubscribeOutcome,
+  type SubscribeRequest,
+  type Subscription,
+} from './subscription.js'
+import { WakeHeap } from './wake-heap.js'
+
+/** What is due this soon is sent again with what is due now. */
+const SLACK_MS = 15
+
+export interface ChannelRules {
+  /** Infinity for no limit. */
+  readonly subscriptionsMax: number
+  /** An active durable gives way to who asks for it anew. */
+  readonly isDurableReplaced: boolean
+}
+
+export class ChannelSubscriptions {
+  readonly channel: string
+  readonly #rules: ChannelRules
+  readonly #groups = new Map<string, Group>()
+  readonly #byAckInbox = new Map<string, Member>()
+  readonly #byInbox = new Map<string, Set<Member>>()
+  readonly #byClient = new Map<string, Set<Member>>()
+  readonly #wakes = new WakeHeap<Member>()
+  readonly #listener: GroupListener
+  #offline = 0
+  #nextId = 1
+
+  constructor(channel: string, rules: ChannelRules) {
+    this.channel = channel
+    this.#rules = rules
+    this.#listener = {
+      changed: () => undefined,
+      rescheduled: (member) => this.#reschedule(member),
+    }
+  }
+
+  /** Of these the limit speaks: members, and durables that nobody is in. */
+  get count(): number {
+    return this.active + this.#offline
+  }
+
+  /** Members. A channel without any may be deleted when it is idle. */
+  get active(): number {
+    return this.#byAckInbox.size
+  }
+
+  groups(): Iterable<DeliveryGroup> {
+    return this.#groups.values()
+  }
+
+  /** By the inbox of its acks, or else by that of its messages; null when no active one has it. */
+  find(inbox: string): Subscription | null {
+    if (inbox === '') return null
+    return this.#byAckInbox.get(inbox) ?? this.#byInbox.get(inbox)?.values().next().value ?? null
+  }
+
+  subscriptionsOf(clientId: string): readonly Subscription[] {
+    return [...(this.#byClient.get(clientId) ?? [])]
+  }
+
+  /** Whether the start position that a request names would count; it does not for what exists. */
+  needsStart(request: SubscribeRequest): boolean {
+    return !this.#groups.has(groupKey(request))
+  }
+
+  /**
+   * What is new begins after `lastSent`. It gets nothing before `ready`; should its client never be told of it, `close`
+   * it if it joined or resumed something, and `unsubscribe` it if it was created.
+   */
+  subscribe(request: SubscribeRequest, lastSent: number, nowMs: number): SubscribeOutcome {
+    const known = this.#groups.get(groupKey(request))
+    const holder = known !== undefined && request.queue === '' ? (known.members[0] ?? null) : null
+    const refusal = this.#refusal(request, known, holder)
+    if (refusal !== null) return { kind: 'refused', error: refusal }
+    if (holder !== null) this.close(holder, nowMs)
+    const shadow = known?.shadow ?? null
+    if (shadow !== null) this.#offline--
+    const id = shadow?.id ?? this.#nextId++
+    const group = known ?? this.#found(id, request, lastSent)
+    const member = new Member(id, group, request)
+    group.join(member)
+    this.#byAckInbox.set(member.ackInbox, member)
+    addTo(this.#byInbox, member.inbox, member)
+    addTo(this.#byClient, member.clientId, member)
+    const kind = known === undefined ? 'created' : shadow === null ? 'joined' : 'resumed'
+    return { kind, subscription: member, replaced: holder }
+  }
+
+  /** Its client has been told: from now on it gets messages. */
+  ready(subscription: Subscription): void {
+    const member = subscription as Member
+    if (!member.isGone) member.group.ready(member)
+  }
+
+  /** False when nobody in its group waits for the sequence. */
+  ack(subscription: Subscription, sequence: number): boolean {
+    const member = subscription as Member
+    return !member.isGone && member.group.ack(sequence)
+  }
+
+  /** It leaves; a durable that nobody is in any more stays. */
+  close(subscription: Subscription, nowMs: number): void {
+    this.#leave(subscription as Member, nowMs, true)
+  }
+
+  /** It leaves, and a durable that nobody is in any more is gone. */
+  unsubscribe(subscription: Subscription, nowMs: number): void {
+    this.#leave(subscription as Member, nowMs, false)
+  }
+
+  /** Close all that a client has, and say what that was. */
+  closeClient(clientId: string, nowMs: number): readonly Subscription[] {
+    const gone = this.subscriptionsOf(clientId)
+    for (const subscription of gone) this.close(subscription, nowMs)
+    return gone
+  }
+
+  /** The client answers its heartbeats no more, or again. */
+  setFailing(clientId: string, isFailing: boolean): void {
+    for (const member of this.#byClient.get(clientId) ?? []) {
+      if (member.isFailing !== isFailing) member.group.setFailing(member, isFailing)
+    }
+  }
+
+  /**
+   * Who gets a new message of the group: the subscription to send it to, or null when it has to wait. Sequences
+   * between the last one and this are taken to be missing.
+   */
+  give(group: DeliveryGroup, sequence: number, nowMs: number): Subscription | null {
+    return (group as Group).give(sequence, nowMs)
+  }
+
+  /** When to ask `due`, or null. May be too early, never too late. */
+  get nextWakeMs(): number | null {
+    return this.#wakes.first?.wakeMs ?? null
+  }
+
+  /** Up to `max` messages to look up now and to send again. Each must be followed by `redeliver`, `missing` or `failed`. */
+  due(nowMs: number, max: number): PendingMessage[] {
+    const due: Waiting[] = []
+    for (let member = this.#wakes.first; member !== null && member.wakeMs <= nowMs; member = this.#wakes.first) {
+      while (member.dueMs <= nowMs + SLACK_MS) {
+        if (due.length === max) return due
+        if (isInVain(member)) member.pausedUntilMs = nowMs + Math.max(member.ackWaitMs, SLACK_MS + 1)
+        else due.push(member.group.takeDue(member))
+      }
+      this.#reschedule(member)
+    }
+    return due
+  }
+
+  /** Whom to send it to, flagged, with `message.redeliveries`; null when nobody waits for it any more. */
+  redeliver(message: PendingMessage, nowMs: number): Subscription | null {
+    return (message.group as Group).redeliver(message as Waiting, nowMs)
+  }
+
+  /** Its record is not kept any more: nobody waits for it. */
+  missing(message: PendingMessage): void {
+    const entry = message as Waiting
+    if (entry.isOut) (entry.group as Group).drop(entry)
+  }
+
+  /** Its record could not be read: it waits for another ack wait. */
+  failed(message: PendingMessage, nowMs: number): void {
+    ;(message.group as Group).retry(message as Waiting, nowMs)
+  }
+
+  /** What changed since the last call and has to be kept; `isWhole` asks for what may wait for a little as well. */
+  takeWrites(_isWhole: boolean): StateWrite[] {
+    return []
+  }
+
+  #refusal(request: SubscribeRequest, known: Group | undefined, holder: Member | null): Refusal | null {
+    if (request.queue !== '' && request.durableName.includes(':')) return REFUSAL.durableName
+    if (holder !== null && !this.#rules.isDurableReplaced) return REFUSAL.duplicateDurable
+    const isCounted = known === undefined || (request.queue !== '' && !known.isOffline)
+    return isCounted && this.count >= this.#rules.subscriptionsMax ? REFUSAL.tooMany : null
+  }
+
+  #found(id: number, request: SubscribeRequest, lastSent: number): Group {
+    const { queue, durableName } = request
+    const isDurable = durableName !== ''
+    const name = queue !== '' && isDurable ? `${durableName}:${queue}` : queue
+    const group = new Group(id, name, isDurable, lastSent, this.#listener)
+    this.#groups.set(groupKey(request), group)
+    return group
+  }
+
+  #leave(member: Member, nowMs: number, staysDurable: boolean): void {
+    if (member.isGone) return
+    const { group } = member
+    group.leave(member, nowMs)
+    this.#wakes.delete(member)
+    this.#byAckInbox.delete(member.ackInbox)
+    removeFrom(this.#byInbox, member.inbox, member)
+    removeFrom(this.#byClient, member.clientId, member)
+    if (!group.isOffline) return
+    if (group.isDurable && staysDurable) this.#offline++
+    else this.#groups.delete(groupKey(member))
+  }
+
+  #reschedule(member: Member): void {
+    const dueMs = member.dueMs
+    if (dueMs === Number.POSITIVE_INFINITY || member.isGone) this.#wakes.delete(member)
+    else this.#wakes.set(member, dueMs)
+  }
+}
+
+/** A dead client is not sent to again; of a queue group, somebody else may get it. */
+function isInVain({ isFailing, group, due }: Member): boolean {
+  return isFailing && group.queue === '' && !due.first?.isPinned
+}
+
+/** What makes two requests speak of the same position; a plain subscription shares with nobody. */
+function groupKey({ clientId, queue, durableName, ackInbox }: SubscribeRequest): string {
+  if (queue !== '') return `q\0${durableName}\0${queue}`
+  return durableName !== '' ? `d\0${clientId}\0${durableName}` : `p\0${ackInbox}`
+}
+
+function addTo<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
+  const set = sets.get(key)
+  if (set === undefined) sets.set(key, new Set([value]))
+  else set.add(value)
+}
+
+function removeFrom<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
+  const set = sets.get(key)
+  if (set?.delete(value) && set.size === 0) sets.delete(key)
+}
