@@ -115,9 +115,7 @@ function gatewaysOf(config: Config, broker: Broker, context: GatewayContext): re
   if (config.meilies !== null) gateways.push(meiliesGateway(config, broker, context, config.meilies))
   if (config.floki !== null) gateways.push(flokiGateway(config, broker, context, config.floki))
   if (config.natsStreaming !== null) {
-    const { turn } = broker
-    const limits = natsLimits(config)
-    gateways.push(new NatsStreamingGateway({ ...config, ...context, port: config.natsStreaming, limits, turn }))
+    gateways.push(natsStreamingGateway(config, broker, context, config.natsStreaming))
   }
   return gateways
 }
@@ -159,6 +157,21 @@ function flokiGateway(config: Config, broker: Broker, { clock, random, metrics }
   const limits = { ...respLimits(config), bulkBytesMax: config.respRequestBytesMax }
   const gateway = new RespGateway({ ...config, dialect, port, limits, clock, turn, metrics, version })
   return gateway
+}
+
+function natsStreamingGateway(config: Config, broker: Broker, context: GatewayContext, port: number) {
+  const streaming = {
+    clusterId: config.natsStreamingCluster,
+    durability: config.store === 'memory' ? null : ('disk' as const),
+    recordBytesMax: runBytesMax(config.maxFrameBytes),
+    bounds: {
+      clientsMax: config.natsStreamingClientsMax,
+      requestsMax: config.natsStreamingRequestsMax,
+      publishesMax: config.natsStreamingPublishesMax,
+      openingBytesMax: config.publishPendingBytesMax,
+    },
+  }
+  return new NatsStreamingGateway({ ...config, ...context, broker, port, limits: natsLimits(config), streaming })
 }
 
 function natsLimits(config: Config): NatsLimits {

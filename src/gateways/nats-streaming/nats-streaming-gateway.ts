@@ -1,10 +1,11 @@
 /**
- * A listener that speaks the NATS protocol: connections, and parts of this process, on one router.
+ * A listener that speaks the NATS protocol, and the streaming server behind it: connections, and parts of this process, on
+ * one router.
  */
+import type { Broker } from '../../broker/broker.js'
 import type { Clock } from '../../common/clock.js'
 import type { Random } from '../../common/random.js'
-import type { Service, StopOptions } from '../../common/service.js'
-import type { Turn } from '../../common/turn.js'
+import { type Service, type StopOptions, startAll, stopAll } from '../../common/service.js'
 import type { MetricsRegistry } from '../../metrics/registry.js'
 import type { Connection } from '../../transport/connection.js'
 import { TcpListener } from '../../transport/tcp-listener.js'
@@ -12,6 +13,7 @@ import { type NatsContext, type NatsCounters, type NatsLimits, NatsSession } fro
 import { Router } from './core/router.js'
 import { infoLine, serverIdOf } from './core/server-info.js'
 import { SubjectNames } from './core/subject-names.js'
+import { type StreamingOptions, StreamingServer } from './streaming/streaming-server.js'
 
 /** High-water mark of a socket: from there on its reader has so many seconds to take it. */
 const OUTBOX_BYTES_MAX = 1024 * 1024
@@ -24,15 +26,17 @@ export interface NatsStreamingOptions {
   readonly limits: NatsLimits
   readonly clock: Clock
   readonly random: Random
-  readonly turn: Turn
+  readonly broker: Broker
   readonly metrics: MetricsRegistry
+  readonly streaming: Omit<StreamingOptions, 'broker' | 'router' | 'clock' | 'metrics' | 'pressure'>
 }
 
 export class NatsStreamingGateway implements Service {
   readonly router: Router
   readonly #listener: TcpListener
+  readonly #services: readonly Service[]
 
-  constructor({ limits, random, ...options }: NatsStreamingOptions) {
+  constructor({ limits, random, streaming, broker, ...options }: NatsStreamingOptions) {
     const { clock, metrics, host } = options
     const router = new Router(random)
     const serverId = serverIdOf(random.id(SERVER_ID_BYTES))
@@ -41,13 +45,14 @@ export class NatsStreamingGateway implements Service {
       const server = { serverId, serverName: 'leveret', host, port, payloadBytesMax: limits.payloadBytesMax }
       return infoLine(server, connection.id, addressOf(connection.remote))
     }
+    const pressure = { isHigh: false }
     const context: NatsContext = {
       router,
       names: new SubjectNames(),
       clock,
       limits,
       counters: natsCounters(metrics),
-      pressure: { isHigh: false },
+      pressure,
       info,
       coarseNowMs: () => this.#listener.coarseNowMs(),
     }
@@ -59,11 +64,15 @@ export class NatsStreamingGateway implements Service {
     )
     this.#listener = new TcpListener({
       ...options,
+      turn: broker.turn,
       name: 'nats-streaming',
       metricsRoom: 'nats',
       outboxBytesMax: Math.min(OUTBOX_BYTES_MAX, limits.pendingBytesMax),
       accept: (connection) => new NatsSession(connection, context),
     })
+    // Whoever connects finds everything recovered.
+    const server = new StreamingServer({ ...streaming, broker, router, clock, metrics, pressure })
+    this.#services = [server, this.#listener]
   }
 
   get name(): string {
@@ -79,11 +88,11 @@ export class NatsStreamingGateway implements Service {
   }
 
   start(): Promise<void> {
-    return this.#listener.start()
+    return startAll(this.#services)
   }
 
   stop(options: StopOptions): Promise<void> {
-    return this.#listener.stop(options)
+    return stopAll(this.#services, options)
   }
 }
 

@@ -1,0 +1,357 @@
+/**
+ * Runs the subscriptions of one channel: reads while somebody takes more, looks up what is to be sent again, keeps what
+ * changed, and sends. Who gets what is decided by channel-subscriptions.ts; what was decided in a turn is kept before it is sent.
+ */
+import type { Broker } from '../../../broker/broker.js'
+import type { PartitionReader } from '../../../broker/partition-reader.js'
+import type { Clock, Timer } from '../../../common/clock.js'
+import type { LeveretError } from '../../../common/errors.js'
+import type { Turn, TurnTask } from '../../../common/turn.js'
+import type { Counter } from '../../../metrics/registry.js'
+import type { Router } from '../core/router.js'
+import { AckInboxes } from './ack-inboxes.js'
+import type { ChannelSubscriptions } from './channel-subscriptions.js'
+import { textOf } from './fault.js'
+import { Feed, type FeedOwner } from './feed.js'
+import type { Journal } from './journal.js'
+import { lookUp } from './lookups.js'
+import { RecordReader } from './message-record.js'
+import { encodeMessage, type Nanoseconds, nanosecondsOf } from './messages.js'
+import type { StreamingState } from './streaming-state.js'
+import type { DeliveryGroup, PendingMessage, Subscription } from './subscription.js'
+
+/** What one look at a group reads at most; then others have their turn. */
+const STRETCH_BYTES = 256 * 1024
+/** With so much on its way to be kept nothing more is read. */
+const UNSENT_BYTES_MAX = 4 * 1024 * 1024
+/** Looked up at once. */
+const LOOKUPS_MAX = 256
+/** An inbox with much to take rests for so long. */
+const HELD_MS = 10
+const UNREADABLE_MS = 1_000
+const EMPTY: Buffer = Buffer.alloc(0)
+
+export interface DeliveryContext {
+  readonly broker: Broker
+  readonly router: Router
+  readonly clock: Clock
+  readonly turn: Turn
+  readonly state: StreamingState
+  readonly journal: Journal
+  /** Set by the router's subscribers while a message is handed to one that has much to take already. */
+  readonly pressure: { isHigh: boolean }
+  readonly counters: DeliveryCounters
+  /** Looked up now, in all channels. */
+  readonly lookups: { open: number }
+}
+
+export interface DeliveryCounters {
+  readonly sent: Counter
+  readonly redelivered: Counter
+  readonly acks: Counter
+  readonly strayAcks: Counter
+  readonly held: Counter
+  readonly stateFailures: Counter
+}
+
+interface Outgoing {
+  readonly to: Subscription
+  readonly bytes: Buffer
+  /** Of a first delivery; those that are sent again are in nobody's way. */
+  readonly feed: Feed | null
+}
+
+export class ChannelDelivery implements FeedOwner, TurnTask {
+  readonly channel: string
+  readonly subscriptions: ChannelSubscriptions
+  readonly acks: AckInboxes
+  readonly #context: DeliveryContext
+  readonly #feeds = new Map<DeliveryGroup, Feed>()
+  #awake: Feed[] = []
+  #outgoing: Outgoing[] = []
+  #unsentBytes = 0
+  #isScheduled = false
+  #isLooking = false
+  #isStopped = false
+  #wake: Timer | null = null
+  #wakeMs = 0
+  /** Resolves, and never fails, when everything that was to be kept is. */
+  #kept: Promise<void> = Promise.resolve()
+  readonly #record = new RecordReader()
+  /** The time of the batch that was read last. */
+  #timeMs = -1
+  #timestamp: Nanoseconds = nanosecondsOf(0)
+  /** Encoded in this turn, by sequence, for those who share it. */
+  readonly #encoded = new Map<number, Buffer>()
+  readonly #timers = new Set<Timer>()
+
+  constructor(subscriptions: ChannelSubscriptions, context: DeliveryContext) {
+    this.channel = subscriptions.channel
+    this.subscriptions = subscriptions
+    this.#context = context
+    this.acks = new AckInboxes(context.router, (subscription, sequence) => this.#acked(subscription, sequence))
+  }
+
+  get broker(): Broker {
+    return this.#context.broker
+  }
+
+  /** It is known to its client: from now on it gets messages. */
+  begin(subscription: Subscription): void {
+    this.subscriptions.ready(subscription)
+    this.#wakeGroup(subscription.group)
+    this.#schedule()
+  }
+
+  /** These have left: their acks count no more, and what nobody reads is not read. */
+  left(subscriptions: readonly Subscription[]): void {
+    for (const subscription of subscriptions) {
+      this.acks.remove(subscription)
+      const { group } = subscription
+      if (!group.isOffline) {
+        // Others may have room now that somebody who did not answer is gone.
+        this.#wakeGroup(group)
+        continue
+      }
+      this.#feeds.get(group)?.close()
+      this.#feeds.delete(group)
+    }
+    this.#schedule()
+  }
+
+  /** Something may have changed that is not told otherwise. */
+  look(): void {
+    for (const group of this.subscriptions.groups()) if (!group.isOffline) this.#wakeGroup(group)
+    this.#schedule()
+  }
+
+  /** Keep everything that changed, as safely as the store can. Fails if it cannot. */
+  async keep(): Promise<void> {
+    const writes = this.subscriptions.takeWrites(true)
+    const written = this.#context.state.write(writes, true)
+    this.#remember(written)
+    await written
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#wake?.cancel()
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+    this.acks.clear()
+    for (const feed of this.#feeds.values()) feed.close()
+    this.#feeds.clear()
+    this.#awake = []
+  }
+
+  awake(feed: Feed): void {
+    if (feed.isAwake || feed.isHeld || this.#isStopped) return
+    feed.isAwake = true
+    this.#awake.push(feed)
+    this.#schedule()
+  }
+
+  unreadable(feed: Feed, error: unknown): void {
+    const { journal } = this.#context
+    journal.error(`Error looking up message ${this.channel}:${feed.group.lastSent + 1} (${textOf(error)})`)
+    feed.rewind()
+    this.#rest(feed, UNREADABLE_MS)
+  }
+
+  runTurn(): void {
+    this.#isScheduled = false
+    if (this.#isStopped) return
+    const nowMs = this.#context.clock.monotonic()
+    const awake = this.#awake
+    this.#awake = []
+    for (const feed of awake) {
+      feed.isAwake = false
+      this.#feed(feed, nowMs)
+    }
+    this.#encoded.clear()
+    this.#lookUpDue(nowMs)
+    this.#flush()
+    this.#arm(nowMs)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isStopped) return
+    this.#isScheduled = true
+    this.#context.turn.afterwards(this)
+  }
+
+  #wakeGroup(group: DeliveryGroup): void {
+    let feed = this.#feeds.get(group)
+    if (feed === undefined) {
+      feed = new Feed(group, this)
+      this.#feeds.set(group, feed)
+    }
+    this.awake(feed)
+  }
+
+  #acked(subscription: Subscription, sequence: number): void {
+    const { counters } = this.#context
+    if (!this.subscriptions.ack(subscription, sequence)) {
+      counters.strayAcks.value++
+      return
+    }
+    counters.acks.value++
+    this.#wakeGroup(subscription.group)
+    this.#schedule()
+  }
+
+  /** Read for a group what it takes, up to a stretch. */
+  #feed(feed: Feed, nowMs: number): void {
+    if (feed.isClosed || feed.isHeld || feed.group.room === 0) return
+    if (this.#unsentBytes > UNSENT_BYTES_MAX) {
+      this.#rest(feed, HELD_MS)
+      return
+    }
+    const reader = feed.reader()
+    const result = reader?.take(feed.group.room, STRETCH_BYTES, nowMs)
+    if (reader === null || result === 'waiting') return
+    if (result === 'failed') this.unreadable(feed, reader.failure)
+    else if (result === 'lost' || this.#give(feed, reader, nowMs)) this.#again(feed)
+  }
+
+  /** In the next turn of the loop, after others. */
+  #again(feed: Feed): void {
+    if (feed.isAwake || feed.isClosed) return
+    feed.isAwake = true
+    this.#awake.push(feed)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#context.turn.atEnd(this)
+  }
+
+  /** False if there was somebody to take less than was read. */
+  #give(feed: Feed, reader: PartitionReader, nowMs: number): boolean {
+    const { body, bodyStart, baseOffset, count, timestampMs } = reader
+    let position = bodyStart
+    for (let sequence = baseOffset + 1; sequence <= baseOffset + count; sequence++) {
+      const to = this.subscriptions.give(feed.group, sequence, nowMs)
+      if (to === null) {
+        feed.rewind()
+        return false
+      }
+      const bytes = this.#encoded.get(sequence) ?? this.#encode(body, position, sequence, timestampMs, 0)
+      if (this.#feeds.size > 1) this.#encoded.set(sequence, bytes)
+      position = this.#record.read(body, position)
+      this.#send({ to, bytes, feed })
+    }
+    return true
+  }
+
+  #encode(body: Buffer, position: number, sequence: number, timestampMs: number, redeliveryCount: number): Buffer {
+    if (timestampMs !== this.#timeMs) {
+      this.#timeMs = timestampMs
+      this.#timestamp = nanosecondsOf(timestampMs)
+    }
+    const record = this.#record
+    record.read(body, position)
+    const { data, reply } = record
+    return encodeMessage({ sequence, channel: this.channel, reply, data, timestamp: this.#timestamp, redeliveryCount })
+  }
+
+  #lookUpDue(nowMs: number): void {
+    if (this.#isLooking) return
+    const due = this.subscriptions.due(nowMs, LOOKUPS_MAX)
+    if (due.length === 0) return
+    this.#isLooking = true
+    const { broker, clock, lookups } = this.#context
+    lookups.open += due.length
+    void lookUp(broker, clock, this.channel, due, {
+      found: (message, body, position, timestampMs) => this.#foundAgain(message, body, position, timestampMs),
+      missing: (message) => this.subscriptions.missing(message),
+      failed: (message, error) => this.#lookupFailed(message, error),
+    }).then(() => {
+      lookups.open -= due.length
+      this.#isLooking = false
+      this.look()
+    })
+  }
+
+  #foundAgain(message: PendingMessage, body: Buffer, position: number, timestampMs: number): void {
+    const to = this.subscriptions.redeliver(message, this.#context.clock.monotonic())
+    if (to === null) return
+    this.#context.counters.redelivered.value++
+    const bytes = this.#encode(body, position, message.sequence, timestampMs, message.redeliveries)
+    this.#send({ to, bytes, feed: null })
+    this.#schedule()
+  }
+
+  #lookupFailed(message: PendingMessage, error: LeveretError): void {
+    const { journal, clock } = this.#context
+    journal.error(`Error looking up message ${this.channel}:${message.sequence} (${error.message})`)
+    this.subscriptions.failed(message, clock.monotonic())
+  }
+
+  #send(outgoing: Outgoing): void {
+    this.#outgoing.push(outgoing)
+    this.#unsentBytes += outgoing.bytes.length
+  }
+
+  /** Keep what this turn changed, and then send what it gave out. */
+  #flush(): void {
+    const outgoing = this.#outgoing
+    this.#outgoing = []
+    const writes = this.subscriptions.takeWrites(outgoing.length === 0)
+    if (writes.length > 0) this.#remember(this.#context.state.write(writes, false))
+    if (outgoing.length > 0) void this.#kept.then(() => this.#sendAll(outgoing))
+  }
+
+  /** What cannot be kept is sent all the same: after a crash it comes again, as if it were new. */
+  #remember(written: Promise<void>): void {
+    const { counters, journal } = this.#context
+    const before = this.#kept
+    this.#kept = written.then(
+      () => before,
+      (error: unknown) => {
+        counters.stateFailures.value++
+        journal.error(`the state of channel "${this.channel}" cannot be kept: ${textOf(error)}`)
+        return before
+      },
+    )
+  }
+
+  #sendAll(outgoing: readonly Outgoing[]): void {
+    const { router, pressure, counters } = this.#context
+    const message = { subject: '', reply: '', headers: null, payload: EMPTY }
+    for (const { to, bytes, feed } of outgoing) {
+      this.#unsentBytes -= bytes.length
+      if (to.isGone || to.inbox === '') continue
+      message.subject = to.inbox
+      message.payload = bytes
+      pressure.isHigh = false
+      router.publish(message)
+      counters.sent.value++
+      // Of a group, the others go on; its slow member has as much as it may have in flight.
+      if (pressure.isHigh && feed !== null && to.queue === '' && !feed.isHeld) this.#rest(feed, HELD_MS)
+    }
+  }
+
+  /** Nothing is read for it for a while. */
+  #rest(feed: Feed, ms: number): void {
+    this.#context.counters.held.value++
+    feed.isHeld = true
+    const timer = this.#context.clock.after(ms, () => {
+      this.#timers.delete(timer)
+      feed.isHeld = false
+      if (!feed.isClosed) this.awake(feed)
+    })
+    this.#timers.add(timer)
+  }
+
+  #arm(nowMs: number): void {
+    const wakeMs = this.#isLooking ? null : this.subscriptions.nextWakeMs
+    if (this.#wake !== null && wakeMs === this.#wakeMs) return
+    this.#wake?.cancel()
+    this.#wake = null
+    if (wakeMs === null) return
+    this.#wakeMs = wakeMs
+    this.#wake = this.#context.clock.after(Math.max(1, wakeMs - nowMs), () => {
+      this.#wake = null
+      this.#schedule()
+    })
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * The subscriptions of all channels: made, closed and unsubscribed as clients ask, and kept before that is answered.
+ */
+import type { Clock } from '../../../common/clock.js'
+import type { MetricsRegistry } from '../../../metrics/registry.js'
+import { ChannelDelivery, type DeliveryContext } from './channel-delivery.js'
+import { ChannelSubscriptions } from './channel-subscriptions.js'
+import type { Channels } from './channels.js'
+import type { Client } from './clients.js'
+import { textOf } from './fault.js'
+import { isInbox } from './inbox.js'
+import type { SubscriptionRequest, UnsubscribeRequest } from './messages.js'
+import { lastSentOf } from './start-position.js'
+import type { StoreLimits } from './store-limits.js'
+import type { SubscribeRequest, Subscription } from './subscription.js'
+
+const UNKNOWN_CLIENT = 'stan: unknown clientID'
+const SECOND_MS = 1_000
+
+export interface DeliveriesOptions {
+  readonly context: DeliveryContext
+  readonly channels: Channels
+  readonly limits: StoreLimits
+  readonly isDurableReplaced: boolean
+  readonly metrics: MetricsRegistry
+}
+
+export class Deliveries {
+  readonly #options: DeliveriesOptions
+  readonly #clock: Clock
+  readonly #byChannel = new Map<string, ChannelDelivery>()
+  #isStopped = false
+
+  constructor(options: DeliveriesOptions) {
+    this.#options = options
+    this.#clock = options.context.clock
+    const sum = (read: (delivery: ChannelDelivery) => number) => () => {
+      let total = 0
+      for (const delivery of this.#byChannel.values()) total += read(delivery)
+      return total
+    }
+    options.metrics.gauge(
+      'leveret_nats_streaming_subscriptions',
+      'Subscriptions, offline durables included',
+      sum(({ subscriptions }) => subscriptions.count),
+    )
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    for (const delivery of this.#byChannel.values()) delivery.stop()
+    this.#byChannel.clear()
+  }
+
+  /** Active subscriptions of a channel. */
+  activeIn(channel: string): number {
+    return this.#byChannel.get(channel)?.subscriptions.active ?? 0
+  }
+
+  /**
+   * `told` gives the client the inbox for its acks, before the first message. Returns what is wrong, or nothing. Throws what
+   * the store throws.
+   */
+  async subscribe(client: Client, request: SubscriptionRequest, told: (ackInbox: string) => void): Promise<string> {
+    const { channels, context } = this.#options
+    await channels.use(request.channel)
+    const delivery = this.#of(request.channel)
+    const { subscriptions } = delivery
+    const asked = this.#asked(request)
+    const lastSent = subscriptions.needsStart(asked) ? await lastSentOf(context.broker, this.#clock, request) : 0
+    if (client.isGone || this.#isStopped) return UNKNOWN_CLIENT
+    const outcome = subscriptions.subscribe(asked, lastSent, this.#clock.monotonic())
+    if (outcome.kind === 'refused') return outcome.error
+    const { subscription, replaced, kind } = outcome
+    if (replaced !== null) delivery.left([replaced])
+    delivery.acks.add(subscription)
+    let failure = ''
+    try {
+      await delivery.keep()
+    } catch (error) {
+      failure = textOf(error)
+    }
+    if (failure === '' && client.isGone) failure = UNKNOWN_CLIENT
+    if (failure !== '') {
+      this.#undo(delivery, subscription, kind === 'created')
+      return failure
+    }
+    told(subscription.ackInbox)
+    delivery.begin(subscription)
+    return ''
+  }
+
+  /** Close a subscription, or unsubscribe. Returns what is wrong, or nothing. Throws what the store throws. */
+  async leave({ clientId, channel, inbox }: UnsubscribeRequest, isClose: boolean): Promise<string> {
+    if (!this.#options.channels.has(channel)) return 'stan: unknown channel'
+    const delivery = this.#byChannel.get(channel)
+    const subscription = delivery?.subscriptions.find(inbox) ?? null
+    if (delivery === undefined || subscription === null) return 'stan: invalid subscription'
+    if (subscription.clientId !== clientId) return UNKNOWN_CLIENT
+    const nowMs = this.#clock.monotonic()
+    if (isClose) delivery.subscriptions.close(subscription, nowMs)
+    else delivery.subscriptions.unsubscribe(subscription, nowMs)
+    delivery.left([subscription])
+    await delivery.keep()
+    return ''
+  }
+
+  /** Let go of all that a client has. Throws what the store throws. */
+  async closeClient(id: string): Promise<void> {
+    const nowMs = this.#clock.monotonic()
+    const kept: Promise<void>[] = []
+    for (const delivery of this.#byChannel.values()) {
+      const gone = delivery.subscriptions.closeClient(id, nowMs)
+      if (gone.length === 0) continue
+      delivery.left(gone)
+      kept.push(delivery.keep())
+    }
+    await Promise.all(kept)
+  }
+
+  setFailing(clientId: string, isFailing: boolean): void {
+    for (const delivery of this.#byChannel.values()) {
+      delivery.subscriptions.setFailing(clientId, isFailing)
+      delivery.look()
+    }
+  }
+
+  #of(channel: string): ChannelDelivery {
+    let delivery = this.#byChannel.get(channel)
+    if (delivery === undefined) {
+      const { limits, isDurableReplaced, context } = this.#options
+      const rules = {
+        subscriptionsMax: limits.of(channel).subscriptionsMax ?? Number.POSITIVE_INFINITY,
+        isDurableReplaced,
+      }
+      delivery = new ChannelDelivery(new ChannelSubscriptions(channel, rules), context)
+      this.#byChannel.set(channel, delivery)
+    }
+    return delivery
+  }
+
+  #asked(request: SubscriptionRequest): SubscribeRequest {
+    const { clientId, inbox, queue, durableName, maxInFlight, ackWaitSeconds } = request
+    return {
+      clientId,
+      inbox: isInbox(inbox) ? inbox : '',
+      ackInbox: this.#options.context.router.newInbox(),
+      queue,
+      durableName,
+      maxInFlight,
+      ackWaitMs: ackWaitSeconds * SECOND_MS,
+    }
+  }
+
+  #undo(delivery: ChannelDelivery, subscription: Subscription, isNew: boolean): void {
+    const nowMs = this.#clock.monotonic()
+    if (isNew) delivery.subscriptions.unsubscribe(subscription, nowMs)
+    else delivery.subscriptions.close(subscription, nowMs)
+    delivery.left([subscription])
+    // It was never answered: whether that is kept now or later is the same to everybody.
+    delivery.look()
+  }
+}
