@@ -18,6 +18,8 @@ export const CHANNEL_DELETED = 'stan: channel is being deleted'
 export interface ChannelsOptions {
   readonly broker: Broker
   readonly limits: StoreLimits
+  /** A topic that is no channel, whatever it is like. */
+  readonly reserved: string
   /** Told when one is made by a client of this protocol. */
   readonly created: (channel: string) => void
 }
@@ -25,6 +27,7 @@ export interface ChannelsOptions {
 export class Channels {
   readonly #broker: Broker
   readonly #limits: StoreLimits
+  readonly #reserved: string
   readonly #created: (channel: string) => void
   readonly #creating = new Map<string, Promise<Topic>>()
   readonly #deleting = new Set<string>()
@@ -32,9 +35,10 @@ export class Channels {
   readonly #names = new Map<string, string>()
   #unwatch: (() => void) | null = null
 
-  constructor({ broker, limits, created }: ChannelsOptions) {
+  constructor({ broker, limits, reserved, created }: ChannelsOptions) {
     this.#broker = broker
     this.#limits = limits
+    this.#reserved = reserved
     this.#created = created
   }
 
@@ -49,7 +53,7 @@ export class Channels {
 
   has(name: string): boolean {
     const settings = this.#broker.topicSettings(name)
-    return settings !== null && isChannel(name, settings) && !this.#deleting.has(name)
+    return settings !== null && this.#isChannel(name, settings) && !this.#deleting.has(name)
   }
 
   names(): string[] {
@@ -60,7 +64,7 @@ export class Channels {
   inUse(name: string): Topic | null {
     const topic = this.#broker.topicInUse(name)
     if (topic === null || this.#deleting.has(name)) return null
-    return isChannel(name, topic.settings) ? topic : null
+    return this.#isChannel(name, topic.settings) ? topic : null
   }
 
   /** Its topic, made if it is missing. Throws StreamingFault, and what the broker throws. */
@@ -68,7 +72,7 @@ export class Channels {
     if (this.#deleting.has(name)) throw new StreamingFault(CHANNEL_DELETED)
     const settings = this.#broker.topicSettings(name)
     if (settings === null) return await this.#create(name)
-    requireChannel(name, settings)
+    this.#require(name, settings)
     return await this.#broker.useTopic(name)
   }
 
@@ -100,7 +104,7 @@ export class Channels {
       if (!(error instanceof LeveretError) || error.code !== 'LVT_TOPIC_CONFLICT') throw error
     }
     const topic = await this.#broker.useTopic(name)
-    requireChannel(name, topic.settings)
+    this.#require(name, topic.settings)
     log('channel %j has been created', name)
     this.#created(name)
     return topic
@@ -129,24 +133,24 @@ export class Channels {
   #note(name: string): void {
     const lower = name.toLowerCase()
     const settings = this.#broker.topicSettings(name)
-    if (settings !== null && isChannel(name, settings) && !this.#names.has(lower)) this.#names.set(lower, name)
+    if (settings !== null && this.#isChannel(name, settings) && !this.#names.has(lower)) this.#names.set(lower, name)
   }
 
   #forgetDeleted(): void {
     for (const [lower, name] of this.#names) if (!this.has(name)) this.#names.delete(lower)
   }
-}
 
-function isChannel(name: string, settings: TopicSettings): boolean {
-  return isKept(settings) && isChannelName(name)
+  #isChannel(name: string, settings: TopicSettings): boolean {
+    return isKept(settings) && isChannelName(name) && name !== this.#reserved
+  }
+
+  #require(name: string, settings: TopicSettings): void {
+    if (this.#isChannel(name, settings)) return
+    throw new StreamingFault(`topic "${name}" cannot be a channel: it keeps nothing, or has several partitions`)
+  }
 }
 
 /** What keeps one record a key has holes wherever one was replaced. */
 function isKept({ partitions, retention, keepLatestPerKey }: TopicSettings): boolean {
   return partitions === 1 && retention !== 'none' && !keepLatestPerKey
-}
-
-function requireChannel(name: string, settings: TopicSettings): void {
-  if (isKept(settings)) return
-  throw new StreamingFault(`topic "${name}" cannot be a channel: it keeps nothing, or has several partitions`)
 }

@@ -76,7 +76,7 @@ export class StreamingServer implements Service {
     this.#router = router
     this.#subjects = streamingSubjects(options.clusterId, options.discoverPrefix)
     const created = (channel: string): void => journal.info(`Channel "${channel}" has been created`)
-    this.#channels = new Channels({ broker, limits, created })
+    this.#channels = new Channels({ broker, limits, created, reserved: STATE_TOPIC })
     this.#clients = new Clients({
       router,
       clock,
