@@ -9,8 +9,10 @@
  *  - keeps what `takeWrites` hands out before what was given out in the same turn is sent.
  */
 import { Group, type GroupListener, Member, type Waiting } from './delivery-group.js'
+import type { RestoredChannel, RestoredGroup } from './restore-subscriptions.js'
 import {
   type DeliveryGroup,
+  groupKey,
   type PendingMessage,
   REFUSAL,
   type Refusal,
@@ -19,6 +21,7 @@ import {
   type SubscribeRequest,
   type Subscription,
 } from './subscription.js'
+import { SubscriptionWrites } from './subscription-writes.js'
 import { WakeHeap } from './wake-heap.js'
 
 /** What is due this soon is sent again with what is due now. */
@@ -40,14 +43,16 @@ export class ChannelSubscriptions {
   readonly #byClient = new Map<string, Set<Member>>()
   readonly #wakes = new WakeHeap<Member>()
   readonly #listener: GroupListener
+  readonly #writes: SubscriptionWrites
   #offline = 0
   #nextId = 1
 
   constructor(channel: string, rules: ChannelRules) {
     this.channel = channel
     this.#rules = rules
+    this.#writes = new SubscriptionWrites(channel)
     this.#listener = {
-      changed: () => undefined,
+      changed: (group) => this.#writes.changed(group),
       rescheduled: (member) => this.#reschedule(member),
     }
   }
@@ -93,13 +98,11 @@ export class ChannelSubscriptions {
     if (holder !== null) this.close(holder, nowMs)
     const shadow = known?.shadow ?? null
     if (shadow !== null) this.#offline--
-    const id = shadow?.id ?? this.#nextId++
+    const id = shadow?.id ?? this.#newId()
     const group = known ?? this.#found(id, request, lastSent)
     const member = new Member(id, group, request)
-    group.join(member)
-    this.#byAckInbox.set(member.ackInbox, member)
-    addTo(this.#byInbox, member.inbox, member)
-    addTo(this.#byClient, member.clientId, member)
+    this.#enter(member)
+    this.#writes.keep(member, false)
     const kind = known === undefined ? 'created' : shadow === null ? 'joined' : 'resumed'
     return { kind, subscription: member, replaced: holder }
   }
@@ -183,9 +186,60 @@ export class ChannelSubscriptions {
     ;(message.group as Group).retry(message as Waiting, nowMs)
   }
 
-  /** What changed since the last call and has to be kept; `isWhole` asks for what may wait for a little as well. */
-  takeWrites(_isWhole: boolean): StateWrite[] {
-    return []
+  /** Something is to be kept before what was given out is sent. */
+  get isDirty(): boolean {
+    return this.#writes.isDirty
+  }
+
+  /** Something may wait to be kept, but not for long: acks that a crash would undo. */
+  get isLate(): boolean {
+    return this.#writes.isLate
+  }
+
+  /** What changed since the last call and has to be kept; `isWhole` asks for what may wait as well. */
+  takeWrites(isWhole: boolean): StateWrite[] {
+    return this.#writes.take(isWhole)
+  }
+
+  /** After a restart, before anything else: everybody is as ready as before, and gets what they had first. */
+  restore({ nextId, groups, dropped, droppedGroups, droppedOwners }: RestoredChannel): void {
+    this.#nextId = nextId
+    for (const { id } of dropped) this.#writes.dropMember(id)
+    for (const id of droppedOwners) this.#writes.dropMember(id)
+    for (const id of droppedGroups) this.#writes.dropPosition(id)
+    for (const restored of groups) this.#restoreGroup(restored)
+  }
+
+  /** The channel is deleted, and with it all that was kept of it. */
+  discard(): StateWrite[] {
+    for (const group of this.#groups.values()) {
+      for (const { id } of group.subscriptions) this.#writes.dropMember(id)
+      this.#writes.dropGroup(group)
+    }
+    this.#writes.dropIds()
+    return this.#writes.take(true)
+  }
+
+  #restoreGroup({ id, start, lastSent, members, shadow, waiting, owners, isCut }: RestoredGroup): void {
+    const [first = shadow] = members
+    if (first === null) return
+    const group = this.#found(id, first, start)
+    group.lastSent = lastSent
+    const byId = new Map<number, Member>()
+    for (const stored of members) {
+      const member = new Member(stored.id, group, stored)
+      byId.set(stored.id, member)
+      this.#enter(member)
+    }
+    if (shadow !== null) {
+      const member = new Member(shadow.id, group, shadow)
+      group.restoreShadow(member)
+      this.#offline++
+      if (!shadow.isClosed) this.#writes.keep(member, true)
+    }
+    for (const sequence of waiting) group.restore(sequence, byId.get(owners.get(sequence) ?? 0) ?? null)
+    for (const member of byId.values()) group.ready(member)
+    this.#writes.restored(group, isCut)
   }
 
   #refusal(request: SubscribeRequest, known: Group | undefined, holder: Member | null): Refusal | null {
@@ -204,6 +258,19 @@ export class ChannelSubscriptions {
     return group
   }
 
+  #newId(): number {
+    const id = this.#nextId++
+    this.#writes.nextId(this.#nextId)
+    return id
+  }
+
+  #enter(member: Member): void {
+    member.group.join(member)
+    this.#byAckInbox.set(member.ackInbox, member)
+    addTo(this.#byInbox, member.inbox, member)
+    addTo(this.#byClient, member.clientId, member)
+  }
+
   #leave(member: Member, nowMs: number, staysDurable: boolean): void {
     if (member.isGone) return
     const { group } = member
@@ -212,9 +279,15 @@ export class ChannelSubscriptions {
     this.#byAckInbox.delete(member.ackInbox)
     removeFrom(this.#byInbox, member.inbox, member)
     removeFrom(this.#byClient, member.clientId, member)
+    if (group.isOffline && group.isDurable && staysDurable) {
+      this.#offline++
+      this.#writes.keep(member, true)
+      return
+    }
+    this.#writes.dropMember(member.id)
     if (!group.isOffline) return
-    if (group.isDurable && staysDurable) this.#offline++
-    else this.#groups.delete(groupKey(member))
+    this.#groups.delete(groupKey(member))
+    this.#writes.dropGroup(group)
   }
 
   #reschedule(member: Member): void {
@@ -227,12 +300,6 @@ export class ChannelSubscriptions {
 /** A dead client is not sent to again; of a queue group, somebody else may get it. */
 function isInVain({ isFailing, group, due }: Member): boolean {
   return isFailing && group.queue === '' && !due.first?.isPinned
-}
-
-/** What makes two requests speak of the same position; a plain subscription shares with nobody. */
-function groupKey({ clientId, queue, durableName, ackInbox }: SubscribeRequest): string {
-  if (queue !== '') return `q\0${durableName}\0${queue}`
-  return durableName !== '' ? `d\0${clientId}\0${durableName}` : `p\0${ackInbox}`
 }
 
 function addTo<T>(sets: Map<string, Set<T>>, key: string, value: T): void {

@@ -27,6 +27,8 @@ export class Member implements Subscription {
   isFailing = false
   isGone = false
   readonly due = new DueList<Member>()
+  /** What it holds is other than what was kept of it. */
+  hasChanged = false
   /** Nothing is sent again before this: its client did not answer. */
   pausedUntilMs = 0
   wakeMs = 0
@@ -71,10 +73,14 @@ export class Group implements DeliveryGroup {
   readonly id: number
   readonly queue: string
   readonly isDurable: boolean
+  /** What `lastSent` was at first. */
+  readonly start: number
   lastSent: number
   readonly waiting = new SequenceList<Member>()
   /** Sequences were skipped since the state was last kept whole. */
   hasJumped = false
+  /** Something is done with since then. */
+  hasAcked = false
   readonly #listener: GroupListener
   readonly #members: Member[] = []
   /** Who is first in line; the line goes round. */
@@ -86,11 +92,12 @@ export class Group implements DeliveryGroup {
   #failingRoom = 0
   #live = 0
 
-  constructor(id: number, queue: string, isDurable: boolean, lastSent: number, listener: GroupListener) {
+  constructor(id: number, queue: string, isDurable: boolean, start: number, listener: GroupListener) {
     this.id = id
     this.queue = queue
     this.isDurable = isDurable
-    this.lastSent = lastSent
+    this.start = start
+    this.lastSent = start
     this.#listener = listener
   }
 
@@ -134,8 +141,15 @@ export class Group implements DeliveryGroup {
     for (let entry = this.waiting.first; entry !== null; entry = entry.after) this.#adopt(member, entry)
   }
 
-  /** After a restart: a message and the member that had it. */
-  restore(sequence: number, member: Member | null): void {
+  /** After a restart: the last that was in it, or nobody any more. */
+  restoreShadow(member: Member): void {
+    member.isGone = true
+    this.#shadow = member
+  }
+
+  /** After a restart: a message and the member that had it, or whose turn it is; in ascending order. */
+  restore(sequence: number, owner: Member | null): void {
+    const member = owner ?? this.#members[sequence % this.#members.length] ?? null
     const entry = new Pending<Member>(this, sequence, null, 0)
     this.waiting.append(entry)
     if (member !== null) this.#adopt(member, entry)
@@ -188,6 +202,7 @@ export class Group implements DeliveryGroup {
   /** Wait for it no more, acked or not. */
   drop(entry: Waiting): boolean {
     if (!this.waiting.remove(entry)) return false
+    this.hasAcked = true
     this.#release(entry)
     this.#listener.changed(this)
     return true
@@ -339,6 +354,7 @@ export class Group implements DeliveryGroup {
   #count(member: Member, change: 1 | -1): void {
     const before = member.room
     member.pending += change
+    member.hasChanged = true
     const grown = member.room - before
     if (member.isFailing) this.#failingRoom += grown
     else this.#liveRoom += grown

@@ -83,3 +83,9 @@ export interface StateWrite {
   readonly key: string
   readonly value: Buffer | null
 }
+
+/** What makes two requests speak of the same position; a plain subscription shares with nobody. */
+export function groupKey({ clientId, queue, durableName, ackInbox }: SubscribeRequest): string {
+  if (queue !== '') return `q\0${durableName}\0${queue}`
+  return durableName !== '' ? `d\0${clientId}\0${durableName}` : `p\0${ackInbox}`
+}
