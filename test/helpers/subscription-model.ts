@@ -97,7 +97,16 @@ export class SubscriptionModel {
     group.lastSent = sequence
     const dueMs = nowMs + chosen.request.ackWaitMs
     const order = this.#order++
-    group.pending.push({ sequence, holder: chosen, expiryMs: dueMs, dueMs, count: 0, isPinned: false, order, isOut: false })
+    group.pending.push({
+      sequence,
+      holder: chosen,
+      expiryMs: dueMs,
+      dueMs,
+      count: 0,
+      isPinned: false,
+      order,
+      isOut: false,
+    })
     return chosen.id
   }
 
@@ -110,7 +119,9 @@ export class SubscriptionModel {
   leave(id: number, isClose: boolean, nowMs: number): void {
     const group = this.groupOf(id)
     const member = this.member(id)
-    const held = group.pending.filter(({ holder }) => holder === member).sort(byDue)
+    const all = group.pending.filter(({ holder }) => holder === member)
+    const out = all.filter(({ isOut }) => isOut).sort((a, b) => a.sequence - b.sequence)
+    const held = [...out, ...all.filter(({ isOut }) => !isOut).sort(byDue)]
     group.members.splice(group.members.indexOf(member), 1)
     for (const [index, entry] of held.entries()) {
       const heir = group.members[index % group.members.length] ?? null
@@ -154,7 +165,15 @@ export class SubscriptionModel {
     const next = to === holder ? entry.expiryMs + to.request.ackWaitMs : 0
     const dueMs = next > nowMs ? next : nowMs + to.request.ackWaitMs
     const count = entry.count + 1
-    Object.assign(entry, { holder: to, isOut: false, isPinned: false, dueMs, expiryMs: dueMs, count, order: this.#order++ })
+    Object.assign(entry, {
+      holder: to,
+      isOut: false,
+      isPinned: false,
+      dueMs,
+      expiryMs: dueMs,
+      count,
+      order: this.#order++,
+    })
     return { id: to.id, count }
   }
 

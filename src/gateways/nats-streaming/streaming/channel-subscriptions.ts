@@ -160,7 +160,9 @@ export class ChannelSubscriptions {
   due(nowMs: number, max: number): PendingMessage[] {
     const due: Waiting[] = []
     for (let member = this.#wakes.first; member !== null && member.wakeMs <= nowMs; member = this.#wakes.first) {
-      while (member.dueMs <= nowMs + SLACK_MS) {
+      // What it was to wake for may have been acked.
+      const untilMs = member.dueMs <= nowMs ? nowMs + SLACK_MS : nowMs
+      while (member.dueMs <= untilMs) {
         if (due.length === max) return due
         if (isInVain(member)) member.pausedUntilMs = nowMs + Math.max(member.ackWaitMs, SLACK_MS + 1)
         else due.push(member.group.takeDue(member))
