@@ -82,6 +82,12 @@ export class Router {
     return this.#index.match(subject).plain.find((each) => each.owner === owner) ?? null
   }
 
+  /** Whether anybody would get it. */
+  isHeard(subject: string): boolean {
+    const { plain, queues } = this.#index.match(subject)
+    return plain.length > 0 || queues.length > 0
+  }
+
   newInbox(): string {
     return INBOX_PREFIX + this.#random.id(INBOX_RANDOM_BYTES)
   }

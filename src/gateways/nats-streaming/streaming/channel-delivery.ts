@@ -11,12 +11,14 @@ import type { Counter } from '../../../metrics/registry.js'
 import type { Router } from '../core/router.js'
 import { AckInboxes } from './ack-inboxes.js'
 import type { ChannelSubscriptions } from './channel-subscriptions.js'
+import type { Channels } from './channels.js'
 import { textOf } from './fault.js'
 import { Feed, type FeedOwner } from './feed.js'
 import type { Journal } from './journal.js'
 import { lookUp } from './lookups.js'
 import { RecordReader } from './message-record.js'
 import { encodeMessage, type Nanoseconds, nanosecondsOf } from './messages.js'
+import { Outbound } from './outbound.js'
 import type { StreamingState } from './streaming-state.js'
 import type { DeliveryGroup, PendingMessage, Subscription } from './subscription.js'
 
@@ -29,13 +31,18 @@ const LOOKUPS_MAX = 256
 /** An inbox with much to take rests for so long. */
 const HELD_MS = 10
 const UNREADABLE_MS = 1_000
-const EMPTY: Buffer = Buffer.alloc(0)
-
+/** A client that is not there is looked for again after so long. */
+const ABSENT_MS = 100
+/** Clients have so long to come back after a restart before what they had is sent again. */
+const RETURN_MS = 5_000
+/** What was acked is kept after so long at the latest. */
+const SETTLE_MS = 100
 export interface DeliveryContext {
   readonly broker: Broker
   readonly router: Router
   readonly clock: Clock
   readonly turn: Turn
+  readonly channels: Channels
   readonly state: StreamingState
   readonly journal: Journal
   /** Set by the router's subscribers while a message is handed to one that has much to take already. */
@@ -54,13 +61,6 @@ export interface DeliveryCounters {
   readonly stateFailures: Counter
 }
 
-interface Outgoing {
-  readonly to: Subscription
-  readonly bytes: Buffer
-  /** Of a first delivery; those that are sent again are in nobody's way. */
-  readonly feed: Feed | null
-}
-
 export class ChannelDelivery implements FeedOwner, TurnTask {
   readonly channel: string
   readonly subscriptions: ChannelSubscriptions
@@ -68,13 +68,15 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   readonly #context: DeliveryContext
   readonly #feeds = new Map<DeliveryGroup, Feed>()
   #awake: Feed[] = []
-  #outgoing: Outgoing[] = []
-  #unsentBytes = 0
+  readonly #outbound: Outbound
   #isScheduled = false
   #isLooking = false
   #isStopped = false
   #wake: Timer | null = null
   #wakeMs = 0
+  #settle: Timer | null = null
+  /** Until then those who were there before a restart are waited for. */
+  #returnMs = Number.NEGATIVE_INFINITY
   /** Resolves, and never fails, when everything that was to be kept is. */
   #kept: Promise<void> = Promise.resolve()
   readonly #record = new RecordReader()
@@ -89,11 +91,25 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.channel = subscriptions.channel
     this.subscriptions = subscriptions
     this.#context = context
+    this.#outbound = new Outbound(context, (feed) => this.#rest(feed, HELD_MS))
     this.acks = new AckInboxes(context.router, (subscription, sequence) => this.#acked(subscription, sequence))
   }
 
   get broker(): Broker {
     return this.#context.broker
+  }
+
+  get isThere(): boolean {
+    return this.#context.channels.has(this.channel)
+  }
+
+  /** After a restart: who was here goes on, as soon as it is here again. */
+  resume(): void {
+    for (const { subscriptions } of this.subscriptions.groups()) {
+      for (const subscription of subscriptions) if (subscription.isReady) this.acks.add(subscription)
+    }
+    this.#returnMs = this.#context.clock.monotonic() + RETURN_MS
+    this.look()
   }
 
   /** It is known to its client: from now on it gets messages. */
@@ -133,15 +149,20 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     await written
   }
 
-  stop(): void {
+  /** Nothing is sent any more. Resolves, whatever comes of it, when what was known is kept. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return
     this.#isStopped = true
     this.#wake?.cancel()
+    this.#settle?.cancel()
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
     this.acks.clear()
     for (const feed of this.#feeds.values()) feed.close()
     this.#feeds.clear()
     this.#awake = []
+    this.#keepRest()
+    await this.#kept
   }
 
   awake(feed: Feed): void {
@@ -203,8 +224,15 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   /** Read for a group what it takes, up to a stretch. */
   #feed(feed: Feed, nowMs: number): void {
     if (feed.isClosed || feed.isHeld || feed.group.room === 0) return
-    if (this.#unsentBytes > UNSENT_BYTES_MAX) {
+    if (this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
       this.#rest(feed, HELD_MS)
+      return
+    }
+    const { queue, subscriptions } = feed.group
+    const inbox = subscriptions[0]?.inbox ?? ''
+    if (queue === '' && !this.#context.router.isHeard(inbox)) {
+      // Its client is away and may come back: what is sent now would be missed, and come again after the ack wait only.
+      this.#rest(feed, ABSENT_MS)
       return
     }
     const reader = feed.reader()
@@ -237,7 +265,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
       const bytes = this.#encoded.get(sequence) ?? this.#encode(body, position, sequence, timestampMs, 0)
       if (this.#feeds.size > 1) this.#encoded.set(sequence, bytes)
       position = this.#record.read(body, position)
-      this.#send({ to, bytes, feed })
+      this.#outbound.add(to, bytes, feed)
     }
     return true
   }
@@ -254,9 +282,13 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   }
 
   #lookUpDue(nowMs: number): void {
-    if (this.#isLooking) return
+    if (this.#isLooking || this.#isWaitingForReturn(nowMs)) return
     const due = this.subscriptions.due(nowMs, LOOKUPS_MAX)
     if (due.length === 0) return
+    if (!this.isThere) {
+      for (const message of due) this.subscriptions.missing(message)
+      return
+    }
     this.#isLooking = true
     const { broker, clock, lookups } = this.#context
     lookups.open += due.length
@@ -271,12 +303,22 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     })
   }
 
+  #isWaitingForReturn(nowMs: number): boolean {
+    if (nowMs >= this.#returnMs) return false
+    const { router } = this.#context
+    for (const { subscriptions } of this.subscriptions.groups()) {
+      for (const { isReady, inbox } of subscriptions) if (isReady && !router.isHeard(inbox)) return true
+    }
+    this.#returnMs = nowMs
+    return false
+  }
+
   #foundAgain(message: PendingMessage, body: Buffer, position: number, timestampMs: number): void {
     const to = this.subscriptions.redeliver(message, this.#context.clock.monotonic())
     if (to === null) return
     this.#context.counters.redelivered.value++
     const bytes = this.#encode(body, position, message.sequence, timestampMs, message.redeliveries)
-    this.#send({ to, bytes, feed: null })
+    this.#outbound.add(to, bytes, null)
     this.#schedule()
   }
 
@@ -286,18 +328,20 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.subscriptions.failed(message, clock.monotonic())
   }
 
-  #send(outgoing: Outgoing): void {
-    this.#outgoing.push(outgoing)
-    this.#unsentBytes += outgoing.bytes.length
-  }
-
   /** Keep what this turn changed, and then send what it gave out. */
   #flush(): void {
-    const outgoing = this.#outgoing
-    this.#outgoing = []
-    const writes = this.subscriptions.takeWrites(outgoing.length === 0)
+    const writes = this.subscriptions.takeWrites(false)
     if (writes.length > 0) this.#remember(this.#context.state.write(writes, false))
-    if (outgoing.length > 0) void this.#kept.then(() => this.#sendAll(outgoing))
+    if (this.subscriptions.isLate && this.#settle === null) {
+      this.#settle = this.#context.clock.after(SETTLE_MS, () => this.#keepRest())
+    }
+    this.#outbound.sendAfter(this.#kept)
+  }
+
+  #keepRest(): void {
+    this.#settle = null
+    const writes = this.subscriptions.takeWrites(true)
+    if (writes.length > 0) this.#remember(this.#context.state.write(writes, false))
   }
 
   /** What cannot be kept is sent all the same: after a crash it comes again, as if it were new. */
@@ -314,24 +358,9 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     )
   }
 
-  #sendAll(outgoing: readonly Outgoing[]): void {
-    const { router, pressure, counters } = this.#context
-    const message = { subject: '', reply: '', headers: null, payload: EMPTY }
-    for (const { to, bytes, feed } of outgoing) {
-      this.#unsentBytes -= bytes.length
-      if (to.isGone || to.inbox === '') continue
-      message.subject = to.inbox
-      message.payload = bytes
-      pressure.isHigh = false
-      router.publish(message)
-      counters.sent.value++
-      // Of a group, the others go on; its slow member has as much as it may have in flight.
-      if (pressure.isHigh && feed !== null && to.queue === '' && !feed.isHeld) this.#rest(feed, HELD_MS)
-    }
-  }
-
   /** Nothing is read for it for a while. */
   #rest(feed: Feed, ms: number): void {
+    if (feed.isHeld || this.#isStopped) return
     this.#context.counters.held.value++
     feed.isHeld = true
     const timer = this.#context.clock.after(ms, () => {
@@ -349,7 +378,8 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.#wake = null
     if (wakeMs === null) return
     this.#wakeMs = wakeMs
-    this.#wake = this.#context.clock.after(Math.max(1, wakeMs - nowMs), () => {
+    const delayMs = nowMs < this.#returnMs ? ABSENT_MS : Math.max(1, wakeMs - nowMs)
+    this.#wake = this.#context.clock.after(delayMs, () => {
       this.#wake = null
       this.#schedule()
     })

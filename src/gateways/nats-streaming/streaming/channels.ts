@@ -76,12 +76,16 @@ export class Channels {
     return await this.#broker.useTopic(name)
   }
 
-  /** With all messages in it. Whoever asks for it meanwhile is told that it is being deleted. */
-  async delete(name: string): Promise<void> {
+  /**
+   * With all messages in it, and then what else is known of it. Whoever asks for it meanwhile is told that it is being
+   * deleted. Throws what the broker and `forget` throw.
+   */
+  async delete(name: string, forget: () => Promise<void>): Promise<void> {
     this.#deleting.add(name)
     try {
       await this.#broker.deleteTopic(name)
       this.#names.delete(name.toLowerCase())
+      await forget()
     } finally {
       this.#deleting.delete(name)
     }

@@ -10,6 +10,7 @@ import type { Client } from './clients.js'
 import { textOf } from './fault.js'
 import { isInbox } from './inbox.js'
 import type { SubscriptionRequest, UnsubscribeRequest } from './messages.js'
+import { readStored, restoreChannel, type SequenceBounds } from './restore-subscriptions.js'
 import { lastSentOf } from './start-position.js'
 import type { StoreLimits } from './store-limits.js'
 import type { SubscribeRequest, Subscription } from './subscription.js'
@@ -29,6 +30,8 @@ export class Deliveries {
   readonly #options: DeliveriesOptions
   readonly #clock: Clock
   readonly #byChannel = new Map<string, ChannelDelivery>()
+  /** Channels that somebody is about to subscribe to, and how many. */
+  readonly #subscribing = new Map<string, number>()
   #isStopped = false
 
   constructor(options: DeliveriesOptions) {
@@ -46,15 +49,53 @@ export class Deliveries {
     )
   }
 
-  stop(): void {
+  /**
+   * Everybody whom `values` speak of is there again, if `isClientKnown`; nobody gets anything before `begin`. Throws what the
+   * store throws.
+   */
+  async recover(values: ReadonlyMap<string, Buffer>, isClientKnown: (id: string) => boolean): Promise<void> {
+    const { channels, context } = this.#options
+    const damaged: string[] = []
+    for (const [channel, stored] of readStored(values, damaged)) {
+      const delivery = this.#of(channel)
+      const { subscriptions } = delivery
+      if (channels.has(channel)) {
+        subscriptions.restore(restoreChannel(stored, await this.#bounds(channel), isClientKnown))
+        await delivery.keep()
+      } else {
+        // It was deleted, and what was kept of it was not.
+        subscriptions.restore(restoreChannel(stored, { first: 0, last: 0 }, () => false))
+        await context.state.write(subscriptions.discard(), false)
+        this.#byChannel.delete(channel)
+      }
+    }
+    for (const key of damaged) context.journal.warn(`what was kept under ${key} cannot be read, and is passed over`)
+  }
+
+  /** Go on where a restart was. */
+  begin(): void {
+    for (const delivery of this.#byChannel.values()) delivery.resume()
+  }
+
+  async stop(): Promise<void> {
     this.#isStopped = true
-    for (const delivery of this.#byChannel.values()) delivery.stop()
+    await Promise.all([...this.#byChannel.values()].map((delivery) => delivery.stop()))
     this.#byChannel.clear()
   }
 
-  /** Active subscriptions of a channel. */
-  activeIn(channel: string): number {
-    return this.#byChannel.get(channel)?.subscriptions.active ?? 0
+  /** The channel is deleted, and nobody is in it: what was known of it is forgotten. Throws what the store throws. */
+  async discard(channel: string): Promise<void> {
+    const delivery = this.#byChannel.get(channel)
+    if (delivery === undefined) return
+    this.#byChannel.delete(channel)
+    const writes = delivery.subscriptions.discard()
+    await delivery.stop()
+    await this.#options.context.state.write(writes, true)
+  }
+
+  /** Somebody is subscribed, or is about to be. */
+  isActive(channel: string): boolean {
+    return this.#subscribing.has(channel) || (this.#byChannel.get(channel)?.subscriptions.active ?? 0) > 0
   }
 
   /**
@@ -62,6 +103,18 @@ export class Deliveries {
    * the store throws.
    */
   async subscribe(client: Client, request: SubscriptionRequest, told: (ackInbox: string) => void): Promise<string> {
+    const { channel } = request
+    this.#subscribing.set(channel, (this.#subscribing.get(channel) ?? 0) + 1)
+    try {
+      return await this.#subscribe(client, request, told)
+    } finally {
+      const left = (this.#subscribing.get(channel) ?? 1) - 1
+      if (left === 0) this.#subscribing.delete(channel)
+      else this.#subscribing.set(channel, left)
+    }
+  }
+
+  async #subscribe(client: Client, request: SubscriptionRequest, told: (ackInbox: string) => void): Promise<string> {
     const { channels, context } = this.#options
     await channels.use(request.channel)
     const delivery = this.#of(request.channel)
@@ -123,6 +176,12 @@ export class Deliveries {
       delivery.subscriptions.setFailing(clientId, isFailing)
       delivery.look()
     }
+  }
+
+  async #bounds(channel: string): Promise<SequenceBounds> {
+    const { partitions } = await this.#options.context.broker.describeTopic(channel)
+    const { logStart, end } = partitions[0] ?? { logStart: 0, end: 0 }
+    return { first: end === 0 ? 0 : logStart + 1, last: end }
   }
 
   #of(channel: string): ChannelDelivery {

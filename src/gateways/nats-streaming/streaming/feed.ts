@@ -4,11 +4,14 @@
  */
 import type { Broker } from '../../../broker/broker.js'
 import type { PartitionReader, ReaderListener } from '../../../broker/partition-reader.js'
+import { TopicNotFoundError } from '../../../common/errors.js'
 import type { DeliveryGroup } from './subscription.js'
 
 export interface FeedOwner {
   readonly broker: Broker
   readonly channel: string
+  /** False when it was deleted under those who read it. */
+  readonly isThere: boolean
   /** There may be something to read. */
   awake(feed: Feed): void
   /** Its channel cannot be read for now. */
@@ -60,6 +63,8 @@ export class Feed implements ReaderListener {
     const { broker, channel } = this.#owner
     this.#isOpening = true
     try {
+      // Reading would make it anew.
+      if (!this.#owner.isThere) throw new TopicNotFoundError(channel)
       const [reader] = await broker.subscribe(channel, { kind: 'offset', offset: this.group.lastSent }, null, this)
       if (this.isClosed) reader?.close()
       else this.#reader = reader ?? null

@@ -13,6 +13,7 @@ import type { DeliveryCounters } from './channel-delivery.js'
 import { Channels } from './channels.js'
 import { Clients, type HeartbeatSettings } from './clients.js'
 import { Deliveries } from './deliveries.js'
+import { Inactivity } from './inactivity.js'
 import { debugJournal, type Journal } from './journal.js'
 import { Publishes } from './publishes.js'
 import { Requests } from './requests.js'
@@ -57,6 +58,7 @@ export class StreamingServer implements Service {
   readonly #channels: Channels
   readonly #clients: Clients
   readonly #deliveries: Deliveries
+  readonly #inactivity: Inactivity
   readonly #publishes: Publishes
   readonly #requests: Requests
   #subscriptions: NatsSubscription[] = []
@@ -95,6 +97,7 @@ export class StreamingServer implements Service {
         router,
         clock,
         turn: broker.turn,
+        channels: this.#channels,
         state: this.#state,
         journal,
         pressure,
@@ -106,6 +109,15 @@ export class StreamingServer implements Service {
       isDurableReplaced: options.isDurableReplaced ?? false,
       metrics,
     })
+    this.#inactivity = new Inactivity({
+      broker,
+      clock,
+      limits,
+      channels: this.#channels,
+      deliveries: this.#deliveries,
+      journal,
+      metrics,
+    })
     this.#publishes = new Publishes({
       router,
       broker,
@@ -115,7 +127,7 @@ export class StreamingServer implements Service {
       recordBytesMax,
       limits: bounds,
       metrics,
-      published: () => undefined,
+      published: (channel) => this.#inactivity.published(channel),
     })
     this.#requests = new Requests({
       router,
@@ -130,9 +142,11 @@ export class StreamingServer implements Service {
   }
 
   async start(): Promise<void> {
-    await this.#state.open()
+    const { clients, others } = await this.#state.open()
     this.#channels.start()
     this.#clients.start()
+    for (const facts of clients) this.#clients.add(facts)
+    await this.#deliveries.recover(others, (id) => this.#clients.get(id) !== null)
     const { discover, pings, publishPrefix, subscribe, unsubscribe, closeSubscription, close } = this.#subjects
     this.#listen(discover, (message) => this.#requests.connect(message))
     this.#listen(pings, (message) => this.#requests.ping(message))
@@ -141,13 +155,17 @@ export class StreamingServer implements Service {
     this.#listen(unsubscribe, (message) => this.#requests.unsubscribe(message))
     this.#listen(closeSubscription, (message) => this.#requests.closeSubscription(message))
     this.#listen(close, (message) => this.#requests.close(message))
+    for (const { id } of clients) this.#clients.watch(id)
+    this.#deliveries.begin()
+    this.#inactivity.start()
   }
 
   async stop(_options: StopOptions): Promise<void> {
     for (const subscription of this.#subscriptions) this.#router.remove(subscription)
     this.#subscriptions = []
+    this.#inactivity.stop()
     this.#clients.stop()
-    this.#deliveries.stop()
+    await this.#deliveries.stop()
     this.#channels.stop()
   }
 
