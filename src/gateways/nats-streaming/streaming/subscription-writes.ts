@@ -116,7 +116,7 @@ export class SubscriptionWrites {
     }
     const isQueue = group.members.length > 1
     const isDue = isWhole || group.hasJumped || pending <= SHORT
-    if (group.hasAcked && lastSent - floor > pending) {
+    if ((group.hasAcked || group.hasJumped) && lastSent - floor > pending) {
       if (isDue) writes.push({ key: written.ackKey, value: encodeRanges(doneRanges(group)) })
       else this.#late.add(group)
     }
