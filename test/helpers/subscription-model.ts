@@ -116,15 +116,17 @@ export class SubscriptionModel {
     return group.pending.length < before
   }
 
-  leave(id: number, isClose: boolean, nowMs: number): void {
+  /** `leaving` are the ids of those that leave at the same time. */
+  leave(id: number, isClose: boolean, nowMs: number, leaving: readonly number[] = []): void {
     const group = this.groupOf(id)
     const member = this.member(id)
     const all = group.pending.filter(({ holder }) => holder === member)
     const out = all.filter(({ isOut }) => isOut).sort((a, b) => a.sequence - b.sequence)
     const held = [...out, ...all.filter(({ isOut }) => !isOut).sort(byDue)]
     group.members.splice(group.members.indexOf(member), 1)
+    const heirs = group.members.filter((other) => !leaving.includes(other.id))
     for (const [index, entry] of held.entries()) {
-      const heir = group.members[index % group.members.length] ?? null
+      const heir = heirs[index % heirs.length] ?? null
       const dueMs = heir === null ? entry.dueMs : nowMs + 100
       const expiryMs = heir === null ? entry.expiryMs : nowMs
       Object.assign(entry, { holder: heir, dueMs, expiryMs, isPinned: false, isOut: false, order: this.#order++ })

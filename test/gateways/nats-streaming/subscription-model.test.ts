@@ -125,15 +125,17 @@ class World {
     assert.equal(this.machine.ack(subscription, this.last), false)
   }
 
-  #left(subscription: Subscription, isClose: boolean): void {
+  #left(subscription: Subscription, isClose: boolean, leaving: readonly number[] = []): void {
     const group = this.model.groupOf(subscription.id)
     if (group.members.length > 1) this.tally.transferred += this.model.heldBy(group, this.model.member(subscription.id))
-    this.model.leave(subscription.id, isClose, this.nowMs)
+    this.model.leave(subscription.id, isClose, this.nowMs, leaving)
     this.#forget(subscription)
   }
 
   #closeClient(): void {
-    for (const gone of this.machine.closeClient(`c${below(this.random, 3)}`, this.nowMs)) this.#left(gone, true)
+    const gone = this.machine.closeClient(`c${below(this.random, 3)}`, this.nowMs)
+    const leaving = gone.map(({ id }) => id)
+    for (const subscription of gone) this.#left(subscription, true, leaving)
   }
 
   #fail(): void {

@@ -131,8 +131,9 @@ export class ChannelSubscriptions {
 
   /** Close all that a client has, and say what that was. */
   closeClient(clientId: string, nowMs: number): readonly Subscription[] {
-    const gone = this.subscriptionsOf(clientId)
-    for (const subscription of gone) this.close(subscription, nowMs)
+    const gone = [...(this.#byClient.get(clientId) ?? [])]
+    for (const member of gone) member.isLeaving = true
+    for (const member of gone) this.close(member, nowMs)
     return gone
   }
 

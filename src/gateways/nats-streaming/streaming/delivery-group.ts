@@ -26,6 +26,8 @@ export class Member implements Subscription {
   isReady = false
   isFailing = false
   isGone = false
+  /** About to leave with others of its client: it takes nothing over from them. */
+  isLeaving = false
   readonly due = new DueList<Member>()
   /** What it holds is other than what was kept of it. */
   hasChanged = false
@@ -262,11 +264,12 @@ export class Group implements DeliveryGroup {
   }
 
   #handOver(held: readonly Waiting[], nowMs: number): void {
-    const heirs = this.#members
-    let turn = this.#head
-    for (const entry of held) {
+    const line = [...this.#members.slice(this.#head), ...this.#members.slice(0, this.#head)]
+    const heirs = line.filter(({ isLeaving }) => !isLeaving)
+    // If nobody stays, it waits for who comes next.
+    if (heirs.length === 0) return
+    for (const [turn, entry] of held.entries()) {
       const heir = heirs[turn % heirs.length] as Member
-      turn++
       entry.holder = heir
       entry.expiryMs = nowMs
       entry.dueMs = nowMs + TRANSFER_MS
