@@ -74,6 +74,15 @@ export class NatsWire {
     this.write(Buffer.concat([Buffer.from(head, 'latin1'), payload, CRLF]))
   }
 
+  /** Read nothing until `resume`. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
   close(): void {
     this.#socket.destroy()
   }

@@ -28,6 +28,12 @@ export interface SubscribeFields {
   readonly startTimeDelta?: string
 }
 
+/** What is said of a subscription. */
+export interface Subscribed {
+  readonly subject: string
+  readonly ackInbox: string
+}
+
 export const FIRST = 4
 let lastName = 0
 
@@ -222,8 +228,12 @@ export class StanPeer {
   }
 
   requestSubscribe(fields: SubscribeFields): Promise<Buffer> {
+    return this.request('_STAN.sub.test-cluster', this.subscribeBytes(fields))
+  }
+
+  subscribeBytes(fields: SubscribeFields): Buffer {
     const request = { clientID: this.clientId, maxInFlight: 1024, ackWaitInSecs: 30, ...fields }
-    return this.request('_STAN.sub.test-cluster', stanBytes('SubscriptionRequest', request))
+    return stanBytes('SubscriptionRequest', request)
   }
 
   async subscribe(fields: SubscribeFields): Promise<StanSubscription> {
@@ -233,17 +243,17 @@ export class StanPeer {
     return subscription
   }
 
-  ack({ subject, ackInbox }: StanSubscription, ...sequences: number[]): void {
+  ack({ subject, ackInbox }: Subscribed, ...sequences: number[]): void {
     for (const sequence of sequences) this.wire.publish(ackInbox, stanBytes('Ack', { subject, sequence }))
   }
 
   /** What is wrong, or nothing. */
-  unsubscribe(subscription: StanSubscription, inbox = subscription.ackInbox): Promise<string> {
+  unsubscribe(subscription: Subscribed, inbox = subscription.ackInbox): Promise<string> {
     return this.#leave('_STAN.unsub.test-cluster', subscription.subject, inbox)
   }
 
   /** What is wrong, or nothing. */
-  closeSubscription(subscription: StanSubscription, inbox = subscription.ackInbox): Promise<string> {
+  closeSubscription(subscription: Subscribed, inbox = subscription.ackInbox): Promise<string> {
     return this.#leave('_STAN.subclose.test-cluster', subscription.subject, inbox)
   }
 
