@@ -16,6 +16,7 @@ import { selfTimes } from './harness/self-time.js'
 import { CACHE, WorkerCode } from './harness/worker.js'
 import { benchLatency } from './latency.js'
 import { benchMemory } from './memory.js'
+import { benchNats } from './nats.js'
 import { findJetStream, findNats } from './peers/nats.js'
 import { findRedis } from './peers/redis.js'
 import { pageOf } from './report.js'
@@ -31,6 +32,7 @@ const BENCHES = {
   memory: benchMemory,
   durable: benchDurable,
   groups: benchGroups,
+  nats: benchNats,
 } as const
 
 type Name = keyof typeof BENCHES

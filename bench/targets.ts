@@ -10,6 +10,7 @@ import type { Contender } from './harness/rig.js'
 import type { Spread } from './harness/statistics.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
+import { type NatsReport, natsVerdicts } from './nats.js'
 import type { ThroughputRow } from './throughput.js'
 import { atLeast, atMost, ratio, scaled, steadied, type Verdict } from './verdict.js'
 
@@ -20,6 +21,7 @@ export interface Results {
   readonly memory?: MemoryReport | null
   readonly durable?: DurableReport
   readonly groups?: GroupsReport
+  readonly nats?: NatsReport
 }
 
 const KIB = 1024
@@ -27,7 +29,7 @@ const MIB = 1024 * KIB
 /** What a churn may leave behind and still count as ended where it began: less than 1 KiB for ten connections. */
 const CHURN_BYTES_MAX = 8 * MIB
 
-export function verdictsOf({ throughput, latency, client, memory, durable, groups }: Results): Verdict[] {
+export function verdictsOf({ throughput, latency, client, memory, durable, groups, nats }: Results): Verdict[] {
   const verdicts: Verdict[] = []
   if (throughput !== undefined) verdicts.push(...throughputVerdicts(throughput))
   if (client !== undefined) {
@@ -38,6 +40,7 @@ export function verdictsOf({ throughput, latency, client, memory, durable, group
   if (memory !== undefined && memory !== null) verdicts.push(...memoryVerdicts(memory))
   if (durable !== undefined) verdicts.push(...durableVerdicts(durable))
   if (groups !== undefined) verdicts.push(...groupVerdicts(groups))
+  if (nats !== undefined) verdicts.push(...natsVerdicts(nats))
   return verdicts
 }
 

@@ -54,9 +54,19 @@ export class Bench implements Disposable {
 
   /** Started in `cwd`, or in a new folder. `label` names the profile's folder. */
   startLeveret(label: string, cwd = this.newFolder()): Promise<ChildServer> {
-    const profiles = this.#profiles === null ? null : join(this.#profiles, label)
-    if (profiles !== null) mkdirSync(profiles, { recursive: true })
-    return startLeveret({ cwd, profiles })
+    return startLeveret({ cwd, profiles: this.#profilesOf(label), protocol: 'native' })
+  }
+
+  /** The same, and the port is the one of the NATS protocol. */
+  startLeveretNats(label: string, cwd = this.newFolder()): Promise<ChildServer> {
+    return startLeveret({ cwd, profiles: this.#profilesOf(label), protocol: 'nats' })
+  }
+
+  #profilesOf(label: string): string | null {
+    if (this.#profiles === null) return null
+    const profiles = join(this.#profiles, label)
+    mkdirSync(profiles, { recursive: true })
+    return profiles
   }
 
   startNats(): Promise<ChildServer> {

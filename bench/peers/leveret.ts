@@ -12,6 +12,10 @@ import { describe } from '../wire/leveret-frames.js'
 
 const BIN = fileURLToPath(new URL('../../bin/leveret.js', import.meta.url))
 
+const LISTENING = {
+  native: /listening native 127\.0\.0\.1:(\d+)[\s\S]*^ready/m,
+  nats: /listening nats-streaming 127\.0\.0\.1:(\d+)[\s\S]*^ready/m,
+} as const
 const ANSWER_MS_MAX = 10_000
 
 export interface LeveretOptions {
@@ -19,15 +23,17 @@ export interface LeveretOptions {
   readonly cwd: string
   /** Where node's CPU profile goes; null for none. */
   readonly profiles: string | null
+  /** The protocol that it is spoken to in. */
+  readonly protocol: 'native' | 'nats'
 }
 
-export function startLeveret({ cwd, profiles }: LeveretOptions): Promise<ChildServer> {
+export function startLeveret({ cwd, profiles, protocol }: LeveretOptions): Promise<ChildServer> {
   const flags = profiles === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
   return ChildServer.start({
     command: process.execPath,
-    args: [...flags, BIN, 'serve', '--port', '0'],
+    args: [...flags, BIN, 'serve', '--port', '0', ...(protocol === 'nats' ? ['--nats-streaming', '0'] : [])],
     cwd,
-    listening: /listening native 127\.0\.0\.1:(\d+)[\s\S]*^ready/m,
+    listening: LISTENING[protocol],
   })
 }
 
