@@ -272,7 +272,7 @@ export async function converse(port: number, { steps, isUnordered }: Conversatio
         answer.push(
           isUnordered === true
             ? text
-                .split(/(?=MSG )/)
+                .split(/(?<!H)(?=H?MSG )/)
                 .sort()
                 .join('')
             : text,
