@@ -112,5 +112,9 @@ function natsCounters(metrics: MetricsRegistry): NatsCounters {
       'publisher_waits',
       'Times that a publisher was read no further for a moment because its readers were behind',
     ),
+    unreadable: counter(
+      'unreadable',
+      'Messages left out because their subject and reply are longer than clients can read',
+    ),
   }
 }

@@ -141,6 +141,16 @@ test('hands on bodies of every size unchanged, with headers and without, to all'
   }
 })
 
+test('leaves out a message whose control line no client could read', WITHIN, async (t) => {
+  const { connect, metric } = await startNatsStreaming(t)
+  const peer = await connect(QUIET)
+  await peer.ask('SUB > 1\r\n', '')
+  const [subject, reply] = ['s'.repeat(2_000), 'r'.repeat(2_000)]
+  await peer.ask(`PUB ${subject} ${reply} 1\r\nx\r\n`, `MSG ${subject} 1 ${reply} 1\r\nx\r\n`)
+  await peer.ask(`PUB ${subject} ${reply}${'r'.repeat(80)} 1\r\nx\r\n`, '')
+  assert.equal(metric('unreadable_total'), 1)
+})
+
 test('ends a reader that does not read, and slows its publisher down before', WITHIN, async (t) => {
   const { connect, metric } = await startNatsStreaming(t, { natsPendingBytesMax: 8 * KIB * KIB })
   const [publisher, frozen, reader] = [await connect(QUIET), await connect(QUIET), await connect(QUIET)]

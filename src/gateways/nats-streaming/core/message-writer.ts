@@ -15,6 +15,8 @@ const COPIED_BYTES_MAX = 16 * 1024
 const LOOP_BYTES_MAX = 64
 /** Names, separators and lengths of a control line. */
 const FRAME_BYTES = 64
+/** Where clients look for the end of a control line: they would wait for that of a longer one, and hear nothing any more. */
+const CONTROL_LINE_BYTES_MAX = 4096
 const CRLF_BYTES = Buffer.from('\r\n')
 const NOTHING = Buffer.alloc(0)
 
@@ -27,10 +29,17 @@ const M = 77
 const S = 83
 const G = 71
 
-/** `hasHeaders`: the peer understands them, else they are left out. */
-export function writeMessage(outbox: Outbox, sid: string, message: NatsMessage, hasHeaders: boolean): void {
-  if (message instanceof ReceivedMessage) writeReceived(outbox, sid, message, hasHeaders)
+/**
+ * `hasHeaders`: the peer understands them, else they are left out. False, and nothing written, when the control line would
+ * be longer than clients read.
+ */
+export function writeMessage(outbox: Outbox, sid: string, message: NatsMessage, hasHeaders: boolean): boolean {
+  const isReceived = message instanceof ReceivedMessage
+  const replyBytes = isReceived ? message.replyEnd - message.replyStart : message.reply.length
+  if (FRAME_BYTES + message.subject.length + sid.length + replyBytes > CONTROL_LINE_BYTES_MAX) return false
+  if (isReceived) writeReceived(outbox, sid, message, hasHeaders)
   else writeGiven(outbox, sid, message, hasHeaders)
+  return true
 }
 
 function writeReceived(outbox: Outbox, sid: string, message: ReceivedMessage, hasHeaders: boolean): void {

@@ -54,6 +54,7 @@ export interface NatsCounters {
   readonly timeouts: Counter
   readonly slowConsumers: Counter
   readonly stalls: Counter
+  readonly unreadable: Counter
 }
 
 export interface NatsContext {
@@ -164,10 +165,12 @@ export class NatsSession implements Accepted, Subscriber {
   deliver(subscription: NatsSubscription, message: NatsMessage): void {
     const { connection } = this
     if (connection.isEnding || !(subscription instanceof ClientSubscription) || subscription.isOver) return
+    const { counters } = this.#context
     subscription.delivered++
-    writeMessage(connection.outbox, subscription.sid, message, this.#options.headers)
-    this.#context.counters.messagesOut.value++
-    connection.flushSoon()
+    if (writeMessage(connection.outbox, subscription.sid, message, this.#options.headers)) {
+      counters.messagesOut.value++
+      connection.flushSoon()
+    } else counters.unreadable.value++
     if (subscription.delivered === subscription.max) this.#remove(subscription)
     this.#checkPending()
   }
