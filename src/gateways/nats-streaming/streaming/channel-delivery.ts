@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../../../common/clock.js'
 import type { LeveretError } from '../../../common/errors.js'
 import type { Turn, TurnTask } from '../../../common/turn.js'
 import type { Counter } from '../../../metrics/registry.js'
+import { skipRecords } from '../../../model/run.js'
 import type { Router } from '../core/router.js'
 import { AckInboxes } from './ack-inboxes.js'
 import type { ChannelSubscriptions } from './channel-subscriptions.js'
@@ -80,6 +81,8 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   /** Resolves, and never fails, when everything that was to be kept is. */
   #kept: Promise<void> = Promise.resolve()
   readonly #record = new RecordReader()
+  /** Where the record behind the one that was encoded last begins. */
+  #next = 0
   /** The time of the batch that was read last. */
   #timeMs = -1
   #timestamp: Nanoseconds = nanosecondsOf(0)
@@ -262,9 +265,13 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
         feed.rewind()
         return false
       }
-      const bytes = this.#encoded.get(sequence) ?? this.#encode(body, position, sequence, timestampMs, 0)
-      if (this.#feeds.size > 1) this.#encoded.set(sequence, bytes)
-      position = this.#record.read(body, position)
+      let bytes = this.#encoded.get(sequence)
+      if (bytes !== undefined) position = skipRecords(body, position, 1)
+      else {
+        bytes = this.#encode(body, position, sequence, timestampMs, 0)
+        position = this.#next
+        if (this.#feeds.size > 1) this.#encoded.set(sequence, bytes)
+      }
       this.#outbound.add(to, bytes, feed)
     }
     return true
@@ -276,7 +283,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
       this.#timestamp = nanosecondsOf(timestampMs)
     }
     const record = this.#record
-    record.read(body, position)
+    this.#next = record.read(body, position)
     const { data, reply } = record
     return encodeMessage({ sequence, channel: this.channel, reply, data, timestamp: this.#timestamp, redeliveryCount })
   }

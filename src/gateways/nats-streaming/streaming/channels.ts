@@ -33,6 +33,8 @@ export class Channels {
   readonly #deleting = new Set<string>()
   /** By name in small letters; those that others deleted may still be there. */
   readonly #names = new Map<string, string>()
+  /** Settings with which a topic is a channel, so that it is not looked into for each message. */
+  readonly #checked = new Map<string, TopicSettings>()
   #unwatch: (() => void) | null = null
 
   constructor({ broker, limits, reserved, created }: ChannelsOptions) {
@@ -64,7 +66,10 @@ export class Channels {
   inUse(name: string): Topic | null {
     const topic = this.#broker.topicInUse(name)
     if (topic === null || this.#deleting.has(name)) return null
-    return this.#isChannel(name, topic.settings) ? topic : null
+    if (this.#checked.get(name) === topic.settings) return topic
+    if (!this.#isChannel(name, topic.settings)) return null
+    this.#checked.set(name, topic.settings)
+    return topic
   }
 
   /** Its topic, made if it is missing. Throws StreamingFault, and what the broker throws. */
@@ -85,6 +90,7 @@ export class Channels {
     try {
       await this.#broker.deleteTopic(name)
       this.#names.delete(name.toLowerCase())
+      this.#checked.delete(name)
       await forget()
     } finally {
       this.#deleting.delete(name)
@@ -142,6 +148,7 @@ export class Channels {
 
   #forgetDeleted(): void {
     for (const [lower, name] of this.#names) if (!this.has(name)) this.#names.delete(lower)
+    for (const name of this.#checked.keys()) if (!this.has(name)) this.#checked.delete(name)
   }
 
   #isChannel(name: string, settings: TopicSettings): boolean {

@@ -29,6 +29,8 @@ export interface Client extends ClientFacts {
   readonly isFailing: boolean
   /** Replaced, closed, or timed out. */
   readonly isGone: boolean
+  /** Its publishes without an answer; counted by whoever answers them. */
+  publishes: number
 }
 
 export interface HeartbeatSettings {
@@ -62,6 +64,7 @@ class Registration implements Client {
   readonly pingMaxOut: number
   failures = 0
   isGone = false
+  publishes = 0
   /** Somebody else asks for its ID, and it is asked whether it is there. */
   isChecked = false
   timer: Timer | null = null

@@ -12,6 +12,8 @@ type Writer = protobuf.Writer
 const WIRE_VARINT = 0
 const WIRE_BYTES = 2
 const NO_BYTES = Buffer.alloc(0)
+/** Lengths up to this have one byte. */
+const ONE_BYTE_MAX = 0x7f
 const NS_PER_MS = 1_000_000n
 
 export interface ConnectRequest {
@@ -178,21 +180,19 @@ export class PubMsg {
   }
 }
 
-/** An ack. Read over and over again. */
+/** An ack. Read over and over again; what its channel is called is known from where it arrives. */
 export class Ack {
-  channel = ''
   /** Not beyond 2^53. */
   sequence = 0
 
   read(bytes: Buffer): boolean {
-    this.channel = ''
     this.sequence = 0
     return decode(bytes, this.#field)
   }
 
   readonly #field = (reader: Reader, field: number, wireType: number): void => {
-    if (field === 1) this.channel = text(reader, wireType)
-    else if (field === 2) this.sequence = uint64(reader, wireType)
+    if (field === 2) this.sequence = uint64(reader, wireType)
+    else if (field === 1) skipBytes(reader, wireType)
     else reader.skipType(wireType)
   }
 }
@@ -232,11 +232,23 @@ export function encodeError(error: string): Buffer {
   return finish(putText(Writer.create(), 1, error))
 }
 
-/** `guid` is copied. An empty error says that it is stored. */
-export function encodePubAck(guid: Buffer, error = ''): Buffer {
-  const writer = Writer.create()
-  if (guid.length > 0) writer.uint32(tagOf(1, WIRE_BYTES)).bytes(guid)
-  return finish(putText(writer, 2, error))
+/** Says that it is stored, unless an error follows. `guid` is copied. */
+export function encodePubAck(guid: Buffer): Buffer {
+  const { length } = guid
+  if (length === 0 || length > ONE_BYTE_MAX) {
+    return length === 0 ? NO_BYTES : finish(Writer.create().uint32(tagOf(1, WIRE_BYTES)).bytes(guid))
+  }
+  // What nearly all are, without a detour: there is one for each message.
+  const bytes = Buffer.allocUnsafe(length + 2)
+  bytes[0] = tagOf(1, WIRE_BYTES)
+  bytes[1] = length
+  for (let at = 0; at < length; at++) bytes[at + 2] = guid[at] as number
+  return bytes
+}
+
+/** Goes behind what `encodePubAck` gives. */
+export function encodePubAckError(error: string): Buffer {
+  return finish(putText(Writer.create(), 2, error))
 }
 
 /** `data` is copied. */
@@ -285,16 +297,30 @@ function decodeOne(bytes: Buffer, read: (reader: Reader, wireType: number) => st
 }
 
 function text(reader: Reader, wireType: number): string {
-  return view(reader, wireType).toString('utf8')
+  return slice(reader, wireType, 'utf8')
 }
 
 function latin1(reader: Reader, wireType: number): string {
-  return view(reader, wireType).toString('latin1')
+  return slice(reader, wireType, 'latin1')
+}
+
+/** Without a view in between. */
+function slice(reader: Reader, wireType: number, encoding: 'utf8' | 'latin1'): string {
+  expect(wireType, WIRE_BYTES)
+  const length = reader.uint32()
+  const start = reader.pos
+  reader.skip(length)
+  return (reader.buf as Buffer).toString(encoding, start, start + length)
 }
 
 function view(reader: Reader, wireType: number): Buffer {
   expect(wireType, WIRE_BYTES)
   return reader.bytes() as Buffer
+}
+
+function skipBytes(reader: Reader, wireType: number): void {
+  expect(wireType, WIRE_BYTES)
+  reader.skip(reader.uint32())
 }
 
 function int32(reader: Reader, wireType: number): number {

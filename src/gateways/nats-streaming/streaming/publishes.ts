@@ -16,7 +16,7 @@ import type { Channels } from './channels.js'
 import type { Client, Clients } from './clients.js'
 import { textOf } from './fault.js'
 import { RecordWriter, recordBytes } from './message-record.js'
-import { encodePubAck, PubMsg } from './messages.js'
+import { encodePubAck, encodePubAckError, PubMsg } from './messages.js'
 
 const INVALID = 'stan: invalid publish request'
 
@@ -42,7 +42,8 @@ export interface PublishesOptions {
 interface Due {
   readonly client: Client
   readonly inbox: string
-  readonly guid: Buffer
+  /** If all goes well. */
+  readonly answer: Buffer
 }
 
 /** Waits until its channel is open. */
@@ -58,7 +59,6 @@ export class Publishes implements PublishSink {
   readonly #message = new PubMsg()
   readonly #writer = new RecordWriter()
   readonly #due = new Map<number, Due>()
-  readonly #pending = new Map<Client, number>()
   /** By channel. */
   readonly #early = new Map<string, Early[]>()
   #earlyBytes = 0
@@ -123,7 +123,7 @@ export class Publishes implements PublishSink {
   #refusalOf({ data, reply }: PubMsg, client: Client): string | null {
     const { recordBytesMax, limits } = this.#options
     if (recordBytes(data.length, reply.length) > recordBytesMax) return 'the message is too large'
-    if ((this.#pending.get(client) ?? 0) >= limits.publishesMax) return 'too many publishes without an answer'
+    if (client.publishes >= limits.publishesMax) return 'too many publishes without an answer'
     if (this.#earlyBytes > limits.openingBytesMax) return 'too much is waiting for channels to be opened'
     return null
   }
@@ -162,8 +162,8 @@ export class Publishes implements PublishSink {
 
   #expect(client: Client, inbox: string, guid: Buffer): number {
     const token = ++this.#lastToken
-    this.#due.set(token, { client, inbox, guid: Buffer.from(guid) })
-    this.#pending.set(client, (this.#pending.get(client) ?? 0) + 1)
+    this.#due.set(token, { client, inbox, answer: encodePubAck(guid) })
+    client.publishes++
     return token
   }
 
@@ -171,19 +171,22 @@ export class Publishes implements PublishSink {
     const due = this.#due.get(token)
     if (due === undefined) return
     this.#due.delete(token)
-    const left = (this.#pending.get(due.client) ?? 1) - 1
-    if (left === 0) this.#pending.delete(due.client)
-    else this.#pending.set(due.client, left)
-    if (error !== '') this.#refuse(due.inbox, due.guid, error)
-    else if (due.inbox !== '') this.#send(due.inbox, encodePubAck(due.guid))
+    due.client.publishes--
+    if (error !== '') this.#counters.refused.value++
+    if (due.inbox !== '') this.#send(due.inbox, error === '' ? due.answer : refused(due.answer, error))
   }
 
   #refuse(inbox: string, guid: Buffer, error: string): void {
     this.#counters.refused.value++
-    if (inbox !== '') this.#send(inbox, encodePubAck(guid, error))
+    if (inbox !== '') this.#send(inbox, refused(encodePubAck(guid), error))
   }
 
   #send(subject: string, payload: Buffer): void {
     this.#options.router.publish({ subject, reply: '', headers: null, payload })
   }
+}
+
+/** Fields may follow each other in pieces. */
+function refused(answer: Buffer, error: string): Buffer {
+  return Buffer.concat([answer, encodePubAckError(error)])
 }
