@@ -5,13 +5,10 @@
 import type { Broker } from '../../../broker/broker.js'
 import type { Topic } from '../../../broker/topic.js'
 import { LeveretError } from '../../../common/errors.js'
-import { createLog } from '../../../common/log.js'
-import type { TopicSettings } from '../../../model/topic.js'
+import { sameSettings, type TopicSettings } from '../../../model/topic.js'
 import { isChannelName } from './channel-names.js'
 import { StreamingFault } from './fault.js'
 import { type StoreLimits, topicSettingsOf } from './store-limits.js'
-
-const log = createLog('gateways:nats-streaming:channels')
 
 export const CHANNEL_DELETED = 'stan: channel is being deleted'
 
@@ -20,15 +17,15 @@ export interface ChannelsOptions {
   readonly limits: StoreLimits
   /** A topic that is no channel, whatever it is like. */
   readonly reserved: string
-  /** Told when one is made by a client of this protocol. */
-  readonly created: (channel: string) => void
+  /** Told when one is made, and whether a client of this protocol did that. */
+  readonly created: (channel: string, isOwn: boolean) => void
 }
 
 export class Channels {
   readonly #broker: Broker
   readonly #limits: StoreLimits
   readonly #reserved: string
-  readonly #created: (channel: string) => void
+  readonly #created: ChannelsOptions['created']
   readonly #creating = new Map<string, Promise<Topic>>()
   readonly #deleting = new Set<string>()
   /** By name in small letters; those that others deleted may still be there. */
@@ -46,11 +43,23 @@ export class Channels {
 
   start(): void {
     for (const name of this.#broker.topicNames('', Number.MAX_SAFE_INTEGER).names) this.#note(name)
-    this.#unwatch = this.#broker.watchTopics((name) => this.#note(name))
+    this.#unwatch = this.#broker.watchTopics((name) => {
+      this.#note(name)
+      if (!this.#creating.has(name)) this.#created(name, false)
+    })
   }
 
   stop(): void {
     this.#unwatch?.()
+  }
+
+  /** Its limits may be others than when it was made. Throws what the broker throws. */
+  async limit(name: string): Promise<void> {
+    const settings = this.#broker.topicSettings(name)
+    if (settings === null || !this.#isChannel(name, settings)) return
+    const { retention } = topicSettingsOf(this.#limits.of(name))
+    const limited = { ...settings, retention }
+    if (!sameSettings(limited, settings)) await this.#broker.changeTopic(name, limited)
   }
 
   has(name: string): boolean {
@@ -109,14 +118,13 @@ export class Channels {
   async #make(name: string): Promise<Topic> {
     try {
       await this.#broker.createTopic(name, topicSettingsOf(this.#limits.of(name)))
+      this.#created(name, true)
     } catch (error) {
       // Somebody else was quicker, and wanted it otherwise.
       if (!(error instanceof LeveretError) || error.code !== 'LVT_TOPIC_CONFLICT') throw error
     }
     const topic = await this.#broker.useTopic(name)
     this.#require(name, topic.settings)
-    log('channel %j has been created', name)
-    this.#created(name)
     return topic
   }
 

@@ -14,6 +14,7 @@ import { readStored, restoreChannel, type SequenceBounds } from './restore-subsc
 import { lastSentOf } from './start-position.js'
 import type { StoreLimits } from './store-limits.js'
 import type { SubscribeRequest, Subscription } from './subscription.js'
+import { leftLine, subscribedLine } from './subscription-lines.js'
 
 const UNKNOWN_CLIENT = 'stan: unknown clientID'
 const SECOND_MS = 1_000
@@ -32,6 +33,7 @@ export class Deliveries {
   readonly #byChannel = new Map<string, ChannelDelivery>()
   /** Channels that somebody is about to subscribe to, and how many. */
   readonly #subscribing = new Map<string, number>()
+  #unwatch: (() => void) | null = null
   #isStopped = false
 
   constructor(options: DeliveriesOptions) {
@@ -74,11 +76,13 @@ export class Deliveries {
 
   /** Go on where a restart was. */
   begin(): void {
+    this.#unwatch = this.#options.context.broker.watchTopics((name) => this.#renew(name))
     for (const delivery of this.#byChannel.values()) delivery.resume()
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#unwatch?.()
     await Promise.all([...this.#byChannel.values()].map((delivery) => delivery.stop()))
     this.#byChannel.clear()
   }
@@ -138,6 +142,8 @@ export class Deliveries {
       this.#undo(delivery, subscription, kind === 'created')
       return failure
     }
+    const { journal } = context
+    if (journal.hasDebug) journal.debug(subscribedLine(outcome, request, lastSent, this.#clock.now()))
     told(subscription.ackInbox)
     delivery.begin(subscription)
     return ''
@@ -153,7 +159,7 @@ export class Deliveries {
     const nowMs = this.#clock.monotonic()
     if (isClose) delivery.subscriptions.close(subscription, nowMs)
     else delivery.subscriptions.unsubscribe(subscription, nowMs)
-    delivery.left([subscription])
+    this.#left(delivery, [subscription], isClose)
     await delivery.keep()
     return ''
   }
@@ -165,7 +171,7 @@ export class Deliveries {
     for (const delivery of this.#byChannel.values()) {
       const gone = delivery.subscriptions.closeClient(id, nowMs)
       if (gone.length === 0) continue
-      delivery.left(gone)
+      this.#left(delivery, gone, true)
       kept.push(delivery.keep())
     }
     await Promise.all(kept)
@@ -175,6 +181,25 @@ export class Deliveries {
     for (const delivery of this.#byChannel.values()) {
       delivery.subscriptions.setFailing(clientId, isFailing)
       delivery.look()
+    }
+  }
+
+  /** Somebody else deleted the channel, and now there is one of that name again: who is subscribed gets all of it. */
+  #renew(channel: string): void {
+    const old = this.#byChannel.get(channel)
+    if (old === undefined || this.#isStopped) return
+    const { state, journal } = this.#options.context
+    const subscribed = [...old.subscriptions.groups()].flatMap(({ subscriptions }) => subscriptions)
+    const active = subscribed.filter(({ isReady, isGone }) => isReady && !isGone)
+    const forgotten = state.write(old.subscriptions.discard(), false)
+    void Promise.all([old.stop(), forgotten]).catch((error: unknown) => journal.error(textOf(error)))
+    this.#byChannel.delete(channel)
+    const delivery = this.#of(channel)
+    for (const asked of active) {
+      const outcome = delivery.subscriptions.subscribe(asked, 0, this.#clock.monotonic())
+      if (outcome.kind === 'refused') continue
+      delivery.acks.add(outcome.subscription)
+      delivery.begin(outcome.subscription)
     }
   }
 
@@ -209,6 +234,13 @@ export class Deliveries {
       maxInFlight,
       ackWaitMs: ackWaitSeconds * SECOND_MS,
     }
+  }
+
+  #left(delivery: ChannelDelivery, subscriptions: readonly Subscription[], isClose: boolean): void {
+    delivery.left(subscriptions)
+    const { journal } = this.#options.context
+    if (!journal.hasDebug) return
+    for (const subscription of subscriptions) journal.debug(leftLine(delivery.channel, subscription, isClose))
   }
 
   #undo(delivery: ChannelDelivery, subscription: Subscription, isNew: boolean): void {

@@ -20,6 +20,8 @@ export interface InactivityOptions {
   readonly limits: StoreLimits
   readonly channels: Channels
   readonly deliveries: Deliveries
+  /** What is known of a channel besides its messages. */
+  readonly forget: (channel: string) => Promise<void>
   readonly journal: Journal
   readonly metrics: MetricsRegistry
 }
@@ -90,7 +92,7 @@ export class Inactivity {
       const ageMs = await this.#newestAgeMs(channel)
       watched.usedMs = Math.max(watched.usedMs, clock.monotonic() - ageMs)
       if (deliveries.isActive(channel) || clock.monotonic() - watched.usedMs < watched.limitMs) return
-      await channels.delete(channel, () => deliveries.discard(channel))
+      await channels.delete(channel, () => this.#options.forget(channel))
       this.#watched.delete(channel)
       this.#deleted.value++
       journal.info(`Channel "${channel}" has been deleted`)

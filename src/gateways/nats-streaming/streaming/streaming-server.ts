@@ -13,6 +13,7 @@ import type { DeliveryCounters } from './channel-delivery.js'
 import { Channels } from './channels.js'
 import { Clients, type HeartbeatSettings } from './clients.js'
 import { Deliveries } from './deliveries.js'
+import { textOf } from './fault.js'
 import { Inactivity } from './inactivity.js'
 import { debugJournal, type Journal } from './journal.js'
 import { Publishes } from './publishes.js'
@@ -77,7 +78,7 @@ export class StreamingServer implements Service {
     )
     this.#router = router
     this.#subjects = streamingSubjects(options.clusterId, options.discoverPrefix)
-    const created = (channel: string): void => journal.info(`Channel "${channel}" has been created`)
+    const created = (channel: string, isOwn: boolean): void => this.#created(channel, isOwn, journal)
     this.#channels = new Channels({ broker, limits, created, reserved: STATE_TOPIC })
     this.#clients = new Clients({
       router,
@@ -115,6 +116,7 @@ export class StreamingServer implements Service {
       limits,
       channels: this.#channels,
       deliveries: this.#deliveries,
+      forget: (channel) => this.#forget(channel),
       journal,
       metrics,
     })
@@ -142,8 +144,12 @@ export class StreamingServer implements Service {
   }
 
   async start(): Promise<void> {
-    const { clients, others } = await this.#state.open()
+    const { clients, made, others } = await this.#state.open()
     this.#channels.start()
+    for (const channel of made) {
+      if (this.#channels.has(channel)) await this.#channels.limit(channel)
+      else await this.#state.removeChannel(channel)
+    }
     this.#clients.start()
     for (const facts of clients) this.#clients.add(facts)
     await this.#deliveries.recover(others, (id) => this.#clients.get(id) !== null)
@@ -167,6 +173,18 @@ export class StreamingServer implements Service {
     this.#clients.stop()
     await this.#deliveries.stop()
     this.#channels.stop()
+  }
+
+  #created(channel: string, isOwn: boolean, journal: Journal): void {
+    if (isOwn) journal.info(`Channel "${channel}" has been created`)
+    // Were it lost, only other limits after a restart would not be applied.
+    const noted = isOwn ? this.#state.putChannel(channel) : this.#state.removeChannel(channel)
+    noted.catch((error: unknown) => journal.error(textOf(error)))
+  }
+
+  async #forget(channel: string): Promise<void> {
+    await this.#deliveries.discard(channel)
+    await this.#state.removeChannel(channel)
   }
 
   #listen(subject: string, handle: (message: NatsMessage) => void): void {

@@ -8,9 +8,13 @@ import type { ClientFacts } from './clients.js'
 import type { StateWrite } from './subscription.js'
 
 const CLIENT = 'client:'
+/** Channels that clients of this protocol made; its limits are for them and nobody else's. */
+const MADE = 'made:'
 
 export interface Recovered {
   readonly clients: readonly ClientFacts[]
+  /** Channels that were made here. */
+  readonly made: readonly string[]
   /** Of the machines. */
   readonly others: ReadonlyMap<string, Buffer>
 }
@@ -28,15 +32,17 @@ export class StreamingState {
   /** Read it once, before anything is written. */
   async open(): Promise<Recovered> {
     const clients: ClientFacts[] = []
+    const made: string[] = []
     const others = new Map<string, Buffer>()
     for (const [key, value] of await this.#topic.open()) {
-      if (!key.startsWith(CLIENT)) others.set(key, value)
+      if (key.startsWith(MADE)) made.push(key.slice(MADE.length))
+      else if (!key.startsWith(CLIENT)) others.set(key, value)
       else {
         const facts = clientFacts(value)
         if (facts !== null) clients.push(facts)
       }
     }
-    return { clients, others }
+    return { clients, made, others }
   }
 
   putClient(facts: ClientFacts): Promise<void> {
@@ -45,6 +51,14 @@ export class StreamingState {
 
   removeClient(id: string): Promise<void> {
     return this.#topic.write([{ key: CLIENT + id, value: null }], this.#durability)
+  }
+
+  putChannel(name: string): Promise<void> {
+    return this.#topic.write([{ key: MADE + name, value: Buffer.from('1') }], this.#durability)
+  }
+
+  removeChannel(name: string): Promise<void> {
+    return this.#topic.write([{ key: MADE + name, value: null }], this.#durability)
   }
 
   /** What changed in a channel. Safe from the end of the process, or (`isSafest`) from that of the machine. */
