@@ -1,0 +1,295 @@
+/**
+ * What a command line and its configuration files ask for, as one checked value: defaults, then the files, then the flags. Says what
+ * is ignored, and refuses what leveret cannot do and somebody would miss.
+ */
+
+import { type GivenKey, natsKeys, type StreamingConfig, streamingConfig } from './config-options.js'
+import { type ConfigMap, parseConfig, type SyntaxSources } from './config-syntax.js'
+import { type OptionValue, parseFlags } from './flags.js'
+import { OptionMistake } from './option-mistake.js'
+
+export interface LimitOptions {
+  /** 0 is no limit, in all of them. */
+  readonly maxSubs: number
+  readonly maxMsgs: number
+  readonly maxBytes: number
+  readonly maxAgeMs: number
+  readonly maxInactivityMs: number
+}
+
+export interface ServerOptions {
+  readonly clusterId: string
+  readonly discoverPrefix: string
+  readonly store: 'MEMORY' | 'FILE'
+  /** Where the store FILE is; null with MEMORY. */
+  readonly dir: string | null
+  /** A message is acknowledged when it is on the disk, not when the system has it. */
+  readonly isSynced: boolean
+  readonly encryption: { readonly cipher: 'aes-256-gcm' | 'chacha20-poly1305'; readonly key: string } | null
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number; readonly failures: number }
+  readonly replacesDurables: boolean
+  readonly maxChannels: number
+  readonly limits: LimitOptions
+  /** By channel or pattern; what is left out is inherited. */
+  readonly channels: ReadonlyMap<string, Partial<LimitOptions>>
+  readonly host: string
+  /** 0 for any that is free. */
+  readonly port: number
+  readonly serverName: string | null
+  /** Null where the default of the NATS server holds. */
+  readonly nats: Readonly<Record<NatsLimit, number | null>>
+  readonly log: LogOptions
+  readonly pidFile: string | null
+  readonly portsFolder: string | null
+}
+
+export type NatsLimit =
+  | 'maxControlLine'
+  | 'maxPayload'
+  | 'maxPending'
+  | 'maxConnections'
+  | 'maxSubscriptions'
+  | 'pingInterval'
+  | 'pingMax'
+  | 'writeDeadline'
+
+export interface LogOptions {
+  readonly file: string | null
+  readonly hasTime: boolean
+  readonly isUtc: boolean
+  /** Bytes; 0 is no limit. */
+  readonly sizeLimit: number
+  /** Of the NATS part, and of streaming: independent of each other. */
+  readonly debug: boolean
+  readonly trace: boolean
+  readonly stanDebug: boolean
+  readonly stanTrace: boolean
+}
+
+export type Asked =
+  | { readonly do: 'help' | 'help-tls' | 'version' }
+  | { readonly do: 'signal'; readonly signal: string }
+  | { readonly do: 'test-config'; readonly options: ServerOptions; readonly notes: readonly string[] }
+  | { readonly do: 'run'; readonly options: ServerOptions; readonly notes: readonly string[] }
+
+export interface OptionSources extends Omit<SyntaxSources, 'include'> {
+  /** Throws like readFileSync. `from` is the file that names it, if one does. */
+  readFile(path: string, from: string | null): string
+}
+
+const DEFAULT_LIMITS: LimitOptions = {
+  maxSubs: 1_000,
+  maxMsgs: 1_000_000,
+  maxBytes: 1_024_000_000,
+  maxAgeMs: 0,
+  maxInactivityMs: 0,
+}
+const DEFAULT_MAX_CHANNELS = 100
+const KEY_IN_ENVIRONMENT = 'NATS_STREAMING_ENCRYPTION_KEY'
+/** As they are called in messages. */
+const LIMITS = [
+  ['maxChannels', 'channels'],
+  ['maxSubs', 'subscriptions'],
+  ['maxMsgs', 'messages'],
+  ['maxBytes', 'bytes'],
+  ['maxAge', 'age'],
+  ['maxInactivity', 'inactivity'],
+] as const
+const IMMEDIATE = ['help', 'helpTls', 'version'] as const
+
+/** Throws OptionMistake with the reason for which nothing can be started, and what reading a file throws. */
+export function readServerOptions(words: readonly string[], sources: OptionSources): Asked {
+  const [first, ...others] = words
+  if (others.length === 0 && (first === 'help' || first === 'version')) return { do: first }
+  const { flags, rest } = parseFlags(words)
+  for (const name of IMMEDIATE) {
+    if (flags.some(({ parameter, value }) => parameter.name === name && value === true)) {
+      return { do: name === 'helpTls' ? 'help-tls' : name }
+    }
+  }
+  if (rest.length > 0) throw new OptionMistake(`unrecognized command: ${rest[0]}`)
+  const values = new Values()
+  const flagOf = (name: string): string | null => {
+    const value = flags.find(({ parameter }) => parameter.name === name)?.value
+    return typeof value === 'string' ? value : null
+  }
+  const signal = flagOf('signal')
+  if (signal !== null) return { do: 'signal', signal }
+  const config = flagOf('config') ?? flagOf('streamingConfig')
+  const streamingFile = flagOf('streamingConfig') ?? config
+  let channels: StreamingConfig['channels'] = new Map()
+  if (config !== null) values.addKeys(natsKeys(readConfig(config, sources)))
+  if (streamingFile !== null) {
+    const streaming = streamingConfig(readConfig(streamingFile, sources))
+    values.addKeys(streaming.keys)
+    channels = streaming.channels
+  }
+  for (const { parameter, flag, value } of flags) values.add(parameter.name, parameter.fate, `-${flag}`, value)
+  const options = optionsOf(values, channels, sources.env)
+  return { do: values.flag('testConfig') ? 'test-config' : 'run', options, notes: values.notes }
+}
+
+/** What was given, the later over the earlier. */
+class Values {
+  readonly #values = new Map<string, OptionValue>()
+  readonly #notes = new Map<string, string>()
+
+  addKeys(keys: readonly GivenKey[]): void {
+    for (const { parameter, key, value } of keys) this.add(parameter.name, parameter.fate, key, value)
+  }
+
+  add(name: string, fate: GivenKey['parameter']['fate'], shown: string, value: OptionValue): void {
+    this.#values.set(name, value)
+    if (fate === 'honoured') return
+    // To switch off what is not there is fine, and so is to name nothing.
+    if (value === false || value === '') return
+    if ('refused' in fate) throw new OptionMistake(`${shown}: ${fate.refused}`)
+    this.#notes.set(name, `${shown} is ignored: ${fate.ignored}`)
+  }
+
+  get notes(): readonly string[] {
+    return [...this.#notes.values()]
+  }
+
+  text(name: string): string | null {
+    const value = this.#values.get(name)
+    return typeof value === 'string' && value !== '' ? value : null
+  }
+
+  number(name: string): number | null {
+    const value = this.#values.get(name)
+    return typeof value === 'number' ? value : null
+  }
+
+  flag(name: string, fallback = false): boolean {
+    const value = this.#values.get(name)
+    return typeof value === 'boolean' ? value : fallback
+  }
+}
+
+function optionsOf(values: Values, channels: StreamingConfig['channels'], env: OptionSources['env']): ServerOptions {
+  for (const [name, shown] of LIMITS) {
+    const value = values.number(name)
+    if (value !== null && value < 0) throw new OptionMistake(`max ${shown} limit cannot be negative (${value})`)
+  }
+  const store = storeOf(values)
+  const dir = values.text('dir')
+  if (store === 'FILE' && dir === null) throw new OptionMistake('for FILE stores, root directory must be specified')
+  return {
+    clusterId: values.text('clusterId') ?? 'test-cluster',
+    discoverPrefix: values.text('discoverPrefix') ?? '_STAN.discover',
+    store,
+    dir: store === 'FILE' ? dir : null,
+    isSynced: values.flag('fileSync', true),
+    encryption: encryptionOf(values, env),
+    heartbeat: {
+      intervalMs: values.number('heartbeatInterval') ?? 30_000,
+      timeoutMs: values.number('heartbeatTimeout') ?? 10_000,
+      failures: values.number('heartbeatFailures') ?? 10,
+    },
+    replacesDurables: values.flag('replaceDurable'),
+    maxChannels: values.number('maxChannels') ?? DEFAULT_MAX_CHANNELS,
+    limits: {
+      maxSubs: values.number('maxSubs') ?? DEFAULT_LIMITS.maxSubs,
+      maxMsgs: values.number('maxMsgs') ?? DEFAULT_LIMITS.maxMsgs,
+      maxBytes: values.number('maxBytes') ?? DEFAULT_LIMITS.maxBytes,
+      maxAgeMs: values.number('maxAge') ?? DEFAULT_LIMITS.maxAgeMs,
+      maxInactivityMs: values.number('maxInactivity') ?? DEFAULT_LIMITS.maxInactivityMs,
+    },
+    channels: new Map([...channels].map(([name, given]) => [name, channelOptions(given)])),
+    ...addressOf(values),
+    serverName: values.text('serverName'),
+    nats: natsLimits(values),
+    log: logOptions(values),
+    pidFile: values.text('pidFile'),
+    portsFolder: values.text('portsFileDir'),
+  }
+}
+
+function storeOf(values: Values): ServerOptions['store'] {
+  const store = values.text('store') ?? 'MEMORY'
+  switch (store.toUpperCase()) {
+    case 'MEMORY':
+      return 'MEMORY'
+    case 'FILE':
+      return 'FILE'
+    case 'SQL':
+      throw new OptionMistake('store SQL: messages cannot be kept in a database yet; use FILE')
+    default:
+      throw new OptionMistake(`unknown store type: ${store}`)
+  }
+}
+
+function encryptionOf(values: Values, env: OptionSources['env']): ServerOptions['encryption'] {
+  const key = env[KEY_IN_ENVIRONMENT] || values.text('encryptionKey')
+  if (!values.flag('encrypt') && values.text('encryptionKey') === null) return null
+  if (!key) throw new OptionMistake('encryption key required')
+  switch ((values.text('encryptionCipher') ?? 'AES').toUpperCase()) {
+    case 'AES':
+      return { cipher: 'aes-256-gcm', key }
+    case 'CHACHA':
+      return { cipher: 'chacha20-poly1305', key }
+    default:
+      throw new OptionMistake('encryption cipher not supported')
+  }
+}
+
+/** 0 takes a limit of the server away in a channel's own block. */
+function channelOptions(given: ReadonlyMap<string, number>): Partial<LimitOptions> {
+  const options: Partial<Record<keyof LimitOptions, number>> = {}
+  const take = (name: string, key: keyof LimitOptions): void => {
+    const value = given.get(name)
+    if (value !== undefined) options[key] = Math.max(0, value)
+  }
+  take('maxSubs', 'maxSubs')
+  take('maxMsgs', 'maxMsgs')
+  take('maxBytes', 'maxBytes')
+  take('maxAge', 'maxAgeMs')
+  take('maxInactivity', 'maxInactivityMs')
+  return options
+}
+
+function addressOf(values: Values): { readonly host: string; readonly port: number } {
+  const listen = /^(?:(.*):)?(-?\d+)$/.exec(values.text('listen') ?? '')
+  const host = values.text('host') ?? listen?.[1]
+  const port = values.number('port') ?? (listen?.[2] === undefined ? 4222 : Number(listen[2]))
+  if (port > 65_535) throw new OptionMistake(`port ${port} is beyond 65535`)
+  return { host: host === undefined || host === '' ? '0.0.0.0' : host, port: port < 0 ? 0 : port }
+}
+
+function natsLimits(values: Values): ServerOptions['nats'] {
+  const limit = (name: NatsLimit): number | null => {
+    const value = values.number(name)
+    if (value !== null && value < 0) throw new OptionMistake(`${name} cannot be negative (${value})`)
+    return value
+  }
+  return {
+    maxControlLine: limit('maxControlLine'),
+    maxPayload: limit('maxPayload'),
+    maxPending: limit('maxPending'),
+    maxConnections: limit('maxConnections'),
+    maxSubscriptions: limit('maxSubscriptions'),
+    pingInterval: limit('pingInterval'),
+    pingMax: limit('pingMax'),
+    writeDeadline: limit('writeDeadline'),
+  }
+}
+
+function logOptions(values: Values): LogOptions {
+  const both = values.flag('debugTrace')
+  const stanBoth = values.flag('stanDebugTrace')
+  return {
+    file: values.text('logFile'),
+    hasTime: values.flag('logTime', true),
+    isUtc: values.flag('logTimeUtc'),
+    sizeLimit: values.number('logSizeLimit') ?? 0,
+    debug: both || values.flag('debug'),
+    trace: both || values.flag('trace'),
+    stanDebug: stanBoth || values.flag('stanDebug'),
+    stanTrace: stanBoth || values.flag('stanTrace'),
+  }
+}
+
+function readConfig(path: string, { env, readFile }: OptionSources): ConfigMap {
+  return parseConfig(path, readFile(path, null), { env, include: (name) => readFile(name, path) })
+}
