@@ -1,6 +1,7 @@
 /** What flags and files of nats-streaming-server mean, and what they are refused with. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ConfigError } from '../../../src/common/errors.js'
 import { OptionMistake } from '../../../src/gateways/nats-streaming/options/option-mistake.js'
 import { PARAMETERS } from '../../../src/gateways/nats-streaming/options/parameters.js'
 import { readServerOptions, type ServerOptions } from '../../../src/gateways/nats-streaming/options/server-options.js'
@@ -10,6 +11,7 @@ import {
   parseGoDuration,
   parseNatsSize,
 } from '../../../src/gateways/nats-streaming/options/values.js'
+import { DEFAULT_CHANNEL_LIMITS } from '../../../src/gateways/nats-streaming/streaming/store-limits.js'
 
 type Files = Readonly<Record<string, string>>
 
@@ -32,7 +34,7 @@ function mistake(words: string, files: Files = {}): string {
   try {
     asked(words, files)
   } catch (error) {
-    if (error instanceof OptionMistake) return error.message
+    if (error instanceof OptionMistake || error instanceof ConfigError) return error.message
     throw error
   }
   assert.fail(`${words} was taken`)
@@ -41,16 +43,10 @@ function mistake(words: string, files: Files = {}): string {
 test('TestDefaultOptions: without flags everything is as the original has it', () => {
   const { options, notes } = run('')
   assert.deepEqual(
-    [options.clusterId, options.discoverPrefix, options.store, options.host, options.port, options.maxChannels],
+    [options.clusterId, options.discoverPrefix, options.store, options.host, options.port, options.limits.channelsMax],
     ['test-cluster', '_STAN.discover', 'MEMORY', '0.0.0.0', 4222, 100],
   )
-  assert.deepEqual(options.limits, {
-    maxSubs: 1_000,
-    maxMsgs: 1_000_000,
-    maxBytes: 1_024_000_000,
-    maxAgeMs: 0,
-    maxInactivityMs: 0,
-  })
+  assert.deepEqual(options.limits.global, DEFAULT_CHANNEL_LIMITS)
   assert.deepEqual(options.heartbeat, { intervalMs: 30_000, timeoutMs: 10_000, failures: 10 })
   assert.deepEqual(notes, [])
 })
@@ -82,8 +78,8 @@ test('what is no flag, has no value or the wrong one is told in Go’s words', (
 })
 
 test('TestFileSliceMaxBytesCmdLine: sizes have suffixes', () => {
-  assert.equal(run('-mb 10MB').options.limits.maxBytes, 10 * 1024 * 1024)
-  assert.equal(run('-mb 10m').options.limits.maxBytes, 10_000_000)
+  assert.equal(run('-mb 10MB').options.limits.global.bytesMax, 10 * 1024 * 1024)
+  assert.equal(run('-mb 10m').options.limits.global.bytesMax, 10_000_000)
   assert.equal(mistake('-mb 12abc'), "mb should be a size, got '12abc'")
 })
 
@@ -105,7 +101,10 @@ test('TestParseConfigureOptions: defaults, then the file, then the flags; one fi
   const files = { a: 'port: 5000\nserver_name: me\nstreaming: { id: from_file, hbi: "15s", store_limits: { mc: 7 } }' }
   for (const words of ['-c a', '-sc a']) {
     const { options } = run(words, files)
-    assert.deepEqual([options.clusterId, options.heartbeat.intervalMs, options.maxChannels], ['from_file', 15_000, 7])
+    assert.deepEqual(
+      [options.clusterId, options.heartbeat.intervalMs, options.limits.channelsMax],
+      ['from_file', 15_000, 7],
+    )
   }
   assert.equal(run('-c a', files).options.port, 5000)
   assert.deepEqual(
@@ -132,14 +131,18 @@ test('TestParseWrongTypes: a value of the wrong kind is told with both', () => {
 })
 
 test('TestParsePerChannelLimitsSetToZero: 0 in a channel’s block is no limit, and what is missing is inherited', () => {
-  const files = { a: 'store_limits { mm: 5, channels { "foo.>": { mm: 0, ma: "1h" }, bar: {} } }' }
+  const files = { a: 'store_limits { mm: 5, msu: 0, channels { "foo.>": { mm: 0, ma: "1h" }, bar: {} } }' }
+  const { limits } = run('-sc a', files).options
   assert.deepEqual(
-    [...run('-sc a', files).options.channels],
+    ['foo.a', 'bar', 'x'].map((channel) => [limits.of(channel).messagesMax, limits.of(channel).ageMsMax]),
     [
-      ['foo.>', { maxMsgs: 0, maxAgeMs: 3_600_000 }],
-      ['bar', {}],
+      [null, 3_600_000],
+      [5, null],
+      [5, null],
     ],
   )
+  assert.equal(limits.global.subscriptionsMax, null)
+  assert.equal(run('-mc 0').options.limits.channelsMax, null)
 })
 
 test('what is not done is refused with a reason, and what is not needed ignored with one', () => {

@@ -3,19 +3,16 @@
  * is ignored, and refuses what leveret cannot do and somebody would miss.
  */
 
+import {
+  type ChannelOverrides,
+  DEFAULT_CHANNEL_LIMITS,
+  DEFAULT_CHANNELS_MAX,
+  LimitsByChannel,
+} from '../streaming/store-limits.js'
 import { type GivenKey, natsKeys, type StreamingConfig, streamingConfig } from './config-options.js'
 import { type ConfigMap, parseConfig, type SyntaxSources } from './config-syntax.js'
 import { type OptionValue, parseFlags } from './flags.js'
 import { OptionMistake } from './option-mistake.js'
-
-export interface LimitOptions {
-  /** 0 is no limit, in all of them. */
-  readonly maxSubs: number
-  readonly maxMsgs: number
-  readonly maxBytes: number
-  readonly maxAgeMs: number
-  readonly maxInactivityMs: number
-}
 
 export interface ServerOptions {
   readonly clusterId: string
@@ -28,10 +25,7 @@ export interface ServerOptions {
   readonly encryption: { readonly cipher: 'aes-256-gcm' | 'chacha20-poly1305'; readonly key: string } | null
   readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number; readonly failures: number }
   readonly replacesDurables: boolean
-  readonly maxChannels: number
-  readonly limits: LimitOptions
-  /** By channel or pattern; what is left out is inherited. */
-  readonly channels: ReadonlyMap<string, Partial<LimitOptions>>
+  readonly limits: LimitsByChannel
   readonly host: string
   /** 0 for any that is free. */
   readonly port: number
@@ -77,27 +71,18 @@ export interface OptionSources extends Omit<SyntaxSources, 'include'> {
   readFile(path: string, from: string | null): string
 }
 
-const DEFAULT_LIMITS: LimitOptions = {
-  maxSubs: 1_000,
-  maxMsgs: 1_000_000,
-  maxBytes: 1_024_000_000,
-  maxAgeMs: 0,
-  maxInactivityMs: 0,
-}
-const DEFAULT_MAX_CHANNELS = 100
-const KEY_IN_ENVIRONMENT = 'NATS_STREAMING_ENCRYPTION_KEY'
-/** As they are called in messages. */
+/** Parameters, and what they limit. */
 const LIMITS = [
-  ['maxChannels', 'channels'],
-  ['maxSubs', 'subscriptions'],
-  ['maxMsgs', 'messages'],
-  ['maxBytes', 'bytes'],
-  ['maxAge', 'age'],
-  ['maxInactivity', 'inactivity'],
+  ['maxSubs', 'subscriptionsMax'],
+  ['maxMsgs', 'messagesMax'],
+  ['maxBytes', 'bytesMax'],
+  ['maxAge', 'ageMsMax'],
+  ['maxInactivity', 'inactivityMsMax'],
 ] as const
+const KEY_IN_ENVIRONMENT = 'NATS_STREAMING_ENCRYPTION_KEY'
 const IMMEDIATE = ['help', 'helpTls', 'version'] as const
 
-/** Throws OptionMistake with the reason for which nothing can be started, and what reading a file throws. */
+/** Throws OptionMistake and ConfigError with the reason for which nothing can be started, and what reading a file throws. */
 export function readServerOptions(words: readonly string[], sources: OptionSources): Asked {
   const [first, ...others] = words
   if (others.length === 0 && (first === 'help' || first === 'version')) return { do: first }
@@ -168,10 +153,6 @@ class Values {
 }
 
 function optionsOf(values: Values, channels: StreamingConfig['channels'], env: OptionSources['env']): ServerOptions {
-  for (const [name, shown] of LIMITS) {
-    const value = values.number(name)
-    if (value !== null && value < 0) throw new OptionMistake(`max ${shown} limit cannot be negative (${value})`)
-  }
   const store = storeOf(values)
   const dir = values.text('dir')
   if (store === 'FILE' && dir === null) throw new OptionMistake('for FILE stores, root directory must be specified')
@@ -188,15 +169,7 @@ function optionsOf(values: Values, channels: StreamingConfig['channels'], env: O
       failures: values.number('heartbeatFailures') ?? 10,
     },
     replacesDurables: values.flag('replaceDurable'),
-    maxChannels: values.number('maxChannels') ?? DEFAULT_MAX_CHANNELS,
-    limits: {
-      maxSubs: values.number('maxSubs') ?? DEFAULT_LIMITS.maxSubs,
-      maxMsgs: values.number('maxMsgs') ?? DEFAULT_LIMITS.maxMsgs,
-      maxBytes: values.number('maxBytes') ?? DEFAULT_LIMITS.maxBytes,
-      maxAgeMs: values.number('maxAge') ?? DEFAULT_LIMITS.maxAgeMs,
-      maxInactivityMs: values.number('maxInactivity') ?? DEFAULT_LIMITS.maxInactivityMs,
-    },
-    channels: new Map([...channels].map(([name, given]) => [name, channelOptions(given)])),
+    limits: limitsOf(values, channels),
     ...addressOf(values),
     serverName: values.text('serverName'),
     nats: natsLimits(values),
@@ -234,19 +207,28 @@ function encryptionOf(values: Values, env: OptionSources['env']): ServerOptions[
   }
 }
 
-/** 0 takes a limit of the server away in a channel's own block. */
-function channelOptions(given: ReadonlyMap<string, number>): Partial<LimitOptions> {
-  const options: Partial<Record<keyof LimitOptions, number>> = {}
-  const take = (name: string, key: keyof LimitOptions): void => {
-    const value = given.get(name)
-    if (value !== undefined) options[key] = Math.max(0, value)
+/** 0 is no limit: for the server, and for a channel in its own block. Throws ConfigError. */
+function limitsOf(values: Values, channels: StreamingConfig['channels']): LimitsByChannel {
+  const maxChannels = values.number('maxChannels')
+  const global = { ...DEFAULT_CHANNEL_LIMITS, ...limitsGiven((name) => values.number(name) ?? undefined) }
+  return new LimitsByChannel(
+    maxChannels === null ? DEFAULT_CHANNELS_MAX : unlessZero(maxChannels),
+    global,
+    new Map([...channels].map(([name, given]) => [name, limitsGiven((limit) => given.get(limit))])),
+  )
+}
+
+function unlessZero(limit: number): number | null {
+  return limit === 0 ? null : limit
+}
+
+function limitsGiven(given: (name: string) => number | undefined): ChannelOverrides {
+  const overrides: { -readonly [Limit in keyof ChannelOverrides]: ChannelOverrides[Limit] } = {}
+  for (const [name, limit] of LIMITS) {
+    const value = given(name)
+    if (value !== undefined) overrides[limit] = unlessZero(value)
   }
-  take('maxSubs', 'maxSubs')
-  take('maxMsgs', 'maxMsgs')
-  take('maxBytes', 'maxBytes')
-  take('maxAge', 'maxAgeMs')
-  take('maxInactivity', 'maxInactivityMs')
-  return options
+  return overrides
 }
 
 function addressOf(values: Values): { readonly host: string; readonly port: number } {
