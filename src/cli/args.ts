@@ -20,6 +20,7 @@ import {
   seekGroup,
 } from './commands/groups.js'
 import { type MeiliesServerOptions, meiliesServer } from './commands/meilies-server.js'
+import { natsStreamingServer } from './commands/nats-streaming-server.js'
 import { type PubOptions, pub } from './commands/pub.js'
 import { serve } from './commands/serve.js'
 import { type SubOptions, sub } from './commands/sub.js'
@@ -40,9 +41,13 @@ import {
 } from './values.js'
 
 const DEFAULT_PORT = 8889
+const NATS_STREAMING_SERVER = 'nats-streaming-server'
 
 /** Run one command line, without the words for node and script, and answer with its exit code. */
 export async function runCommandLine(words: readonly string[], terminal: Terminal): Promise<number> {
+  // Its flags are not ours, and no word of them may be taken for one of ours.
+  const [command, ...others] = words
+  if (command === NATS_STREAMING_SERVER) return await natsStreamingServer(others, terminal, version())
   let exitCode: number = EXIT_OK
   const finish = async (command: Promise<number>): Promise<void> => {
     exitCode = await command
@@ -81,6 +86,10 @@ function programFor(terminal: Terminal, finish: Finish): Command {
   addTopics(program, terminal, finish)
   addGroups(program, terminal, finish)
   addCheck(program, terminal, finish)
+  // For the list of commands; whoever says it is answered before this.
+  program
+    .command(NATS_STREAMING_SERVER)
+    .description("start as NATS Streaming's server is started, with its flags and files")
   addMeiliesServer(program, terminal, finish)
   program.addHelpText(
     'after',

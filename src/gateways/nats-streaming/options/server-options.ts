@@ -79,6 +79,7 @@ const LIMITS = [
   ['maxAge', 'ageMsMax'],
   ['maxInactivity', 'inactivityMsMax'],
 ] as const
+const DEFAULT_PORT = 4222
 const KEY_IN_ENVIRONMENT = 'NATS_STREAMING_ENCRYPTION_KEY'
 const IMMEDIATE = ['help', 'helpTls', 'version'] as const
 
@@ -234,7 +235,8 @@ function limitsGiven(given: (name: string) => number | undefined): ChannelOverri
 function addressOf(values: Values): { readonly host: string; readonly port: number } {
   const listen = /^(?:(.*):)?(-?\d+)$/.exec(values.text('listen') ?? '')
   const host = values.text('host') ?? listen?.[1]
-  const port = values.number('port') ?? (listen?.[2] === undefined ? 4222 : Number(listen[2]))
+  // 0 is what was not given, -1 any that is free.
+  const port = (values.number('port') ?? Number(listen?.[2] ?? 0)) || DEFAULT_PORT
   if (port > 65_535) throw new OptionMistake(`port ${port} is beyond 65535`)
   return { host: host === undefined || host === '' ? '0.0.0.0' : host, port: port < 0 ? 0 : port }
 }
