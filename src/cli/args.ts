@@ -20,11 +20,11 @@ import {
   seekGroup,
 } from './commands/groups.js'
 import { type MeiliesServerOptions, meiliesServer } from './commands/meilies-server.js'
-import { natsStreamingServer } from './commands/nats-streaming-server.js'
 import { type PubOptions, pub } from './commands/pub.js'
 import { serve } from './commands/serve.js'
 import { type SubOptions, sub } from './commands/sub.js'
 import { type CreateOptions, createTopic, describeTopic, listTopics } from './commands/topics.js'
+import { natsStreamingServer } from './nats-streaming/nats-streaming-server.js'
 import type { ClientOptions } from './open-client.js'
 import { isSystemError, systemErrorText } from './system-errors.js'
 import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, say, type Terminal } from './terminal.js'

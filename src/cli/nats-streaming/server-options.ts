@@ -8,7 +8,7 @@ import {
   DEFAULT_CHANNEL_LIMITS,
   DEFAULT_CHANNELS_MAX,
   LimitsByChannel,
-} from '../streaming/store-limits.js'
+} from '../../gateways/nats-streaming/streaming/store-limits.js'
 import { type GivenKey, natsKeys, type StreamingConfig, streamingConfig } from './config-options.js'
 import { type ConfigMap, parseConfig, type SyntaxSources } from './config-syntax.js'
 import { type OptionValue, parseFlags } from './flags.js'

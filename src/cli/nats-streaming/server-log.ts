@@ -4,9 +4,9 @@
  */
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
-import type { Clock } from '../common/clock.js'
-import type { LogOptions } from '../gateways/nats-streaming/options/server-options.js'
-import type { Journal } from '../gateways/nats-streaming/streaming/journal.js'
+import type { Clock } from '../../common/clock.js'
+import type { Journal } from '../../gateways/nats-streaming/streaming/journal.js'
+import type { LogOptions } from './server-options.js'
 
 export type LogLevel = 'INF' | 'DBG' | 'WRN' | 'ERR' | 'FTL' | 'TRC'
 

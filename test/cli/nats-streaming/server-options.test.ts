@@ -1,16 +1,16 @@
 /** What flags and files of nats-streaming-server mean, and what they are refused with. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigError } from '../../../src/common/errors.js'
-import { OptionMistake } from '../../../src/gateways/nats-streaming/options/option-mistake.js'
-import { PARAMETERS } from '../../../src/gateways/nats-streaming/options/parameters.js'
-import { readServerOptions, type ServerOptions } from '../../../src/gateways/nats-streaming/options/server-options.js'
+import { OptionMistake } from '../../../src/cli/nats-streaming/option-mistake.js'
+import { PARAMETERS } from '../../../src/cli/nats-streaming/parameters.js'
+import { readServerOptions, type ServerOptions } from '../../../src/cli/nats-streaming/server-options.js'
 import {
   formatGoDuration,
   friendlyBytes,
   parseGoDuration,
   parseNatsSize,
-} from '../../../src/gateways/nats-streaming/options/values.js'
+} from '../../../src/cli/nats-streaming/values.js'
+import { ConfigError } from '../../../src/common/errors.js'
 import { DEFAULT_CHANNEL_LIMITS } from '../../../src/gateways/nats-streaming/streaming/store-limits.js'
 
 type Files = Readonly<Record<string, string>>

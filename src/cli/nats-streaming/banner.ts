@@ -3,13 +3,13 @@
  * output of nats-streaming-server 0.23.2.
  */
 
-import { matchesChannel } from '../streaming/channel-names.js'
+import { matchesChannel } from '../../gateways/nats-streaming/streaming/channel-names.js'
 import {
   type ChannelLimits,
   DEFAULT_CHANNEL_LIMITS,
   DEFAULT_CHANNELS_MAX,
   type LimitsByChannel,
-} from '../streaming/store-limits.js'
+} from '../../gateways/nats-streaming/streaming/store-limits.js'
 import { formatGoDuration, friendlyBytes } from './values.js'
 
 const VALUE_COLUMNS = 13

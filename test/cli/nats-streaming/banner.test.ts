@@ -1,7 +1,7 @@
 /** The table of limits, as people and tools know it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { limitLines } from '../../../src/gateways/nats-streaming/options/banner.js'
+import { limitLines } from '../../../src/cli/nats-streaming/banner.js'
 import {
   DEFAULT_CHANNEL_LIMITS,
   DEFAULT_CHANNELS_MAX,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type ConfigValue, parseConfig } from '../../../src/gateways/nats-streaming/options/config-syntax.js'
-import { OptionMistake } from '../../../src/gateways/nats-streaming/options/option-mistake.js'
+import { type ConfigValue, parseConfig } from '../../../src/cli/nats-streaming/config-syntax.js'
+import { OptionMistake } from '../../../src/cli/nats-streaming/option-mistake.js'
 
 const NOTHING = {
   env: {},
