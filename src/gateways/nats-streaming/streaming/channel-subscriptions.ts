@@ -223,7 +223,7 @@ export class ChannelSubscriptions {
     return this.#writes.take(true)
   }
 
-  #restoreGroup({ id, start, lastSent, members, shadow, waiting, owners, isCut }: RestoredGroup): void {
+  #restoreGroup({ id, start, lastSent, kept, members, shadow, waiting, owners, isCut }: RestoredGroup): void {
     const [first = shadow] = members
     if (first === null) return
     const group = this.#found(id, first, start)
@@ -242,7 +242,7 @@ export class ChannelSubscriptions {
     }
     for (const sequence of waiting) group.restore(sequence, byId.get(owners.get(sequence) ?? 0) ?? null)
     for (const member of byId.values()) group.ready(member)
-    this.#writes.restored(group, isCut)
+    this.#writes.restored(group, kept, isCut)
   }
 
   #refusal(request: SubscribeRequest, known: Group | undefined, holder: Member | null): Refusal | null {

@@ -39,6 +39,7 @@ export interface RestoredGroup {
   readonly id: number
   readonly start: number
   readonly lastSent: number
+  readonly kept: StoredPosition
   /** At least one, or none and a shadow. */
   readonly members: readonly StoredSubscription[]
   readonly shadow: StoredSubscription | null
@@ -134,7 +135,17 @@ function restoreGroup(
     else if (waiting.length === RESTORED_MAX) lastSent = sequence - 1
     else waiting.push(sequence)
   }
-  return { id, start, lastSent, members, shadow, waiting, owners: ownersOf(members, waiting, stored), isCut }
+  return {
+    id,
+    start,
+    lastSent,
+    kept: position,
+    members,
+    shadow,
+    waiting,
+    owners: ownersOf(members, waiting, stored),
+    isCut,
+  }
 }
 
 function ownersOf(

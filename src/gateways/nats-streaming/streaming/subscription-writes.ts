@@ -11,6 +11,7 @@ import {
   encodeRanges,
   encodeSubscription,
   type SequenceRange,
+  type StoredPosition,
   stateKey,
 } from './subscription-state.js'
 
@@ -60,16 +61,17 @@ export class SubscriptionWrites {
     this.#now.set(stateKey('sub', id, this.#channel), value)
   }
 
-  /** What was kept may be behind what it is now; if it is `cut` back, what was acked is not as it was kept. */
-  restored(group: Group, isCut: boolean): void {
+  /** `kept` was there at the restart; if it is `cut` back, what was acked is not as it was kept. */
+  restored(group: Group, kept: StoredPosition, isCut: boolean): void {
     const written = this.#writtenOf(group)
-    written.lastSent = -1
+    written.lastSent = kept.lastSent
+    written.floor = kept.floor
     if (isCut) {
       this.#now.set(written.ackKey, null)
       group.hasAcked = true
       group.hasJumped = true
     }
-    this.#changed.add(group)
+    if (isCut || kept.lastSent !== group.lastSent || kept.floor !== group.floor) this.#changed.add(group)
   }
 
   dropIds(): void {
