@@ -215,3 +215,18 @@ test('a client that answers no heartbeats is closed, and its subscriptions with 
   assert.ok(server.lines.includes('[Client:me] Timed out on heartbeats'))
   assert.equal(await peer.publish('foo', 'x'), 'stan: invalid publish request')
 })
+
+test('a client that was there before a restart is asked as well, and closed when it is gone', async (t) => {
+  const data = await dataFolder(t)
+  const before = await startLimitedStan(t, {}, data)
+  const peer = await before.connect('me')
+  await peer.subscribe({ subject: 'foo', durableName: 'dur' })
+  await before.stop()
+  const after = await startLimitedStan(t, { heartbeats: { intervalMs: 30, timeoutMs: 30, failuresMax: 2 } }, data)
+  while (!after.lines.includes('[Client:me] Timed out on heartbeats')) await pause(10)
+  const successor = await after.connect('me')
+  const resumed = await successor.subscribe({ subject: 'foo', durableName: 'dur' })
+  await successor.publish('foo', 'x')
+  await resumed.until(1)
+  await after.stop()
+})
