@@ -333,6 +333,16 @@ test('an inbox that nobody listens to gets its messages when somebody does', asy
   assert.equal(await got, '1')
 })
 
+test('a group whose members are away waits for one of them', async (t) => {
+  const { peer } = await filled(t, 3)
+  const group = { subject: 'foo', qGroup: 'q', startPosition: FIRST }
+  await peer.requestSubscribe({ ...group, inbox: '_INBOX.away' })
+  await peer.publish('other', 'x')
+  const here = await peer.subscribe(group)
+  await here.until(1)
+  assert.equal(here.messages[0]?.isRedelivered, false)
+})
+
 test('an inbox that cannot be is taken, and nothing is sent there', async (t) => {
   const { peer, server } = await filled(t, 1)
   const everything: string[] = []

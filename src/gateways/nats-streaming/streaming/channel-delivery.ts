@@ -231,10 +231,8 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
       this.#rest(feed, HELD_MS)
       return
     }
-    const { queue, subscriptions } = feed.group
-    const inbox = subscriptions[0]?.inbox ?? ''
-    if (queue === '' && !this.#context.router.isHeard(inbox)) {
-      // Its client is away and may come back: what is sent now would be missed, and come again after the ack wait only.
+    if (!this.#isHeard(feed.group)) {
+      // Its clients are away and may come back: what is sent now would be missed, and come again after the ack wait only.
       this.#rest(feed, ABSENT_MS)
       return
     }
@@ -243,6 +241,13 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     if (reader === null || result === 'waiting') return
     if (result === 'failed') this.unreadable(feed, reader.failure)
     else if (result === 'lost' || this.#give(feed, reader, nowMs)) this.#again(feed)
+  }
+
+  /** Whether any of its members listens. */
+  #isHeard({ subscriptions }: DeliveryGroup): boolean {
+    const { router } = this.#context
+    for (const { inbox } of subscriptions) if (inbox !== '' && router.isHeard(inbox)) return true
+    return false
   }
 
   /** In the next turn of the loop, after others. */
