@@ -9,6 +9,7 @@ import type { Spread } from './harness/statistics.js'
 import { invalid, kib, mib, rangeOf, section, thousands, times } from './harness/table.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
+import { natsSections } from './nats.js'
 import { respSections } from './resp/sections.js'
 import { type Results, verdictsOf } from './targets.js'
 import type { ThroughputRow } from './throughput.js'
@@ -27,6 +28,7 @@ export function pageOf(results: Results, conditions: Readonly<Record<string, Con
     results.durable === undefined ? '' : durableSections(results.durable),
     results.groups === undefined ? '' : groupSections(results.groups),
     results.resp === undefined ? '' : respSections(results.resp),
+    results.nats === undefined ? '' : natsSections(results.nats),
   ]
   return `${sections.filter((text) => text !== '').join('\n\n')}\n`
 }
@@ -76,6 +78,7 @@ function throughputSections(rows: readonly ThroughputRow[]): string {
 
 const CONTENDER_NAMES = {
   leveret: 'leveret',
+  'leveret-nats': 'leveret, NATS protocol',
   nats: 'core NATS',
   relay: 'relay that only copies',
   direct: 'bare loopback, one hop',

@@ -16,6 +16,7 @@ import { selfTimes } from './harness/self-time.js'
 import { CACHE, WorkerCode } from './harness/worker.js'
 import { benchLatency } from './latency.js'
 import { benchMemory } from './memory.js'
+import { benchNats } from './nats.js'
 import { findJetStream, findNats } from './peers/nats.js'
 import { findRedis } from './peers/redis.js'
 import { pageOf } from './report.js'
@@ -33,6 +34,7 @@ const BENCHES = {
   durable: benchDurable,
   groups: benchGroups,
   resp: benchResp,
+  nats: benchNats,
 } as const
 
 type Name = keyof typeof BENCHES

@@ -10,6 +10,7 @@ import type { Contender } from './harness/rig.js'
 import type { Spread } from './harness/statistics.js'
 import type { LatencyRow } from './latency.js'
 import type { MemoryReport } from './memory.js'
+import { type NatsReport, natsVerdicts } from './nats.js'
 import { respVerdicts } from './resp/verdicts.js'
 import type { RespReport } from './resp.js'
 import type { ThroughputRow } from './throughput.js'
@@ -23,6 +24,7 @@ export interface Results {
   readonly durable?: DurableReport
   readonly groups?: GroupsReport
   readonly resp?: RespReport
+  readonly nats?: NatsReport
 }
 
 const KIB = 1024
@@ -30,7 +32,7 @@ const MIB = 1024 * KIB
 /** What a churn may leave behind and still count as ended where it began: less than 1 KiB for ten connections. */
 const CHURN_BYTES_MAX = 8 * MIB
 
-export function verdictsOf({ throughput, latency, client, memory, durable, groups, resp }: Results): Verdict[] {
+export function verdictsOf({ throughput, latency, client, memory, durable, groups, resp, nats }: Results): Verdict[] {
   const verdicts: Verdict[] = []
   if (throughput !== undefined) verdicts.push(...throughputVerdicts(throughput))
   if (client !== undefined) {
@@ -42,6 +44,7 @@ export function verdictsOf({ throughput, latency, client, memory, durable, group
   if (durable !== undefined) verdicts.push(...durableVerdicts(durable))
   if (groups !== undefined) verdicts.push(...groupVerdicts(groups))
   if (resp !== undefined) verdicts.push(...respVerdicts(resp))
+  if (nats !== undefined) verdicts.push(...natsVerdicts(nats))
   return verdicts
 }
 

@@ -11,7 +11,7 @@ export const METRICS_PAGE: { readonly path: string; readonly text: string } = {
 }
 
 function metricsPage(): string {
-  const samples = new App(configWith({ store: 'log', meilies: 0, floki: 0 })).metrics.samples()
+  const samples = new App(configWith({ store: 'log', meilies: 0, floki: 0, natsStreaming: 0 })).metrics.samples()
   const rows = samples.map(({ name, kind, help }) => `| \`${name}\` | ${kind} | ${help} |`)
   return `<!-- Printed by \`npm run docs\` from what the server counts: change it there. -->
 # Metrics

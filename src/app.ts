@@ -10,13 +10,16 @@ import { type Service, type StopOptions, startAll, stopAll, together } from './c
 import { SteadyTime } from './common/steady-time.js'
 import { isLoopback } from './config/load.js'
 import type { Config } from './config/schema.js'
+import type { NatsLimits } from './gateways/nats-streaming/core/nats-session.js'
+import { NatsStreamingGateway } from './gateways/nats-streaming/nats-streaming-gateway.js'
+import type { StreamingOptions } from './gateways/nats-streaming/streaming/streaming-server.js'
 import { flokiDialect } from './gateways/resp/floki/floki-dialect.js'
 import { configOf } from './gateways/resp/floki/queue-config.js'
 import { meiliesDialect } from './gateways/resp/meilies/meilies-dialect.js'
 import { RespGateway } from './gateways/resp/resp-gateway.js'
 import type { RespLimits } from './gateways/resp/resp-session.js'
 import { MetricsRegistry } from './metrics/registry.js'
-import { DEFAULT_TOPIC_SETTINGS } from './model/topic.js'
+import { DEFAULT_TOPIC_SETTINGS, type Durability } from './model/topic.js'
 import { runBytesMax } from './protocol/frames.js'
 import { NativeSession, type SessionContext } from './session/native-session.js'
 import { sessionCounters } from './session/session-counters.js'
@@ -26,8 +29,20 @@ import { TcpListener } from './transport/tcp-listener.js'
 
 const { version } = createRequire(import.meta.url)('leveret/package.json') as { version: string }
 
+/** What the drop-in command of NATS Streaming chooses beyond the table of settings. */
+export type StreamingChoices = Pick<
+  StreamingOptions,
+  'discoverPrefix' | 'heartbeats' | 'limits' | 'isDurableReplaced' | 'journal'
+> & {
+  /** What an answer to a publish waits for, where there is a disk. */
+  readonly durability?: Durability
+}
+
 /** Where time, chance and files come from; the system's unless a test says otherwise. */
-export type Seams = Partial<Omit<EngineSeams, 'clock'>> & { readonly clock?: Clock }
+export type Seams = Partial<Omit<EngineSeams, 'clock'>> & {
+  readonly clock?: Clock
+  readonly streaming?: StreamingChoices
+}
 
 /** An open listener. */
 export interface ListenerInfo {
@@ -45,7 +60,10 @@ export class App implements Service {
   #stopping: Promise<void> | null = null
 
   /** Throws ConfigError and UnsupportedError; opens nothing. */
-  constructor(config: Config, { clock: machineClock = systemClock, random = systemRandom, ...others }: Seams = {}) {
+  constructor(
+    config: Config,
+    { clock: machineClock = systemClock, random = systemRandom, streaming = {}, ...others }: Seams = {},
+  ) {
     if (!isLoopback(config.host) && !config.insecure) {
       throw new ConfigError([`host ${config.host} is reachable from outside and nothing authenticates: needs insecure`])
     }
@@ -77,7 +95,7 @@ export class App implements Service {
       accept: (connection) => new NativeSession(connection, context),
     })
     // Readers and publishers last in, first out: listeners stop before what they lean on.
-    const gateways = gatewaysOf(config, this.broker, { clock, random, metrics })
+    const gateways = gatewaysOf(config, this.broker, { clock, random, metrics, streaming })
     this.#listeners = config.dialectsOnly ? gateways : [this.#listener, ...gateways]
     this.#services = [this.broker, together(this.#listeners)]
   }
@@ -116,6 +134,7 @@ interface GatewayContext {
   readonly clock: Clock
   readonly random: Random
   readonly metrics: MetricsRegistry
+  readonly streaming: StreamingChoices
 }
 
 /** The dialects that were asked for. */
@@ -123,6 +142,9 @@ function gatewaysOf(config: Config, broker: Broker, context: GatewayContext): re
   const gateways: (Service & ListenerInfo)[] = []
   if (config.meilies !== null) gateways.push(meiliesGateway(config, broker, context, config.meilies))
   if (config.floki !== null) gateways.push(flokiGateway(config, broker, context, config.floki))
+  if (config.natsStreaming !== null) {
+    gateways.push(natsStreamingGateway(config, broker, context, config.natsStreaming))
+  }
   return gateways
 }
 
@@ -168,6 +190,37 @@ function flokiGateway(config: Config, broker: Broker, { clock, random, metrics }
   const limits = { ...respLimits(config), bulkBytesMax: config.respRequestBytesMax }
   const gateway = new RespGateway({ ...config, dialect, port, limits, clock, turn, metrics, version })
   return gateway
+}
+
+function natsStreamingGateway(config: Config, broker: Broker, context: GatewayContext, port: number) {
+  const { durability = 'disk', ...choices } = context.streaming
+  const streaming = {
+    ...choices,
+    clusterId: config.natsStreamingCluster,
+    durability: config.store === 'memory' ? null : durability,
+    recordBytesMax: runBytesMax(config.maxFrameBytes),
+    bounds: {
+      clientsMax: config.natsStreamingClientsMax,
+      requestsMax: config.natsStreamingRequestsMax,
+      publishesMax: config.natsStreamingPublishesMax,
+      openingBytesMax: config.publishPendingBytesMax,
+    },
+  }
+  return new NatsStreamingGateway({ ...config, ...context, broker, port, limits: natsLimits(config), streaming })
+}
+
+function natsLimits(config: Config): NatsLimits {
+  return {
+    controlLineBytesMax: config.natsControlLineBytesMax,
+    payloadBytesMax: config.natsMaxPayloadBytes,
+    pendingBytesMax: config.natsPendingBytesMax,
+    writeDeadlineMs: config.natsWriteDeadlineMs,
+    subscriptionsMax: config.natsSubscriptionsMax,
+    pingIntervalMs: config.natsPingIntervalMs,
+    pingsOutMax: config.natsPingsOutMax,
+    handshakeTimeoutMs: config.handshakeTimeoutMs,
+    operationTimeoutMs: config.frameTimeoutMs,
+  }
 }
 
 function respLimits(config: Config): RespLimits {

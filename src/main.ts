@@ -32,6 +32,12 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,
   clock: systemClock,
   interrupted: interruption.signal,
+  onSignals(listeners) {
+    for (const [name, listener] of Object.entries(listeners)) process.on(name, listener)
+    return () => {
+      for (const [name, listener] of Object.entries(listeners)) process.off(name, listener)
+    }
+  },
 })
 hold.close()
 

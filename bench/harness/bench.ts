@@ -53,10 +53,19 @@ export class Bench implements Disposable {
   }
 
   /** Started in `cwd`, or in a new folder. `label` names the profile's folder. */
-  startLeveret(label: string, cwd = this.newFolder(), dialect?: LeveretOptions['dialect']): Promise<ChildServer> {
-    const profiles = this.#profiles === null ? null : join(this.#profiles, label)
-    if (profiles !== null) mkdirSync(profiles, { recursive: true })
-    return startLeveret({ cwd, profiles, dialect })
+  startLeveret(
+    label: string,
+    cwd = this.newFolder(),
+    protocol: LeveretOptions['protocol'] = 'native',
+  ): Promise<ChildServer> {
+    return startLeveret({ cwd, profiles: this.#profilesOf(label), protocol })
+  }
+
+  #profilesOf(label: string): string | null {
+    if (this.#profiles === null) return null
+    const profiles = join(this.#profiles, label)
+    mkdirSync(profiles, { recursive: true })
+    return profiles
   }
 
   startNats(): Promise<ChildServer> {

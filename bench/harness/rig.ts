@@ -13,8 +13,8 @@ import { Disposables } from './disposables.js'
 import { processorSeconds } from './process-memory.js'
 import type { Worker } from './worker.js'
 
-/** `relay` copies and does nothing else, `direct` has nothing in between: the two limits. */
-export type Contender = 'leveret' | 'nats' | 'relay' | 'direct'
+/** `leveret-nats` is leveret spoken to as NATS is; `relay` copies and does nothing else, `direct` has nothing in between: the two limits. */
+export type Contender = 'leveret' | 'leveret-nats' | 'nats' | 'relay' | 'direct'
 
 export interface ThroughputCase {
   readonly contender: Contender
@@ -28,6 +28,7 @@ const SUBSCRIBER_PROCESSES_MAX = 4
 
 const DIALECT_OF: Readonly<Record<Contender, DialectName>> = {
   leveret: 'leveret',
+  'leveret-nats': 'nats',
   nats: 'nats',
   relay: 'plain',
   direct: 'plain',
@@ -173,6 +174,10 @@ async function placeOf(bench: Bench, contender: Contender, label: string, parts:
     }
     case 'nats': {
       const { pid, port } = parts.use(await bench.startNats())
+      return { pid, publisher: port, subscribers: port }
+    }
+    case 'leveret-nats': {
+      const { pid, port } = parts.use(await bench.startLeveret(label, undefined, 'nats-streaming'))
       return { pid, publisher: port, subscribers: port }
     }
     case 'leveret': {

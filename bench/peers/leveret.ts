@@ -19,18 +19,18 @@ export interface LeveretOptions {
   readonly cwd: string
   /** Where node's CPU profile goes; null for none. */
   readonly profiles: string | null
-  /** The one that is opened besides, and whose port is the server's; its own protocol if left out. */
-  readonly dialect?: 'floki' | 'meilies' | undefined
+  /** The one that is spoken to, and whose port is the server's. */
+  readonly protocol: 'native' | 'nats-streaming' | 'floki' | 'meilies'
 }
 
-export function startLeveret({ cwd, profiles, dialect }: LeveretOptions): Promise<ChildServer> {
+export function startLeveret({ cwd, profiles, protocol }: LeveretOptions): Promise<ChildServer> {
   const flags = profiles === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
-  const ports = dialect === undefined ? [] : [`--${dialect}`, '0']
+  const ports = protocol === 'native' ? [] : [`--${protocol}`, '0']
   return ChildServer.start({
     command: process.execPath,
     args: [...flags, BIN, 'serve', '--port', '0', ...ports],
     cwd,
-    listening: new RegExp(`listening ${dialect ?? 'native'} 127\\.0\\.0\\.1:(\\d+)[\\s\\S]*^ready`, 'm'),
+    listening: new RegExp(`listening ${protocol} 127\\.0\\.0\\.1:(\\d+)[\\s\\S]*^ready`, 'm'),
   })
 }
 

@@ -26,15 +26,20 @@ import { serve } from './commands/serve.js'
 import { type SubOptions, sub } from './commands/sub.js'
 import { type CreateOptions, createTopic, describeTopic, listTopics } from './commands/topics.js'
 import { addMeiliesCommands } from './meilies-arguments.js'
+import { natsStreamingServer } from './nats-streaming/nats-streaming-server.js'
 import type { ClientOptions } from './open-client.js'
 import { isSystemError, systemErrorText } from './system-errors.js'
 import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, say, type Terminal } from './terminal.js'
 import { readAge, readCount, readOffset, readPort, readRetention, readSize, readStart } from './values.js'
 
 const DEFAULT_PORT = 8889
+const NATS_STREAMING_SERVER = 'nats-streaming-server'
 
 /** Run one command line, without the words for node and script, and answer with its exit code. */
 export async function runCommandLine(words: readonly string[], terminal: Terminal): Promise<number> {
+  // Its flags are not ours, and no word of them may be taken for one of ours.
+  const [command, ...others] = words
+  if (command === NATS_STREAMING_SERVER) return await natsStreamingServer(others, terminal, version())
   let exitCode: number = EXIT_OK
   const finish = async (command: Promise<number>): Promise<void> => {
     exitCode = await command
@@ -75,6 +80,10 @@ function programFor(terminal: Terminal, finish: Finish): Command {
   addCheck(program, terminal, finish)
   addMeiliesCommands(program, terminal, finish)
   addFloki(program, terminal, finish)
+  // For the list of commands; whoever says it is answered before this.
+  program
+    .command(NATS_STREAMING_SERVER)
+    .description("start as NATS Streaming's server is started, with its flags and files")
   program.addHelpText(
     'after',
     '\nExamples:\n  leveret serve\n  leveret topics create orders --retain 1h\n  echo hello | leveret pub orders' +

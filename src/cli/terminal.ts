@@ -13,8 +13,10 @@ export interface Terminal {
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly env: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
-  /** Aborted by the first SIGINT or SIGTERM. */
+  /** Aborted by the first SIGINT or SIGTERM; its reason is the name of the signal. */
   readonly interrupted: AbortSignal
+  /** Be told of other signals, until what is returned is called. */
+  onSignals(listeners: Readonly<Record<string, () => void>>): () => void
 }
 
 /** A wrong command line: exit code 2, with a pointer to `--help`. */

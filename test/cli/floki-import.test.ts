@@ -46,6 +46,7 @@ async function run(words: readonly string[]): Promise<{ code: number; stdout: st
     env: {},
     clock: systemClock,
     interrupted: new AbortController().signal,
+    onSignals: () => () => undefined,
   })
   return { code, stdout: String(stdout.read() ?? ''), stderr: String(stderr.read() ?? '') }
 }

@@ -13,7 +13,16 @@ function terminalOf(isTTY: boolean, stdinBytes: number | null) {
   const stderr = Object.assign(new PassThrough(), { isTTY, columns: 80 })
   const stream = new PassThrough()
   const interrupted = new AbortController().signal
-  const terminal: Terminal = { stdin: stream, stdinBytes, stdout: stream, stderr, env: {}, clock, interrupted }
+  const terminal: Terminal = {
+    stdin: stream,
+    stdinBytes,
+    stdout: stream,
+    stderr,
+    env: {},
+    clock,
+    interrupted,
+    onSignals: () => () => undefined,
+  }
   return { terminal, pass: (ms: number) => (nowMs += ms), shown: () => String(stderr.read() ?? '') }
 }
 

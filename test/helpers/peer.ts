@@ -12,6 +12,9 @@ export interface PeerSearch {
 }
 
 export type Peer = { readonly found: true; readonly file: string } | { readonly found: false; readonly skip: string }
+export type Package =
+  | { readonly found: true; readonly exported: unknown }
+  | { readonly found: false; readonly skip: string }
 
 /** Throws when the command is missing and peers are required. `skip` is the reason to hand to node's test(). */
 export function findPeer(command: string, search: PeerSearch = searchOf(process.env)): Peer {
@@ -20,6 +23,17 @@ export function findPeer(command: string, search: PeerSearch = searchOf(process.
     if (folder !== '' && isExecutable(file)) return { found: true, file }
   }
   return { found: false, skip: missing(command, search) }
+}
+
+/** What a package exports. Throws when it is missing and peers are required. */
+export async function findPackage(name: string, search: PeerSearch = searchOf(process.env)): Promise<Package> {
+  try {
+    const exported: unknown = await import(name)
+    return { found: true, exported }
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error
+    return { found: false, skip: missing(name, search) }
+  }
 }
 
 /**

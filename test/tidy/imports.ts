@@ -13,6 +13,15 @@ const COMPOSITION = ['src/app.ts', 'src/index.ts', 'src/main.ts']
 
 /** What each room may import beside itself and the ground. A folder stands for all in it. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  // The drop-in command speaks in the words of what it starts: its limits, and what it tells its operator.
+  'src/cli/nats-streaming': [
+    'src/cli',
+    'src/app.ts',
+    'src/config',
+    'src/gateways/nats-streaming/streaming/store-limits.ts',
+    'src/gateways/nats-streaming/streaming/channel-names.ts',
+    'src/gateways/nats-streaming/streaming/journal.ts',
+  ],
   'src/cli': ['src/app.ts', 'src/config', 'client'],
   // Works on a data directory with no broker between, through the one file that knows engines.
   'src/cli/commands/check.ts': ['src/cli', 'src/config', 'src/storage/open-engine.ts', 'src/storage/check-report.ts'],
@@ -24,7 +33,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'src/protocol': [],
   'src/security': [],
   'src/session': ['src/transport', 'src/protocol', 'src/broker', 'src/security'],
-  'src/gateways/*': ['src/transport', 'src/broker', 'src/security', 'src/gateways/gateway.ts'],
+  'src/gateways/*': [
+    'src/transport',
+    'src/broker',
+    'src/security',
+    'src/gateways/gateway.ts',
+    'src/gateways/state-topic.ts',
+  ],
   'src/gateways': ['src/transport', 'src/broker', 'src/security'],
   'src/broker': ['src/groups', 'src/storage/engine.ts'],
   'src/groups': ['src/storage/engine.ts'],
@@ -142,7 +157,8 @@ function roomOf(path: string): string | null {
   const [top = '', second = '', third = '', ...deeper] = path.split('/')
   if (top !== 'src') return ALLOWED[top] === undefined ? null : top
   const room = `${top}/${second}`
-  return deeper.length > 0 && ALLOWED[`${room}/*`] !== undefined ? `${room}/${third}` : room
+  const inner = `${room}/${third}`
+  return deeper.length > 0 && (ALLOWED[inner] ?? ALLOWED[`${room}/*`]) !== undefined ? inner : room
 }
 
 function isAllowed(room: string, target: string): boolean {

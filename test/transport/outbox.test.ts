@@ -60,3 +60,23 @@ test('frames laid one after the other leave as one piece', () => {
     ['abcdef'],
   )
 })
+
+test('connections that are written to in turns get few pieces each, and little is left over', () => {
+  const slab = new OutboxSlab()
+  const outboxes = Array.from({ length: 4 }, () => new Outbox(slab))
+  const slabs = new Set<Buffer>()
+  for (let frame = 0; frame < 500; frame++) {
+    for (const [who, outbox] of outboxes.entries()) {
+      const { buffer, used } = outbox.room(100)
+      slabs.add(buffer)
+      buffer.fill(who, used, used + 90)
+      outbox.wrote(used + 90)
+    }
+  }
+  for (const [who, outbox] of outboxes.entries()) {
+    const pieces = outbox.take()
+    assert.ok(pieces.length < 20, String(pieces.length))
+    assert.deepEqual(Buffer.concat(pieces), Buffer.alloc(45_000, who))
+  }
+  assert.ok(slabs.size <= 6, String(slabs.size))
+})

@@ -1,0 +1,260 @@
+/**
+ * `nats-streaming-server`, also as `leveret nats-streaming-server`: takes the original's flags and files, and serves its clients from
+ * leveret. Prints what the original prints, for the tools that read it.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join } from 'node:path'
+import process from 'node:process'
+import { App } from '../../app.js'
+import { ConfigError, LeveretError } from '../../common/errors.js'
+import { systemRandom } from '../../common/random.js'
+import { loadConfig } from '../../config/load.js'
+import { keepHeapRoom } from '../heap-room.js'
+import { ProblemWatch } from '../problem-watch.js'
+import { isSystemError, systemErrorText } from '../system-errors.js'
+import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, type Terminal } from '../terminal.js'
+import { limitLines } from './banner.js'
+import { OptionMistake } from './option-mistake.js'
+import { sendSignal } from './process-signals.js'
+import { NatsServerLog } from './server-log.js'
+import { readServerOptions, type ServerOptions } from './server-options.js'
+import { usageText } from './usage.js'
+
+/** The releases whose behaviour this is. */
+const STREAMING_VERSION = '0.25.6'
+const NATS_VERSION = '2.9.24'
+const EXIT_TERMINATED = 143
+/** 22 characters, as tools expect. */
+const SERVER_ID_BYTES = 11
+/** Of the store FILE, which leveret does not read. */
+const ORIGINAL_FILES = ['server.dat', 'clients.dat']
+
+export async function natsStreamingServer(
+  words: readonly string[],
+  terminal: Terminal,
+  version: string,
+): Promise<number> {
+  const read = () => readServerOptions(words, { env: terminal.env, readFile: readConfigFile })
+  try {
+    const asked = read()
+    switch (asked.do) {
+      case 'help':
+      case 'help-tls':
+        terminal.stdout.write(usageText())
+        return EXIT_OK
+      case 'version':
+        terminal.stdout.write(`nats-streaming-server version ${STREAMING_VERSION}, nats-server: v${NATS_VERSION}\n`)
+        return EXIT_OK
+      case 'signal': {
+        const problem = sendSignal(asked.signal)
+        if (problem !== null) terminal.stderr.write(`nats-streaming-server: ${problem}\n`)
+        return problem === null ? EXIT_OK : EXIT_FAILURE
+      }
+      case 'test-config':
+        terminal.stderr.write('nats-streaming-server: configuration is valid\n')
+        return EXIT_OK
+      case 'run': {
+        const reread = (): ServerOptions | null => {
+          const again = read()
+          return again.do === 'run' ? again.options : null
+        }
+        return await new Server(asked.options, terminal, version).run(asked.notes, reread)
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof OptionMistake || error instanceof ConfigError || isSystemError(error))) throw error
+    const text = isSystemError(error) ? systemErrorText(error) : error.message
+    terminal.stderr.write(`nats-streaming-server: ${text}\n`)
+    if (error instanceof OptionMistake && /^(flag|bad flag|invalid value)/.test(text)) {
+      terminal.stderr.write(usageText())
+      return EXIT_USAGE
+    }
+    return EXIT_FAILURE
+  }
+}
+
+class Server {
+  readonly #options: ServerOptions
+  readonly #terminal: Terminal
+  readonly #version: string
+  readonly #log: NatsServerLog
+
+  constructor(options: ServerOptions, terminal: Terminal, version: string) {
+    this.#options = options
+    this.#terminal = terminal
+    this.#version = version
+    this.#log = new NatsServerLog(options.log, terminal.stderr, terminal.clock, process.pid)
+  }
+
+  async run(notes: readonly string[], reread: () => ServerOptions | null): Promise<number> {
+    try {
+      return await this.#serve(notes, reread)
+    } catch (error) {
+      // A defect tells its stack.
+      if (!(error instanceof LeveretError || isSystemError(error))) throw error
+      const text = isSystemError(error) ? systemErrorText(error) : error.message
+      this.#log.line('FTL', `STREAM: Failed to start: ${text}`)
+      return EXIT_FAILURE
+    } finally {
+      this.#log.close()
+    }
+  }
+
+  async #serve(notes: readonly string[], reread: () => ServerOptions | null): Promise<number> {
+    const { dir, log, host } = this.#options
+    this.#greet(notes)
+    if (dir !== null && ORIGINAL_FILES.some((name) => existsSync(join(dir, name)))) {
+      throw new ConfigError([
+        `${dir} is a store of NATS Streaming itself, which leveret does not read: docs/nats-streaming.md tells how to move`,
+      ])
+    }
+    const config = loadConfig({ env: {}, flags: settingsOf(this.#options) })
+    keepHeapRoom(this.#terminal.clock)
+    const app = new App(config, { streaming: { ...this.#choices(), journal: this.#log.journal } })
+    await app.start()
+    const watch = new ProblemWatch(
+      () => app.broker.health().problems,
+      (line) => this.#log.line('ERR', line),
+    )
+    watch.start(this.#terminal.clock)
+    const port = app.listeners[0]?.port ?? 0
+    this.#ready(host, port)
+    const ports = this.#writeFiles(host, port)
+    const release = this.#terminal.onSignals({
+      SIGUSR1: () => this.#log.reopen(),
+      SIGHUP: () => this.#reload(reread),
+    })
+    try {
+      await interruptionOf(this.#terminal.interrupted)
+      this.#log.line('INF', 'STREAM: Shutting down.')
+      this.#log.line('INF', 'Initiating Shutdown...')
+      await app.stop({ deadlineMs: config.drainMs })
+      this.#log.line('INF', 'Server Exiting..')
+    } finally {
+      watch.stop()
+      release()
+      for (const file of ports) rmSync(file, { force: true })
+    }
+    if (log.file === null) await drained(this.#terminal)
+    return this.#terminal.interrupted.reason === 'SIGTERM' ? EXIT_TERMINATED : EXIT_OK
+  }
+
+  #greet(notes: readonly string[]): void {
+    const { clusterId, host } = this.#options
+    const { info, warn } = this.#log.journal
+    info(`Starting nats-streaming-server[${clusterId}] version ${STREAMING_VERSION} (leveret ${this.#version})`)
+    info(`ServerID: ${systemRandom.id(SERVER_ID_BYTES).toUpperCase()}`)
+    info(`Node version: ${process.version}`)
+    info('Git commit: [not set]')
+    for (const note of notes) warn(note)
+    if (host !== '127.0.0.1' && host !== 'localhost' && host !== '::1') {
+      warn(`Whoever reaches ${host} may read and write everything: nobody is asked who they are. See -a`)
+    }
+    for (const line of ['Starting nats-server', `  Version:  ${NATS_VERSION}`, '  Git:      [not set]']) {
+      this.#log.line('INF', line)
+    }
+  }
+
+  #ready(host: string, port: number): void {
+    const { store, dir, limits } = this.#options
+    const { info } = this.#log.journal
+    this.#log.line('INF', `Listening for client connections on ${host}:${port}`)
+    this.#log.line('INF', 'Server is ready')
+    info(`Message store is ${store}`)
+    if (dir !== null) info(`Store location: ${dir}`)
+    for (const line of limitLines(limits)) info(line)
+    info('Streaming Server is ready')
+  }
+
+  #choices() {
+    const { discoverPrefix, heartbeat, limits, replacesDurables, isSynced } = this.#options
+    return {
+      discoverPrefix,
+      heartbeats: {
+        intervalMs: heartbeat.intervalMs,
+        timeoutMs: heartbeat.timeoutMs,
+        failuresMax: heartbeat.failures,
+      },
+      limits,
+      isDurableReplaced: replacesDurables,
+      durability: isSynced ? ('disk' as const) : ('os' as const),
+    }
+  }
+
+  /** What is there only while the server is. */
+  #writeFiles(host: string, port: number): readonly string[] {
+    const { pidFile, portsFolder } = this.#options
+    const files: string[] = []
+    const write = (path: string, text: string): void => {
+      writeFileSync(path, text)
+      files.push(path)
+    }
+    if (pidFile !== null) write(pidFile, String(process.pid))
+    if (portsFolder !== null) {
+      const name = `${basename(process.argv[1] ?? 'nats-streaming-server')}_${process.pid}.ports`
+      write(join(portsFolder, name), JSON.stringify({ nats: [`nats://${host}:${port}`] }))
+    }
+    return files
+  }
+
+  #reload(reread: () => ServerOptions | null): void {
+    try {
+      const options = reread()
+      if (options !== null) this.#log.setLevels(options.log)
+      this.#log.line('INF', 'Reloaded server configuration: what is logged; all else needs a restart')
+    } catch (error) {
+      this.#log.line(
+        'ERR',
+        `Failed to reload server configuration: ${error instanceof Error ? error.message : String(error)}`,
+      )
+    }
+  }
+}
+
+/** As settings of leveret, under the keys of Config. */
+function settingsOf(options: ServerOptions): Readonly<Record<string, unknown>> {
+  const { nats, dir, encryption } = options
+  const settings: Record<string, unknown> = {
+    host: options.host,
+    insecure: true,
+    natsStreaming: options.port,
+    natsStreamingCluster: options.clusterId,
+    dialectsOnly: true,
+    store: dir === null ? 'memory' : 'log',
+  }
+  const set = (key: string, value: unknown): void => {
+    if (value !== null) settings[key] = value
+  }
+  set('data', dir)
+  set('natsMaxPayloadBytes', nats.maxPayload)
+  set('natsControlLineBytesMax', nats.maxControlLine)
+  set('natsPendingBytesMax', nats.maxPending)
+  set('natsWriteDeadlineMs', nats.writeDeadline)
+  set('natsSubscriptionsMax', nats.maxSubscriptions)
+  set('natsPingIntervalMs', nats.pingInterval)
+  set('natsPingsOutMax', nats.pingMax)
+  set('connectionsMax', nats.maxConnections)
+  if (encryption !== null) {
+    // Any text is a key there; here it has 32 bytes.
+    settings.encryptionKeys = `${encryption.cipher}:${createHash('sha256').update(encryption.key).digest('base64')}`
+  }
+  return settings
+}
+
+/** A file that another one names is looked for beside it. */
+function readConfigFile(path: string, from: string | null): string {
+  return readFileSync(from === null || isAbsolute(path) ? path : join(dirname(from), path), 'utf8')
+}
+
+function interruptionOf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** The last lines are out. */
+function drained({ stderr }: Terminal): Promise<void> {
+  return new Promise((resolve) => stderr.write('', () => resolve()))
+}

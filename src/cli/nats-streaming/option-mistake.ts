@@ -1,0 +1,7 @@
+/** What is wrong with the options of a server, in words for who wrote them. */
+export class OptionMistake extends Error {
+  constructor(what: string) {
+    super(what)
+    this.name = 'OptionMistake'
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Where the acks of a channel's subscriptions arrive. Nobody gets an answer to an ack.
+ */
+import type { NatsMessage, NatsSubscription, Router, Subscriber } from '../core/router.js'
+import { Ack } from './messages.js'
+import type { Subscription } from './subscription.js'
+
+class AckInbox implements NatsSubscription {
+  readonly subject: string
+  readonly queue = null
+  readonly sid = ''
+  readonly owner: Subscriber
+  readonly acked: Subscription
+
+  constructor(acked: Subscription, owner: Subscriber) {
+    this.subject = acked.ackInbox
+    this.acked = acked
+    this.owner = owner
+  }
+}
+
+export class AckInboxes implements Subscriber {
+  readonly #router: Router
+  readonly #acked: (subscription: Subscription, sequence: number) => void
+  readonly #inboxes = new Map<Subscription, AckInbox>()
+  readonly #ack = new Ack()
+
+  constructor(router: Router, acked: (subscription: Subscription, sequence: number) => void) {
+    this.#router = router
+    this.#acked = acked
+  }
+
+  add(subscription: Subscription): void {
+    const inbox = new AckInbox(subscription, this)
+    this.#inboxes.set(subscription, inbox)
+    this.#router.add(inbox)
+  }
+
+  remove(subscription: Subscription): void {
+    const inbox = this.#inboxes.get(subscription)
+    if (inbox === undefined) return
+    this.#inboxes.delete(subscription)
+    this.#router.remove(inbox)
+  }
+
+  clear(): void {
+    for (const inbox of this.#inboxes.values()) this.#router.remove(inbox)
+    this.#inboxes.clear()
+  }
+
+  deliver(subscription: NatsSubscription, { payload }: NatsMessage): void {
+    // What cannot be read, or speaks of nothing that was sent, is nobody's.
+    if (subscription instanceof AckInbox && this.#ack.read(payload)) {
+      this.#acked(subscription.acked, this.#ack.sequence)
+    }
+  }
+}

@@ -1,0 +1,399 @@
+/**
+ * Runs the subscriptions of one channel: reads while somebody takes more, looks up what is to be sent again, keeps what
+ * changed, and sends. Who gets what is decided by channel-subscriptions.ts; what was decided in a turn is kept before it is sent.
+ */
+import type { Broker } from '../../../broker/broker.js'
+import type { PartitionReader } from '../../../broker/partition-reader.js'
+import type { Clock, Timer } from '../../../common/clock.js'
+import type { LeveretError } from '../../../common/errors.js'
+import type { Turn, TurnTask } from '../../../common/turn.js'
+import type { Counter } from '../../../metrics/registry.js'
+import { skipRecords } from '../../../model/run.js'
+import type { Router } from '../core/router.js'
+import { AckInboxes } from './ack-inboxes.js'
+import type { ChannelSubscriptions } from './channel-subscriptions.js'
+import type { Channels } from './channels.js'
+import { textOf } from './fault.js'
+import { Feed, type FeedOwner } from './feed.js'
+import type { Journal } from './journal.js'
+import { lookUp } from './lookups.js'
+import { RecordReader } from './message-record.js'
+import { encodeMessage, type Nanoseconds, nanosecondsOf } from './messages.js'
+import { Outbound } from './outbound.js'
+import type { StreamingState } from './streaming-state.js'
+import type { DeliveryGroup, PendingMessage, Subscription } from './subscription.js'
+
+/** What one look at a group reads at most; then others have their turn. */
+const STRETCH_BYTES = 256 * 1024
+/** With so much on its way to be kept nothing more is read. */
+const UNSENT_BYTES_MAX = 4 * 1024 * 1024
+/** Looked up at once. */
+const LOOKUPS_MAX = 256
+/** An inbox with much to take rests for so long. */
+const HELD_MS = 10
+const UNREADABLE_MS = 1_000
+/** A client that is not there is looked for again after so long. */
+const ABSENT_MS = 100
+/** Clients have so long to come back after a restart before what they had is sent again. */
+const RETURN_MS = 5_000
+/** What was acked is kept after so long at the latest. */
+const SETTLE_MS = 100
+export interface DeliveryContext {
+  readonly broker: Broker
+  readonly router: Router
+  readonly clock: Clock
+  readonly turn: Turn
+  readonly channels: Channels
+  readonly state: StreamingState
+  readonly journal: Journal
+  /** Set by the router's subscribers while a message is handed to one that has much to take already. */
+  readonly pressure: { isHigh: boolean }
+  readonly counters: DeliveryCounters
+  /** Looked up now, in all channels. */
+  readonly lookups: { open: number }
+}
+
+export interface DeliveryCounters {
+  readonly sent: Counter
+  readonly redelivered: Counter
+  readonly acks: Counter
+  readonly strayAcks: Counter
+  readonly held: Counter
+  readonly stateFailures: Counter
+}
+
+export class ChannelDelivery implements FeedOwner, TurnTask {
+  readonly channel: string
+  readonly subscriptions: ChannelSubscriptions
+  readonly acks: AckInboxes
+  readonly #context: DeliveryContext
+  readonly #feeds = new Map<DeliveryGroup, Feed>()
+  #awake: Feed[] = []
+  readonly #outbound: Outbound
+  #isScheduled = false
+  #isLooking = false
+  #isStopped = false
+  #wake: Timer | null = null
+  #wakeMs = 0
+  #settle: Timer | null = null
+  /** Until then those who were there before a restart are waited for. */
+  #returnMs = Number.NEGATIVE_INFINITY
+  /** Resolves, and never fails, when everything that was to be kept is. */
+  #kept: Promise<void> = Promise.resolve()
+  readonly #record = new RecordReader()
+  /** Where the record behind the one that was encoded last begins. */
+  #next = 0
+  /** The time of the batch that was read last. */
+  #timeMs = -1
+  #timestamp: Nanoseconds = nanosecondsOf(0)
+  /** Encoded in this turn, by sequence, for those who share it. */
+  readonly #encoded = new Map<number, Buffer>()
+  readonly #timers = new Set<Timer>()
+
+  constructor(subscriptions: ChannelSubscriptions, context: DeliveryContext) {
+    this.channel = subscriptions.channel
+    this.subscriptions = subscriptions
+    this.#context = context
+    this.#outbound = new Outbound(context, (feed) => this.#rest(feed, HELD_MS))
+    this.acks = new AckInboxes(context.router, (subscription, sequence) => this.#acked(subscription, sequence))
+  }
+
+  get broker(): Broker {
+    return this.#context.broker
+  }
+
+  get isThere(): boolean {
+    return this.#context.channels.has(this.channel)
+  }
+
+  /** After a restart: who was here goes on, as soon as it is here again. */
+  resume(): void {
+    for (const { subscriptions } of this.subscriptions.groups()) {
+      for (const subscription of subscriptions) if (subscription.isReady) this.acks.add(subscription)
+    }
+    this.#returnMs = this.#context.clock.monotonic() + RETURN_MS
+    this.look()
+  }
+
+  /** It is known to its client: from now on it gets messages. */
+  begin(subscription: Subscription): void {
+    this.subscriptions.ready(subscription)
+    this.#wakeGroup(subscription.group)
+    this.#schedule()
+  }
+
+  /** These have left: their acks count no more, and what nobody reads is not read. */
+  left(subscriptions: readonly Subscription[]): void {
+    for (const subscription of subscriptions) {
+      this.acks.remove(subscription)
+      const { group } = subscription
+      if (!group.isOffline) {
+        // Others may have room now that somebody who did not answer is gone.
+        this.#wakeGroup(group)
+        continue
+      }
+      this.#feeds.get(group)?.close()
+      this.#feeds.delete(group)
+    }
+    this.#schedule()
+  }
+
+  /** Something may have changed that is not told otherwise. */
+  look(): void {
+    for (const group of this.subscriptions.groups()) if (!group.isOffline) this.#wakeGroup(group)
+    this.#schedule()
+  }
+
+  /** Keep everything that changed, as safely as the store can. Fails if it cannot. */
+  async keep(): Promise<void> {
+    const writes = this.subscriptions.takeWrites(true)
+    const written = this.#context.state.write(writes, true)
+    this.#remember(written)
+    await written
+  }
+
+  /** Nothing is sent any more. Resolves, whatever comes of it, when what was known is kept. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#wake?.cancel()
+    this.#settle?.cancel()
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+    this.acks.clear()
+    for (const feed of this.#feeds.values()) feed.close()
+    this.#feeds.clear()
+    this.#awake = []
+    this.#keepRest()
+    await this.#kept
+  }
+
+  awake(feed: Feed): void {
+    if (feed.isAwake || feed.isHeld || this.#isStopped) return
+    feed.isAwake = true
+    this.#awake.push(feed)
+    this.#schedule()
+  }
+
+  unreadable(feed: Feed, error: unknown): void {
+    const { journal } = this.#context
+    journal.error(`Error looking up message ${this.channel}:${feed.group.lastSent + 1} (${textOf(error)})`)
+    feed.rewind()
+    this.#rest(feed, UNREADABLE_MS)
+  }
+
+  runTurn(): void {
+    this.#isScheduled = false
+    if (this.#isStopped) return
+    const nowMs = this.#context.clock.monotonic()
+    const awake = this.#awake
+    this.#awake = []
+    for (const feed of awake) {
+      feed.isAwake = false
+      this.#feed(feed, nowMs)
+    }
+    this.#encoded.clear()
+    this.#lookUpDue(nowMs)
+    this.#flush()
+    this.#arm(nowMs)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isStopped) return
+    this.#isScheduled = true
+    this.#context.turn.afterwards(this)
+  }
+
+  #wakeGroup(group: DeliveryGroup): void {
+    let feed = this.#feeds.get(group)
+    if (feed === undefined) {
+      feed = new Feed(group, this)
+      this.#feeds.set(group, feed)
+    }
+    this.awake(feed)
+  }
+
+  #acked(subscription: Subscription, sequence: number): void {
+    const { counters } = this.#context
+    if (!this.subscriptions.ack(subscription, sequence)) {
+      counters.strayAcks.value++
+      return
+    }
+    counters.acks.value++
+    this.#wakeGroup(subscription.group)
+    this.#schedule()
+  }
+
+  /** Read for a group what it takes, up to a stretch. */
+  #feed(feed: Feed, nowMs: number): void {
+    if (feed.isClosed || feed.isHeld || feed.group.room === 0) return
+    if (this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
+      this.#rest(feed, HELD_MS)
+      return
+    }
+    if (!this.#isHeard(feed.group)) {
+      // Its clients are away and may come back: what is sent now would be missed, and come again after the ack wait only.
+      this.#rest(feed, ABSENT_MS)
+      return
+    }
+    const reader = feed.reader()
+    const result = reader?.take(feed.group.room, STRETCH_BYTES, nowMs)
+    if (reader === null || result === 'waiting') return
+    if (result === 'failed') this.unreadable(feed, reader.failure)
+    else if (result === 'lost' || this.#give(feed, reader, nowMs)) this.#again(feed)
+  }
+
+  /** Whether any of its members listens. */
+  #isHeard({ subscriptions }: DeliveryGroup): boolean {
+    const { router } = this.#context
+    for (const { inbox } of subscriptions) if (inbox !== '' && router.isHeard(inbox)) return true
+    return false
+  }
+
+  /** In the next turn of the loop, after others. */
+  #again(feed: Feed): void {
+    if (feed.isAwake || feed.isClosed) return
+    feed.isAwake = true
+    this.#awake.push(feed)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#context.turn.atEnd(this)
+  }
+
+  /** False if there was somebody to take less than was read. */
+  #give(feed: Feed, reader: PartitionReader, nowMs: number): boolean {
+    const { body, bodyStart, baseOffset, count, timestampMs } = reader
+    let position = bodyStart
+    for (let sequence = baseOffset + 1; sequence <= baseOffset + count; sequence++) {
+      const to = this.subscriptions.give(feed.group, sequence, nowMs)
+      if (to === null) {
+        feed.rewind()
+        return false
+      }
+      let bytes = this.#encoded.get(sequence)
+      if (bytes !== undefined) position = skipRecords(body, position, 1)
+      else {
+        bytes = this.#encode(body, position, sequence, timestampMs, 0)
+        position = this.#next
+        if (this.#feeds.size > 1) this.#encoded.set(sequence, bytes)
+      }
+      this.#outbound.add(to, bytes, feed)
+    }
+    return true
+  }
+
+  #encode(body: Buffer, position: number, sequence: number, timestampMs: number, redeliveryCount: number): Buffer {
+    if (timestampMs !== this.#timeMs) {
+      this.#timeMs = timestampMs
+      this.#timestamp = nanosecondsOf(timestampMs)
+    }
+    const record = this.#record
+    this.#next = record.read(body, position)
+    const { data, reply } = record
+    return encodeMessage({ sequence, channel: this.channel, reply, data, timestamp: this.#timestamp, redeliveryCount })
+  }
+
+  #lookUpDue(nowMs: number): void {
+    if (this.#isLooking || this.#isWaitingForReturn(nowMs)) return
+    const due = this.subscriptions.due(nowMs, LOOKUPS_MAX)
+    if (due.length === 0) return
+    if (!this.isThere) {
+      for (const message of due) this.subscriptions.missing(message)
+      return
+    }
+    this.#isLooking = true
+    const { broker, clock, lookups } = this.#context
+    lookups.open += due.length
+    void lookUp(broker, clock, this.channel, due, {
+      found: (message, body, position, timestampMs) => this.#foundAgain(message, body, position, timestampMs),
+      missing: (message) => this.subscriptions.missing(message),
+      failed: (message, error) => this.#lookupFailed(message, error),
+    }).then(() => {
+      lookups.open -= due.length
+      this.#isLooking = false
+      this.look()
+    })
+  }
+
+  #isWaitingForReturn(nowMs: number): boolean {
+    if (nowMs >= this.#returnMs) return false
+    const { router } = this.#context
+    for (const { subscriptions } of this.subscriptions.groups()) {
+      for (const { isReady, inbox } of subscriptions) if (isReady && !router.isHeard(inbox)) return true
+    }
+    this.#returnMs = nowMs
+    return false
+  }
+
+  #foundAgain(message: PendingMessage, body: Buffer, position: number, timestampMs: number): void {
+    const to = this.subscriptions.redeliver(message, this.#context.clock.monotonic())
+    if (to === null) return
+    this.#context.counters.redelivered.value++
+    const bytes = this.#encode(body, position, message.sequence, timestampMs, message.redeliveries)
+    this.#outbound.add(to, bytes, null)
+    this.#schedule()
+  }
+
+  #lookupFailed(message: PendingMessage, error: LeveretError): void {
+    const { journal, clock } = this.#context
+    journal.error(`Error looking up message ${this.channel}:${message.sequence} (${error.message})`)
+    this.subscriptions.failed(message, clock.monotonic())
+  }
+
+  /** Keep what this turn changed, and then send what it gave out. */
+  #flush(): void {
+    const writes = this.subscriptions.takeWrites(false)
+    if (writes.length > 0) this.#remember(this.#context.state.write(writes, false))
+    if (this.subscriptions.isLate && this.#settle === null) {
+      this.#settle = this.#context.clock.after(SETTLE_MS, () => this.#keepRest())
+    }
+    this.#outbound.sendAfter(this.#kept)
+  }
+
+  #keepRest(): void {
+    this.#settle = null
+    const writes = this.subscriptions.takeWrites(true)
+    if (writes.length > 0) this.#remember(this.#context.state.write(writes, false))
+  }
+
+  /** What cannot be kept is sent all the same: after a crash it comes again, as if it were new. */
+  #remember(written: Promise<void>): void {
+    const { counters, journal } = this.#context
+    const before = this.#kept
+    this.#kept = written.then(
+      () => before,
+      (error: unknown) => {
+        counters.stateFailures.value++
+        journal.error(`the state of channel "${this.channel}" cannot be kept: ${textOf(error)}`)
+        return before
+      },
+    )
+  }
+
+  /** Nothing is read for it for a while. */
+  #rest(feed: Feed, ms: number): void {
+    if (feed.isHeld || this.#isStopped) return
+    this.#context.counters.held.value++
+    feed.isHeld = true
+    const timer = this.#context.clock.after(ms, () => {
+      this.#timers.delete(timer)
+      feed.isHeld = false
+      if (!feed.isClosed) this.awake(feed)
+    })
+    this.#timers.add(timer)
+  }
+
+  #arm(nowMs: number): void {
+    const wakeMs = this.#isLooking ? null : this.subscriptions.nextWakeMs
+    if (this.#wake !== null && wakeMs === this.#wakeMs) return
+    this.#wake?.cancel()
+    this.#wake = null
+    if (wakeMs === null) return
+    this.#wakeMs = wakeMs
+    const delayMs = nowMs < this.#returnMs ? ABSENT_MS : Math.max(1, wakeMs - nowMs)
+    this.#wake = this.#context.clock.after(delayMs, () => {
+      this.#wake = null
+      this.#schedule()
+    })
+  }
+}

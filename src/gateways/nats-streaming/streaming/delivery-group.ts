@@ -1,0 +1,381 @@
+/**
+ * One position in a channel and those who share it: who gets the next message, what waits for an ack, who takes over
+ * what a member leaves behind. A plain or durable subscription is a group of one.
+ *
+ * Knows no records, no clock and no bytes: it is told the time, and says who is to get which sequence.
+ */
+import { assert } from '../../../common/assert.js'
+import { DueList, Pending, SequenceList } from './pending-message.js'
+import type { DeliveryGroup, SubscribeRequest, Subscription } from './subscription.js'
+
+/** After this what a leaving member had is sent to others. */
+export const TRANSFER_MS = 100
+const COUNT_MAX = 0xffff_ffff
+
+export class Member implements Subscription {
+  readonly id: number
+  readonly group: Group
+  readonly clientId: string
+  readonly inbox: string
+  readonly ackInbox: string
+  readonly queue: string
+  readonly durableName: string
+  readonly maxInFlight: number
+  readonly ackWaitMs: number
+  pending = 0
+  isReady = false
+  isFailing = false
+  isGone = false
+  /** About to leave with others of its client: it takes nothing over from them. */
+  isLeaving = false
+  readonly due = new DueList<Member>()
+  /** What it holds is other than what was kept of it. */
+  hasChanged = false
+  /** Nothing is sent again before this: its client did not answer. */
+  pausedUntilMs = 0
+  wakeMs = 0
+  wakeIndex = -1
+
+  constructor(id: number, group: Group, request: SubscribeRequest) {
+    this.id = id
+    this.group = group
+    this.clientId = request.clientId
+    this.inbox = request.inbox
+    this.ackInbox = request.ackInbox
+    this.queue = request.queue
+    this.durableName = request.durableName
+    this.maxInFlight = request.maxInFlight
+    this.ackWaitMs = request.ackWaitMs
+  }
+
+  /** How many more it takes. */
+  get room(): number {
+    return this.isReady && this.pending < this.maxInFlight ? this.maxInFlight - this.pending : 0
+  }
+
+  /** When something of it is to be sent again; Infinity for never. */
+  get dueMs(): number {
+    const first = this.due.first
+    if (first === null || !this.isReady) return Number.POSITIVE_INFINITY
+    return first.isPinned ? first.dueMs : Math.max(first.dueMs, this.pausedUntilMs)
+  }
+}
+
+export type Waiting = Pending<Member>
+
+/** Told what changed, at once. */
+export interface GroupListener {
+  /** The state to keep is another. */
+  changed(group: Group): void
+  /** Something of the member is due at another time. */
+  rescheduled(member: Member): void
+}
+
+export class Group implements DeliveryGroup {
+  readonly id: number
+  readonly queue: string
+  readonly isDurable: boolean
+  /** What `lastSent` was at first. */
+  readonly start: number
+  lastSent: number
+  readonly waiting = new SequenceList<Member>()
+  /** Sequences were skipped since the state was last kept whole. */
+  hasJumped = false
+  /** Something is done with since then. */
+  hasAcked = false
+  readonly #listener: GroupListener
+  readonly #members: Member[] = []
+  /** Who is first in line; the line goes round. */
+  #head = 0
+  /** The last that left a durable one. */
+  #shadow: Member | null = null
+  #pinned = 0
+  #liveRoom = 0
+  #failingRoom = 0
+  #live = 0
+
+  constructor(id: number, queue: string, isDurable: boolean, start: number, listener: GroupListener) {
+    this.id = id
+    this.queue = queue
+    this.isDurable = isDurable
+    this.start = start
+    this.lastSent = start
+    this.#listener = listener
+  }
+
+  get pending(): number {
+    return this.waiting.size
+  }
+
+  get isOffline(): boolean {
+    return this.#members.length === 0
+  }
+
+  get members(): readonly Member[] {
+    return this.#members
+  }
+
+  get shadow(): Member | null {
+    return this.#shadow
+  }
+
+  get subscriptions(): readonly Subscription[] {
+    return this.#shadow === null ? this.#members : [this.#shadow]
+  }
+
+  /** Everything up to it is done with. */
+  get floor(): number {
+    return this.waiting.first === null ? this.lastSent : this.waiting.first.sequence - 1
+  }
+
+  get room(): number {
+    if (this.#pinned > 0) return 0
+    // Members whose clients do not answer get new messages only when there is nobody else.
+    return this.#live > 0 ? this.#liveRoom : this.#failingRoom
+  }
+
+  /** The last in line. What nobody holds becomes its own and is sent to it as soon as it is ready. */
+  join(member: Member): void {
+    this.#members.splice(this.#head, 0, member)
+    if (this.#members.length > 1) this.#head++
+    if (this.#members.length > 1) return
+    this.#shadow = null
+    for (let entry = this.waiting.first; entry !== null; entry = entry.after) this.#adopt(member, entry)
+  }
+
+  /** After a restart: the last that was in it, or nobody any more. */
+  restoreShadow(member: Member): void {
+    member.isGone = true
+    this.#shadow = member
+  }
+
+  /** After a restart: a message and the member that had it, or whose turn it is; in ascending order. */
+  restore(sequence: number, owner: Member | null): void {
+    const member = owner ?? this.#members[sequence % this.#members.length] ?? null
+    const entry = new Pending<Member>(this, sequence, null, 0)
+    this.waiting.append(entry)
+    if (member !== null) this.#adopt(member, entry)
+  }
+
+  ready(member: Member): void {
+    this.#facts(member, () => {
+      member.isReady = true
+    })
+    this.#listener.rescheduled(member)
+  }
+
+  setFailing(member: Member, isFailing: boolean): void {
+    this.#facts(member, () => {
+      member.isFailing = isFailing
+      member.pausedUntilMs = 0
+    })
+    this.#listener.rescheduled(member)
+  }
+
+  /** Who gets a new message; null when it has to wait. Sequences in between are not there. */
+  give(sequence: number, nowMs: number): Member | null {
+    assert(sequence > this.lastSent, `sequence ${sequence} is not new after ${this.lastSent}`)
+    const member = this.room === 0 ? null : this.#choose(false)
+    if (member === null) return null
+    const entry = new Pending<Member>(this, sequence, member, nowMs + member.ackWaitMs)
+    this.skip(sequence - 1)
+    this.lastSent = sequence
+    this.waiting.append(entry)
+    this.#count(member, 1)
+    this.#schedule(member, entry)
+    this.#listener.changed(this)
+    return member
+  }
+
+  /** Nothing up to `sequence` is there any more. */
+  skip(sequence: number): void {
+    if (sequence <= this.lastSent) return
+    this.lastSent = sequence
+    this.hasJumped = true
+    this.#listener.changed(this)
+  }
+
+  /** False when nobody waits for it. */
+  ack(sequence: number): boolean {
+    const entry = this.waiting.get(sequence)
+    return entry !== undefined && this.drop(entry)
+  }
+
+  /** Wait for it no more, acked or not. */
+  drop(entry: Waiting): boolean {
+    if (!this.waiting.remove(entry)) return false
+    this.hasAcked = true
+    this.#release(entry)
+    this.#listener.changed(this)
+    return true
+  }
+
+  /** Take what is due next out of the list of `member`, for its record to be looked up. */
+  takeDue(member: Member): Waiting {
+    const entry = member.due.first
+    assert(entry !== null, 'nothing is due')
+    member.due.remove(entry)
+    entry.isOut = true
+    return entry
+  }
+
+  /** Who gets a message again, room or not; null when it is done with or is somebody else's affair by now. */
+  redeliver(entry: Waiting, nowMs: number): Member | null {
+    const holder = entry.holder
+    if (!entry.isOut || holder === null) return null
+    entry.isOut = false
+    const staysPut = this.queue === '' || (entry.isPinned && !holder.isFailing)
+    const member = staysPut ? holder : (this.#choose(true) ?? holder)
+    this.#unpin(entry)
+    if (member !== holder) {
+      this.#count(holder, -1)
+      this.#count(member, 1)
+      entry.holder = member
+      this.#listener.changed(this)
+    }
+    const dueMs = member === holder ? entry.expiryMs + member.ackWaitMs : 0
+    entry.redeliveries = entry.redeliveries === COUNT_MAX ? 1 : entry.redeliveries + 1
+    this.#postpone(member, entry, dueMs > nowMs ? dueMs : nowMs + member.ackWaitMs)
+    return member
+  }
+
+  /** Nobody can say whether its record is there: ask again an ack wait later. */
+  retry(entry: Waiting, nowMs: number): void {
+    if (!entry.isOut || entry.holder === null) return
+    entry.isOut = false
+    this.#unpin(entry)
+    this.#postpone(entry.holder, entry, nowMs + entry.holder.ackWaitMs)
+  }
+
+  /** `member` is here no more; others take over what it had. */
+  leave(member: Member, nowMs: number): void {
+    member.isGone = true
+    const held = this.#heldBy(member)
+    for (const entry of held) this.#release(entry)
+    this.#facts(member, () => {
+      member.isReady = false
+    })
+    const index = this.#members.indexOf(member)
+    this.#members.splice(index, 1)
+    if (index < this.#head) this.#head--
+    if (this.#head >= this.#members.length) this.#head = 0
+    if (this.#members.length === 0) this.#shadow = member
+    else if (held.length > 0) this.#handOver(held, nowMs)
+  }
+
+  #handOver(held: readonly Waiting[], nowMs: number): void {
+    const line = [...this.#members.slice(this.#head), ...this.#members.slice(0, this.#head)]
+    const heirs = line.filter(({ isLeaving }) => !isLeaving)
+    // If nobody stays, it waits for who comes next.
+    if (heirs.length === 0) return
+    for (const [turn, entry] of held.entries()) {
+      const heir = heirs[turn % heirs.length] as Member
+      entry.holder = heir
+      entry.expiryMs = nowMs
+      entry.dueMs = nowMs + TRANSFER_MS
+      this.#count(heir, 1)
+      this.#schedule(heir, entry)
+    }
+    this.#listener.changed(this)
+  }
+
+  /** In the order in which they are due; what is out for a lookup is due already. */
+  #heldBy(member: Member): Waiting[] {
+    const listed: Waiting[] = []
+    for (let entry = member.due.first; entry !== null; entry = entry.later) listed.push(entry)
+    if (listed.length === member.pending) return listed
+    const out: Waiting[] = []
+    for (let entry = this.waiting.first; entry !== null; entry = entry.after) {
+      if (entry.holder === member && entry.isOut) out.push(entry)
+    }
+    return [...out, ...listed]
+  }
+
+  #choose(isForced: boolean): Member | null {
+    const members = this.#members
+    let best: Member | null = null
+    let bestAt = 0
+    let spare: Member | null = null
+    let spareAt = 0
+    for (let at = 0; at < members.length; at++) {
+      const member = members[(this.#head + at) % members.length] as Member
+      if (!member.isReady) continue
+      const isOpen = member.pending < member.maxInFlight
+      if (isOpen && !member.isFailing && (best === null || member.pending < best.pending)) {
+        best = member
+        bestAt = at
+        if (member.pending === 0) break
+      }
+      if (!isForced && !isOpen) continue
+      if (spare === null || (spare.isFailing && !member.isFailing)) {
+        spare = member
+        spareAt = at
+      }
+    }
+    const chosen = best ?? spare
+    if (chosen !== null && (best === null ? spareAt : bestAt) === 0) this.#head = (this.#head + 1) % members.length
+    return chosen
+  }
+
+  #adopt(member: Member, entry: Waiting): void {
+    entry.holder = member
+    entry.dueMs = 0
+    entry.isPinned = true
+    this.#pinned++
+    this.#count(member, 1)
+    this.#schedule(member, entry)
+  }
+
+  /** Out of the hands of whoever holds it. */
+  #release(entry: Waiting): void {
+    const holder = entry.holder
+    if (holder === null) return
+    if (!entry.isOut) holder.due.remove(entry)
+    entry.isOut = false
+    entry.holder = null
+    this.#unpin(entry)
+    this.#count(holder, -1)
+  }
+
+  #unpin(entry: Waiting): void {
+    if (!entry.isPinned) return
+    entry.isPinned = false
+    this.#pinned--
+  }
+
+  #postpone(member: Member, entry: Waiting, dueMs: number): void {
+    entry.expiryMs = dueMs
+    entry.dueMs = dueMs
+    this.#schedule(member, entry)
+  }
+
+  #schedule(member: Member, entry: Waiting): void {
+    member.due.insert(entry)
+    if (member.due.first === entry) this.#listener.rescheduled(member)
+  }
+
+  #count(member: Member, change: 1 | -1): void {
+    const before = member.room
+    member.pending += change
+    member.hasChanged = true
+    const grown = member.room - before
+    if (member.isFailing) this.#failingRoom += grown
+    else this.#liveRoom += grown
+  }
+
+  /** Change what a member is, and keep the sums true. */
+  #facts(member: Member, change: () => void): void {
+    this.#add(member, -1)
+    change()
+    this.#add(member, 1)
+  }
+
+  #add(member: Member, sign: 1 | -1): void {
+    if (!member.isReady) return
+    if (member.isFailing) this.#failingRoom += sign * member.room
+    else {
+      this.#liveRoom += sign * member.room
+      this.#live += sign
+    }
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * A message as a record: its data is the payload, its reply subject a header. What others published is a message too.
+ *
+ *   record = 0x7a length [ 0x12 length data ] [ 0x1a length 0x0a 0x0a "stan-reply" 0x12 length reply ]
+ */
+import type { RecordRun } from '../../../model/record.js'
+import { PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../../../model/run.js'
+
+const HEADER_TAG = 0x1a
+const NAME_TAG = 0x0a
+const VALUE_TAG = 0x12
+const HEADER_NAME = Buffer.from('stan-reply')
+const HEADER_HEAD = Buffer.concat([Buffer.from([NAME_TAG, HEADER_NAME.length]), HEADER_NAME])
+/** Records from this size on are laid into a buffer that the broker keeps, instead of being copied once more. */
+const OWN_BYTES_MIN = 16 * 1024
+const NO_BYTES = Buffer.alloc(0)
+
+/** Lays messages out as runs of one; each is valid until the next one is laid out. */
+export class RecordWriter {
+  readonly #scratch = Buffer.allocUnsafeSlow(OWN_BYTES_MIN)
+  readonly #run = { buffer: this.#scratch, start: 0, end: 0, count: 1, isOwned: false }
+
+  run(data: Buffer, reply: Buffer): RecordRun {
+    const header = reply.length === 0 ? 0 : HEADER_HEAD.length + fieldBytes(reply.length)
+    const content = (data.length === 0 ? 0 : fieldBytes(data.length)) + (header === 0 ? 0 : fieldBytes(header))
+    const bytes = fieldBytes(content)
+    const isOwned = bytes >= OWN_BYTES_MIN
+    const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : this.#scratch
+    let at = putHead(buffer, 0, RECORD_TAG, content)
+    if (data.length > 0) {
+      at = putHead(buffer, at, PAYLOAD_TAG, data.length)
+      at += data.copy(buffer, at)
+    }
+    if (header > 0) {
+      at = putHead(buffer, at, HEADER_TAG, header)
+      at += HEADER_HEAD.copy(buffer, at)
+      at = putHead(buffer, at, VALUE_TAG, reply.length)
+      at += reply.copy(buffer, at)
+    }
+    const run = this.#run
+    run.buffer = buffer
+    run.end = bytes
+    run.isOwned = isOwned
+    return run
+  }
+}
+
+/** Bytes of the record of a message. */
+export function recordBytes(dataBytes: number, replyBytes: number): number {
+  const header = replyBytes === 0 ? 0 : HEADER_HEAD.length + fieldBytes(replyBytes)
+  return fieldBytes((dataBytes === 0 ? 0 : fieldBytes(dataBytes)) + (header === 0 ? 0 : fieldBytes(header)))
+}
+
+/** Reads the messages of a run, one after the other, without copying any. */
+export class RecordReader {
+  data: Buffer = NO_BYTES
+  reply = ''
+
+  /** Read the record of a checked run that begins at `position`; returns where the next one begins. */
+  read(body: Buffer, position: number): number {
+    const { start, end } = recordBounds(body, position)
+    this.data = NO_BYTES
+    this.reply = ''
+    for (let at = start; at < end; at = skipField(body, at)) {
+      const tag = body[at]
+      if (tag === PAYLOAD_TAG) {
+        const bounds = recordBounds(body, at)
+        this.data = body.subarray(bounds.start, bounds.end)
+      } else if (tag === HEADER_TAG) this.#header(body, at)
+    }
+    return end
+  }
+
+  #header(body: Buffer, position: number): void {
+    const { start, end } = recordBounds(body, position)
+    const at = start + HEADER_HEAD.length
+    if (at >= end || body[at] !== VALUE_TAG) return
+    for (let index = 0; index < HEADER_HEAD.length; index++) if (body[start + index] !== HEADER_HEAD[index]) return
+    const value = recordBounds(body, at)
+    if (value.end === end) this.reply = body.toString('utf8', value.start, value.end)
+  }
+}
+
+/** Tag and length included. */
+function fieldBytes(content: number): number {
+  let bytes = 2 + content
+  for (let left = content; left >= 0x80; left = Math.floor(left / 0x80)) bytes++
+  return bytes
+}
+
+function putHead(target: Buffer, position: number, tag: number, length: number): number {
+  let at = position
+  target[at++] = tag
+  let left = length
+  for (; left >= 0x80; left = Math.floor(left / 0x80)) target[at++] = (left & 0x7f) | 0x80
+  target[at++] = left
+  return at
+}

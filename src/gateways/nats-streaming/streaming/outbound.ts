@@ -1,0 +1,65 @@
+/**
+ * Messages on their way to inboxes: gathered in a turn, and sent together when what they changed is kept.
+ */
+import type { Counter } from '../../../metrics/registry.js'
+import type { Router } from '../core/router.js'
+import type { Feed } from './feed.js'
+import type { Subscription } from './subscription.js'
+
+export interface OutboundContext {
+  readonly router: Router
+  /** Set by the router's subscribers while a message is handed to one that has much to take already. */
+  readonly pressure: { isHigh: boolean }
+  readonly counters: { readonly sent: Counter }
+}
+
+interface Outgoing {
+  readonly to: Subscription
+  readonly bytes: Buffer
+  /** Of a first delivery; those that are sent again are in nobody's way. */
+  readonly feed: Feed | null
+}
+
+const EMPTY: Buffer = Buffer.alloc(0)
+
+export class Outbound {
+  readonly #context: OutboundContext
+  readonly #pressed: (feed: Feed) => void
+  #gathered: Outgoing[] = []
+  unsentBytes = 0
+
+  /** `pressed` is told whose inbox has much to take. */
+  constructor(context: OutboundContext, pressed: (feed: Feed) => void) {
+    this.#context = context
+    this.#pressed = pressed
+  }
+
+  add(to: Subscription, bytes: Buffer, feed: Feed | null): void {
+    this.#gathered.push({ to, bytes, feed })
+    this.unsentBytes += bytes.length
+  }
+
+  /** Send what was gathered when `kept` resolves, which must not fail; calls are in their order. */
+  sendAfter(kept: Promise<void>): void {
+    if (this.#gathered.length === 0) return
+    const outgoing = this.#gathered
+    this.#gathered = []
+    void kept.then(() => this.#send(outgoing))
+  }
+
+  #send(outgoing: readonly Outgoing[]): void {
+    const { router, pressure, counters } = this.#context
+    const message = { subject: '', reply: '', headers: null, payload: EMPTY }
+    for (const { to, bytes, feed } of outgoing) {
+      this.unsentBytes -= bytes.length
+      if (to.isGone || to.inbox === '') continue
+      message.subject = to.inbox
+      message.payload = bytes
+      pressure.isHigh = false
+      router.publish(message)
+      counters.sent.value++
+      // Of a group, the others go on; its slow member has as much as it may have in flight.
+      if (pressure.isHigh && feed !== null && to.queue === '') this.#pressed(feed)
+    }
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * A streaming server on the router of the NATS protocol and on the broker: its subjects, its clients and their subscriptions.
+ * Recovers what it had before it answers anybody.
+ */
+import type { Broker } from '../../../broker/broker.js'
+import type { Clock } from '../../../common/clock.js'
+import type { Service, StopOptions } from '../../../common/service.js'
+import type { MetricsRegistry } from '../../../metrics/registry.js'
+import type { Durability } from '../../../model/topic.js'
+import { StateTopic } from '../../state-topic.js'
+import type { NatsMessage, NatsSubscription, Router } from '../core/router.js'
+import type { DeliveryCounters } from './channel-delivery.js'
+import { Channels } from './channels.js'
+import { Clients, type HeartbeatSettings } from './clients.js'
+import { Deliveries } from './deliveries.js'
+import { textOf } from './fault.js'
+import { Inactivity } from './inactivity.js'
+import { debugJournal, type Journal } from './journal.js'
+import { Publishes } from './publishes.js'
+import { Requests } from './requests.js'
+import { DEFAULT_STORE_LIMITS, type StoreLimits } from './store-limits.js'
+import { StreamingState } from './streaming-state.js'
+import { type StreamingSubjects, streamingSubjects } from './streaming-subjects.js'
+
+/** No channel of this protocol can have it: what keeps one record a key is none. */
+const STATE_TOPIC = '__leveret.nats-streaming'
+/** What a store keeps that cannot drop old values alone. */
+const STATE_RECORDS_MAX = 1_000_000
+
+export const DEFAULT_HEARTBEATS: HeartbeatSettings = { intervalMs: 30_000, timeoutMs: 10_000, failuresMax: 10 }
+
+export interface StreamingOptions {
+  readonly broker: Broker
+  readonly router: Router
+  readonly clock: Clock
+  readonly metrics: MetricsRegistry
+  readonly clusterId: string
+  readonly discoverPrefix?: string
+  readonly heartbeats?: HeartbeatSettings
+  readonly limits?: StoreLimits
+  readonly isDurableReplaced?: boolean
+  readonly journal?: Journal
+  /** What an answer to a publish waits for; null where there is nothing but memory. */
+  readonly durability: Durability | null
+  readonly recordBytesMax: number
+  readonly pressure: { isHigh: boolean }
+  readonly bounds: {
+    readonly clientsMax: number
+    readonly requestsMax: number
+    readonly publishesMax: number
+    readonly openingBytesMax: number
+  }
+}
+
+export class StreamingServer implements Service {
+  readonly #router: Router
+  readonly #state: StreamingState
+  readonly #subjects: StreamingSubjects
+  readonly #channels: Channels
+  readonly #clients: Clients
+  readonly #deliveries: Deliveries
+  readonly #inactivity: Inactivity
+  readonly #publishes: Publishes
+  readonly #requests: Requests
+  #subscriptions: NatsSubscription[] = []
+
+  constructor(options: StreamingOptions) {
+    const { broker, router, clock, metrics, durability, recordBytesMax, bounds, pressure } = options
+    const { journal = debugJournal, limits = DEFAULT_STORE_LIMITS } = options
+    this.#state = new StreamingState(
+      new StateTopic({
+        broker,
+        clock,
+        name: STATE_TOPIC,
+        otherwise: { records: STATE_RECORDS_MAX, bytes: null, ageMs: null },
+      }),
+      durability,
+    )
+    this.#router = router
+    this.#subjects = streamingSubjects(options.clusterId, options.discoverPrefix)
+    const created = (channel: string, isOwn: boolean): void => this.#created(channel, isOwn, journal)
+    this.#channels = new Channels({ broker, limits, created, reserved: STATE_TOPIC })
+    this.#clients = new Clients({
+      router,
+      clock,
+      heartbeats: options.heartbeats ?? DEFAULT_HEARTBEATS,
+      listener: {
+        failing: ({ id, isFailing }) => this.#deliveries.setFailing(id, isFailing),
+        timedOut: (client) => this.#requests.timedOut(client),
+      },
+      metrics,
+    })
+    const lookups = { open: 0 }
+    metrics.gauge('leveret_nats_streaming_lookups', 'Messages being read to be sent again', () => lookups.open)
+    this.#deliveries = new Deliveries({
+      context: {
+        broker,
+        router,
+        clock,
+        turn: broker.turn,
+        channels: this.#channels,
+        state: this.#state,
+        journal,
+        pressure,
+        counters: deliveryCounters(metrics),
+        lookups,
+      },
+      channels: this.#channels,
+      limits,
+      isDurableReplaced: options.isDurableReplaced ?? false,
+      metrics,
+    })
+    this.#inactivity = new Inactivity({
+      broker,
+      clock,
+      limits,
+      channels: this.#channels,
+      deliveries: this.#deliveries,
+      forget: (channel) => this.#forget(channel),
+      journal,
+      metrics,
+    })
+    this.#publishes = new Publishes({
+      router,
+      broker,
+      channels: this.#channels,
+      clients: this.#clients,
+      durability,
+      recordBytesMax,
+      limits: bounds,
+      metrics,
+      published: (channel) => this.#inactivity.published(channel),
+    })
+    this.#requests = new Requests({
+      router,
+      clients: this.#clients,
+      deliveries: this.#deliveries,
+      state: this.#state,
+      subjects: this.#subjects,
+      journal,
+      limits: bounds,
+      metrics,
+    })
+  }
+
+  async start(): Promise<void> {
+    const { clients, made, others } = await this.#state.open()
+    this.#channels.start()
+    for (const channel of made) {
+      if (this.#channels.has(channel)) await this.#channels.limit(channel)
+      else await this.#state.removeChannel(channel)
+    }
+    this.#clients.start()
+    for (const facts of clients) this.#clients.add(facts)
+    await this.#deliveries.recover(others, (id) => this.#clients.get(id) !== null)
+    const { discover, pings, publishPrefix, subscribe, unsubscribe, closeSubscription, close } = this.#subjects
+    this.#listen(discover, (message) => this.#requests.connect(message))
+    this.#listen(pings, (message) => this.#requests.ping(message))
+    this.#listen(`${publishPrefix}.>`, (message) => this.#publishes.take(message))
+    this.#listen(subscribe, (message) => this.#requests.subscribe(message))
+    this.#listen(unsubscribe, (message) => this.#requests.unsubscribe(message))
+    this.#listen(closeSubscription, (message) => this.#requests.closeSubscription(message))
+    this.#listen(close, (message) => this.#requests.close(message))
+    for (const { id } of clients) this.#clients.watch(id)
+    this.#deliveries.begin()
+    this.#inactivity.start()
+  }
+
+  async stop(_options: StopOptions): Promise<void> {
+    for (const subscription of this.#subscriptions) this.#router.remove(subscription)
+    this.#subscriptions = []
+    this.#inactivity.stop()
+    this.#clients.stop()
+    await this.#deliveries.stop()
+    this.#channels.stop()
+  }
+
+  #created(channel: string, isOwn: boolean, journal: Journal): void {
+    if (isOwn) journal.info(`Channel "${channel}" has been created`)
+    // Were it lost, only other limits after a restart would not be applied.
+    const noted = isOwn ? this.#state.putChannel(channel) : this.#state.removeChannel(channel)
+    noted.catch((error: unknown) => journal.error(textOf(error)))
+  }
+
+  async #forget(channel: string): Promise<void> {
+    await this.#deliveries.discard(channel)
+    await this.#state.removeChannel(channel)
+  }
+
+  #listen(subject: string, handle: (message: NatsMessage) => void): void {
+    const owner = { deliver: (_subscription: NatsSubscription, message: NatsMessage) => handle(message) }
+    const subscription = { subject, queue: null, sid: '', owner }
+    this.#subscriptions.push(subscription)
+    this.#router.add(subscription)
+  }
+}
+
+function deliveryCounters(metrics: MetricsRegistry): DeliveryCounters {
+  const counter = (noun: string, help: string) => metrics.counter(`leveret_nats_streaming_${noun}_total`, help)
+  return {
+    sent: counter('messages_sent', 'Messages sent to subscriptions'),
+    redelivered: counter('messages_redelivered', 'Messages sent again'),
+    acks: counter('acks', 'Acks that counted'),
+    strayAcks: counter('acks_stray', 'Acks of messages that nobody waits for'),
+    held: counter('feeds_held', 'Times that a subscription rested because its connection had much to take'),
+    stateFailures: counter('state_failures', 'Times that what is known of subscriptions could not be kept'),
+  }
+}

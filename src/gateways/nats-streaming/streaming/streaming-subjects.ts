@@ -1,0 +1,31 @@
+/**
+ * The subjects on which a streaming server is spoken to.
+ */
+import { subjectFromText } from '../core/subjects.js'
+
+const DEFAULT_DISCOVER_PREFIX = '_STAN.discover'
+
+export interface StreamingSubjects {
+  readonly discover: string
+  readonly pings: string
+  /** The channel comes behind a dot. */
+  readonly publishPrefix: string
+  readonly subscribe: string
+  readonly unsubscribe: string
+  readonly closeSubscription: string
+  readonly close: string
+}
+
+export function streamingSubjects(clusterId: string, discoverPrefix = DEFAULT_DISCOVER_PREFIX): StreamingSubjects {
+  const cluster = subjectFromText(clusterId)
+  const discover = `${subjectFromText(discoverPrefix)}.${cluster}`
+  return {
+    discover,
+    pings: `${discover}.pings`,
+    publishPrefix: `_STAN.pub.${cluster}`,
+    subscribe: `_STAN.sub.${cluster}`,
+    unsubscribe: `_STAN.unsub.${cluster}`,
+    closeSubscription: `_STAN.subclose.${cluster}`,
+    close: `_STAN.close.${cluster}`,
+  }
+}

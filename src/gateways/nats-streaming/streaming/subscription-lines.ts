@@ -1,0 +1,61 @@
+/**
+ * What an operator reads of subscriptions that come and go, in the lines of the original.
+ */
+import {
+  START_FIRST,
+  START_LAST_RECEIVED,
+  START_SEQUENCE,
+  START_TIME_DELTA,
+  type SubscriptionRequest,
+} from './messages.js'
+import type { Subscribed, Subscription } from './subscription.js'
+
+const NS_PER_MS = 1_000_000
+
+/** `lastSent` is what was made of the start position. */
+export function subscribedLine(
+  { kind, subscription }: Subscribed,
+  request: SubscriptionRequest,
+  lastSent: number,
+  nowMs: number,
+): string {
+  const what = describe(request.channel, subscription)
+  if (kind === 'joined') return line(subscription, `Added member to ${what}`)
+  if (kind === 'resumed') return line(subscription, `Resumed ${what}`)
+  return line(subscription, `Started new ${what}, sending ${startOf(request, lastSent + 1, nowMs)}`)
+}
+
+/** Of one that has left. */
+export function leftLine(channel: string, subscription: Subscription, isClose: boolean): string {
+  const { group } = subscription
+  const what = describe(channel, subscription)
+  if (!group.isOffline) return line(subscription, `Removed member from ${what}`)
+  return line(subscription, `${isClose && group.isDurable ? 'Suspended' : 'Removed'} ${what}`)
+}
+
+function line({ clientId }: Subscription, text: string): string {
+  return `[Client:${clientId}] ${text}`
+}
+
+function describe(channel: string, { queue, durableName, inbox, id, group }: Subscription): string {
+  const kind = `${durableName === '' ? '' : 'durable '}${queue === '' ? '' : 'queue '}`
+  const name = queue !== '' ? ` queue=${group.queue},` : durableName !== '' ? ` durable=${durableName},` : ''
+  return `${kind}subscription, subject=${channel}, inbox=${inbox},${name} subid=${id}`
+}
+
+function startOf(request: SubscriptionRequest, sequence: number, nowMs: number): string {
+  switch (request.startPosition) {
+    case START_LAST_RECEIVED:
+      return `last message, seq=${sequence}`
+    case START_TIME_DELTA: {
+      const time = new Date(nowMs - request.startTimeDeltaNs / NS_PER_MS)
+      return `from time time='${Number.isNaN(time.getTime()) ? '?' : time.toISOString()}' seq=${sequence}`
+    }
+    case START_SEQUENCE:
+      return `from sequence, asked_seq=${request.startSequence} actual_seq=${sequence}`
+    case START_FIRST:
+      return `from beginning, seq=${sequence}`
+    default:
+      return `new-only, seq=${sequence}`
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Gathers what changed in the subscriptions of a channel, as writes to keep. How far a group has come is written
+ * whenever it changed, in a few bytes; what was acked out of order is written with it while it is short, and else with
+ * what may wait for a little, so that a busy group costs one small record a turn however much it has in flight.
+ */
+import type { Group, Member } from './delivery-group.js'
+import type { StateWrite } from './subscription.js'
+import {
+  encodeNextId,
+  encodePosition,
+  encodeRanges,
+  encodeSubscription,
+  type SequenceRange,
+  type StoredPosition,
+  stateKey,
+} from './subscription-state.js'
+
+/** So much in flight is looked through in every turn. */
+const SHORT = 256
+
+/** What was written last of a group. */
+interface Written {
+  lastSent: number
+  floor: number
+  readonly positionKey: string
+  readonly ackKey: string
+}
+
+export class SubscriptionWrites {
+  readonly #channel: string
+  readonly #now = new Map<string, Buffer | null>()
+  readonly #changed = new Set<Group>()
+  /** They have something that may wait. */
+  readonly #late = new Set<Group>()
+  readonly #written = new WeakMap<Group, Written>()
+
+  constructor(channel: string) {
+    this.#channel = channel
+  }
+
+  get isDirty(): boolean {
+    return this.#now.size > 0 || this.#changed.size > 0
+  }
+
+  get isLate(): boolean {
+    return this.#late.size > 0
+  }
+
+  changed(group: Group): void {
+    this.#changed.add(group)
+  }
+
+  nextId(nextId: number): void {
+    this.#now.set(stateKey('ids', 0, this.#channel), encodeNextId(nextId))
+  }
+
+  keep(member: Member, isClosed: boolean): void {
+    const { id, group, clientId, inbox, ackInbox, queue, durableName, maxInFlight, ackWaitMs } = member
+    const stored = { id, isClosed, clientId, inbox, ackInbox, queue, durableName, maxInFlight, ackWaitMs }
+    const value = encodeSubscription({ ...stored, group: group.id, start: group.start })
+    this.#now.set(stateKey('sub', id, this.#channel), value)
+  }
+
+  /** `kept` was there at the restart; if it is `cut` back, what was acked is not as it was kept. */
+  restored(group: Group, kept: StoredPosition, isCut: boolean): void {
+    const written = this.#writtenOf(group)
+    written.lastSent = kept.lastSent
+    written.floor = kept.floor
+    if (isCut) {
+      this.#now.set(written.ackKey, null)
+      group.hasAcked = true
+      group.hasJumped = true
+    }
+    if (isCut || kept.lastSent !== group.lastSent || kept.floor !== group.floor) this.#changed.add(group)
+  }
+
+  dropIds(): void {
+    this.#now.set(stateKey('ids', 0, this.#channel), null)
+  }
+
+  /** A subscription is gone; its group may go on. */
+  dropMember(id: number): void {
+    this.#now.set(stateKey('sub', id, this.#channel), null)
+    this.#now.set(stateKey('own', id, this.#channel), null)
+  }
+
+  dropGroup(group: Group): void {
+    this.#changed.delete(group)
+    this.#late.delete(group)
+    this.dropPosition(group.id)
+  }
+
+  dropPosition(group: number): void {
+    this.#now.set(stateKey('pos', group, this.#channel), null)
+    this.#now.set(stateKey('ack', group, this.#channel), null)
+  }
+
+  /** In an order of which each beginning is a state that something less has happened to. */
+  take(isWhole: boolean): StateWrite[] {
+    const writes: StateWrite[] = []
+    for (const [key, value] of this.#now) writes.push({ key, value })
+    this.#now.clear()
+    for (const group of this.#changed) this.#takeGroup(group, isWhole, writes)
+    this.#changed.clear()
+    if (!isWhole) return writes
+    for (const group of this.#late) this.#takeGroup(group, true, writes)
+    this.#late.clear()
+    return writes
+  }
+
+  #takeGroup(group: Group, isWhole: boolean, writes: StateWrite[]): void {
+    const { lastSent, floor, pending } = group
+    const written = this.#writtenOf(group)
+    if (written.lastSent !== lastSent || written.floor !== floor) {
+      written.lastSent = lastSent
+      written.floor = floor
+      writes.push({ key: written.positionKey, value: encodePosition({ lastSent, floor }) })
+    }
+    const isQueue = group.members.length > 1
+    const isDue = isWhole || group.hasJumped || pending <= SHORT
+    if ((group.hasAcked || group.hasJumped) && lastSent - floor > pending) {
+      if (isDue) writes.push({ key: written.ackKey, value: encodeRanges(doneRanges(group)) })
+      else this.#late.add(group)
+    }
+    if (isDue) {
+      group.hasAcked = false
+      group.hasJumped = false
+    }
+    if (isQueue && isWhole) this.#takeOwners(group, writes)
+    else if (isQueue) this.#late.add(group)
+    if (isWhole) this.#late.delete(group)
+  }
+
+  #takeOwners(group: Group, writes: StateWrite[]): void {
+    const held = new Map<Member, SequenceRange[]>()
+    for (const member of group.members) if (member.hasChanged) held.set(member, [])
+    for (let entry = group.waiting.first; entry !== null; entry = entry.after) {
+      const ranges = entry.holder === null ? undefined : held.get(entry.holder)
+      if (ranges !== undefined) extend(ranges, entry.sequence)
+    }
+    for (const [member, ranges] of held) {
+      member.hasChanged = false
+      writes.push({ key: stateKey('own', member.id, this.#channel), value: encodeRanges(ranges) })
+    }
+  }
+
+  #writtenOf(group: Group): Written {
+    let written = this.#written.get(group)
+    if (written === undefined) {
+      const positionKey = stateKey('pos', group.id, this.#channel)
+      written = {
+        lastSent: group.start,
+        floor: group.start,
+        positionKey,
+        ackKey: stateKey('ack', group.id, this.#channel),
+      }
+      this.#written.set(group, written)
+    }
+    return written
+  }
+}
+
+/** Between the floor and the last sent. */
+function doneRanges(group: Group): SequenceRange[] {
+  const ranges: SequenceRange[] = []
+  let end = group.floor
+  for (let entry = group.waiting.first; entry !== null; entry = entry.after) {
+    if (entry.sequence > end + 1) ranges.push({ from: end + 1, to: entry.sequence - 1 })
+    end = entry.sequence
+  }
+  if (end < group.lastSent) ranges.push({ from: end + 1, to: group.lastSent })
+  return ranges
+}
+
+function extend(ranges: SequenceRange[], sequence: number): void {
+  const last = ranges.at(-1)
+  if (last !== undefined && last.to === sequence - 1) last.to = sequence
+  else ranges.push({ from: sequence, to: sequence })
+}

@@ -1,0 +1,232 @@
+/**
+ * Limits of a store with settings of its own: how many, how much, how long; and what the operator reads.
+ */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  type ChannelLimits,
+  type ChannelOverrides,
+  LimitsByChannel,
+} from '../../../src/gateways/nats-streaming/streaming/store-limits.js'
+import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER } from '../../../src/model/topic.js'
+import { FIRST } from '../../helpers/stan-peer.js'
+import { type LimitedStan, startLimitedStan } from '../../helpers/stan-server.js'
+
+const UNLIMITED: ChannelLimits = {
+  subscriptionsMax: null,
+  messagesMax: null,
+  bytesMax: null,
+  ageMsMax: null,
+  inactivityMsMax: null,
+}
+
+function limits(global: Partial<ChannelLimits>, channels: Record<string, ChannelOverrides> = {}) {
+  return { limits: new LimitsByChannel(null, { ...UNLIMITED, ...global }, new Map(Object.entries(channels))) }
+}
+
+async function dataFolder(t: TestContext): Promise<string> {
+  const data = await mkdtemp(join(tmpdir(), 'leveret-'))
+  t.after(() => rm(data, { recursive: true, force: true }))
+  return data
+}
+
+async function untilGone(server: LimitedStan, channel: string): Promise<number> {
+  const began = performance.now()
+  while (server.app.broker.topicSettings(channel) !== null) {
+    assert.ok(performance.now() - began < 5_000, `${channel} is still there`)
+    await pause(20)
+  }
+  return performance.now() - began
+}
+
+test('a channel has so many subscriptions, offline durables included', async (t) => {
+  const server = await startLimitedStan(t, limits({ subscriptionsMax: 2 }, { open: { subscriptionsMax: null } }))
+  const peer = await server.connect()
+  const first = await peer.subscribe({ subject: 'foo' })
+  const durable = await peer.subscribe({ subject: 'foo', durableName: 'dur' })
+  assert.equal(await peer.closeSubscription(durable), '')
+  const error = async () => (await peer.trySubscribe({ subject: 'foo' })).error
+  assert.equal(await error(), 'too many subscriptions per channel')
+  assert.equal(await error(), 'too many subscriptions per channel')
+  assert.equal((await peer.trySubscribe({ subject: 'foo', durableName: 'dur' })).error, '', 'it has its place')
+  assert.equal(await peer.unsubscribe(first), '')
+  assert.equal(await error(), '')
+  for (let count = 0; count < 5; count++) await peer.subscribe({ subject: 'open' })
+})
+
+test('channels keep as many messages as they may, also those with limits of their own', async (t) => {
+  const server = await startLimitedStan(t, limits({ messagesMax: 5 }, { 'wide.*': { messagesMax: null } }))
+  const peer = await server.connect()
+  for (let count = 0; count < 30; count++) await peer.fill('foo', 1)
+  await peer.fill('wide.one', 30)
+  const kept = await peer.subscribe({ subject: 'foo', startPosition: FIRST })
+  await kept.until(5)
+  assert.deepEqual(kept.sequences, [26, 27, 28, 29, 30])
+  const all = await peer.subscribe({ subject: 'wide.one', startPosition: FIRST })
+  assert.equal((await all.until(30)).length, 30)
+})
+
+test('other limits than before count for channels that were made here, and for no others', async (t) => {
+  const data = await dataFolder(t)
+  const before = await startLimitedStan(t, limits({}), data)
+  await before.app.broker.createTopic('native', { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER })
+  const peer = await before.connect('me')
+  await peer.fill('foo', 10)
+  await peer.fill('native', 10)
+  await before.stop()
+  const after = await startLimitedStan(t, limits({ messagesMax: 3 }), data)
+  const retention = (name: string) => after.app.broker.topicSettings(name)?.retention
+  assert.deepEqual(retention('foo'), { records: 3, bytes: null, ageMs: null })
+  assert.deepEqual(retention('native'), KEEP_FOREVER)
+  await after.stop()
+})
+
+test('a channel that nobody uses is deleted with its durables, and begins anew', async (t) => {
+  const server = await startLimitedStan(t, limits({ inactivityMsMax: 400 }, { stays: { inactivityMsMax: null } }))
+  const peer = await server.connect()
+  await peer.publish('foo', 'x')
+  await peer.publish('stays', 'x')
+  const durable = await peer.subscribe({ subject: 'foo', durableName: 'dur' })
+  await pause(700)
+  assert.notEqual(server.app.broker.topicSettings('foo'), null, 'somebody is subscribed')
+  assert.equal(await peer.closeSubscription(durable), '')
+  const took = await untilGone(server, 'foo')
+  assert.ok(took > 250, `after ${took} ms`)
+  assert.notEqual(server.app.broker.topicSettings('stays'), null)
+  while (!server.lines.includes('Channel "foo" has been deleted')) await pause(10)
+  assert.equal(await peer.publish('foo', 'again'), '')
+  const anew = await peer.subscribe({ subject: 'foo', durableName: 'dur', startPosition: FIRST })
+  assert.deepEqual(
+    (await anew.until(1)).map(({ sequence, data }) => [sequence, data]),
+    [[1, 'again']],
+  )
+})
+
+test('publishing keeps a channel, and closing its last client lets it go', async (t) => {
+  const server = await startLimitedStan(t, limits({ inactivityMsMax: 400 }))
+  const peer = await server.connect()
+  for (let count = 0; count < 8; count++) {
+    assert.equal(await peer.publish('foo', 'x'), '')
+    await pause(100)
+  }
+  const subscription = await peer.subscribe({ subject: 'foo', startPosition: FIRST })
+  assert.equal((await subscription.until(8)).length, 8)
+  await pause(600)
+  assert.notEqual(server.app.broker.topicSettings('foo'), null)
+  assert.equal(await peer.close(), '')
+  await untilGone(server, 'foo')
+})
+
+test('a channel that was there before a restart is deleted as well', async (t) => {
+  const data = await dataFolder(t)
+  const before = await startLimitedStan(t, limits({ inactivityMsMax: 60_000 }), data)
+  const peer = await before.connect('me')
+  await peer.publish('foo', 'x')
+  await peer.subscribe({ subject: 'foo', durableName: 'dur' })
+  assert.equal(await peer.close(), '')
+  await before.stop()
+  const after = await startLimitedStan(t, limits({ inactivityMsMax: 300 }), data)
+  await untilGone(after, 'foo')
+  await after.stop()
+})
+
+test('a channel that others delete is begun anew for those who are subscribed', async (t) => {
+  const server = await startLimitedStan(t, limits({}))
+  const peer = await server.connect()
+  await peer.fill('foo', 3)
+  const subscription = await peer.subscribe({ subject: 'foo', startPosition: FIRST })
+  await subscription.until(3)
+  await server.app.broker.deleteTopic('foo')
+  await peer.publish('foo', 'new')
+  await subscription.until(4)
+  assert.deepEqual([subscription.sequences[3], subscription.messages[3]?.data], [1, 'new'])
+  peer.ack(subscription, 1)
+  assert.equal(await peer.unsubscribe(subscription), '')
+})
+
+test('a durable is replaced where that is allowed', async (t) => {
+  const server = await startLimitedStan(t, { isDurableReplaced: true })
+  const peer = await server.connect()
+  await peer.fill('foo', 2)
+  const durable = { subject: 'foo', durableName: 'dur', startPosition: FIRST }
+  const first = await peer.subscribe(durable)
+  await first.until(2)
+  const second = await peer.subscribe(durable)
+  await second.until(2)
+  await peer.publish('foo', '3')
+  await second.until(3)
+  assert.deepEqual(
+    second.messages.map(({ sequence, isRedelivered }) => [sequence, isRedelivered]),
+    [
+      [1, true],
+      [2, true],
+      [3, false],
+    ],
+  )
+  assert.equal(first.messages.length, 2)
+})
+
+test('the operator reads who comes and goes, in the words of the original', async (t) => {
+  const server = await startLimitedStan(t, {})
+  const peer = await server.connect('me')
+  const plain = await peer.subscribe({ subject: 'foo', startPosition: FIRST })
+  const durable = { subject: 'foo', durableName: 'dur' }
+  await peer.closeSubscription(await peer.subscribe(durable))
+  const resumed = await peer.subscribe(durable)
+  const group = { subject: 'foo', qGroup: 'q', durableName: 'dq', startPosition: 3, startSequence: 7 }
+  const one = await peer.subscribe(group)
+  const two = await peer.subscribe(group)
+  await peer.unsubscribe(one)
+  await peer.unsubscribe(plain)
+  await peer.close()
+  const inbox = (line: string): string => line.replace(/inbox=[^,]+/, 'inbox=I').replace(/\(Inbox=.+\)/, '(Inbox=I)')
+  assert.deepEqual(server.lines.map(inbox), [
+    '[Client:me] Connected (Inbox=I)',
+    'Channel "foo" has been created',
+    '[Client:me] Started new subscription, subject=foo, inbox=I, subid=1, sending from beginning, seq=1',
+    '[Client:me] Started new durable subscription, subject=foo, inbox=I, durable=dur, subid=2, sending new-only, seq=1',
+    '[Client:me] Suspended durable subscription, subject=foo, inbox=I, durable=dur, subid=2',
+    '[Client:me] Resumed durable subscription, subject=foo, inbox=I, durable=dur, subid=2',
+    '[Client:me] Started new durable queue subscription, subject=foo, inbox=I, queue=dq:q, subid=3, sending from sequence, asked_seq=7 actual_seq=1',
+    '[Client:me] Added member to durable queue subscription, subject=foo, inbox=I, queue=dq:q, subid=4',
+    '[Client:me] Removed member from durable queue subscription, subject=foo, inbox=I, queue=dq:q, subid=3',
+    '[Client:me] Removed subscription, subject=foo, inbox=I, subid=1',
+    '[Client:me] Suspended durable subscription, subject=foo, inbox=I, durable=dur, subid=2',
+    '[Client:me] Suspended durable queue subscription, subject=foo, inbox=I, queue=dq:q, subid=4',
+    '[Client:me] Closed (Inbox=I)',
+  ])
+  assert.notEqual(resumed.inbox, two.inbox)
+})
+
+test('a client that answers no heartbeats is closed, and its subscriptions with it', async (t) => {
+  const server = await startLimitedStan(t, { heartbeats: { intervalMs: 50, timeoutMs: 50, failuresMax: 2 } })
+  const peer = await server.connect('me')
+  await peer.subscribe({ subject: 'foo' })
+  await peer.subscribe({ subject: 'foo', durableName: 'dur' })
+  await pause(300)
+  assert.equal(await peer.publish('foo', 'x'), '', 'it answers')
+  peer.answersHeartbeats = false
+  const began = performance.now()
+  while ((await peer.ping()) === '') assert.ok(performance.now() - began < 5_000)
+  assert.ok(server.lines.includes('[Client:me] Timed out on heartbeats'))
+  assert.equal(await peer.publish('foo', 'x'), 'stan: invalid publish request')
+})
+
+test('a client that was there before a restart is asked as well, and closed when it is gone', async (t) => {
+  const data = await dataFolder(t)
+  const before = await startLimitedStan(t, {}, data)
+  const peer = await before.connect('me')
+  await peer.subscribe({ subject: 'foo', durableName: 'dur' })
+  await before.stop()
+  const after = await startLimitedStan(t, { heartbeats: { intervalMs: 30, timeoutMs: 30, failuresMax: 2 } }, data)
+  while (!after.lines.includes('[Client:me] Timed out on heartbeats')) await pause(10)
+  const successor = await after.connect('me')
+  const resumed = await successor.subscribe({ subject: 'foo', durableName: 'dur' })
+  await successor.publish('foo', 'x')
+  await resumed.until(1)
+  await after.stop()
+})

@@ -1,0 +1,223 @@
+/**
+ * The messages of NATS Streaming: sizes and bytes as they were seen on the wire, and a stock library on both sides.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isChannelName } from '../../../src/gateways/nats-streaming/streaming/channel-names.js'
+import {
+  Ack,
+  decodeCloseRequest,
+  decodeConnectRequest,
+  decodePing,
+  decodeSubscriptionRequest,
+  decodeUnsubscribeRequest,
+  encodeConnectError,
+  encodeConnectResponse,
+  encodeError,
+  encodeMessage,
+  encodePubAck,
+  encodePubAckError,
+  encodeSubscriptionError,
+  encodeSubscriptionResponse,
+  nanosecondsOf,
+  PubMsg,
+} from '../../../src/gateways/nats-streaming/streaming/messages.js'
+import { stanFields as read, stanBytes as stock } from '../../helpers/stan-messages.js'
+
+const GUID = 'G'.repeat(22)
+const CONN_ID = Buffer.from('C'.repeat(22))
+const INBOX = `_INBOX.${'A'.repeat(22)}`
+
+test('requests have the sizes that were seen on the wire, and are decoded', () => {
+  const connect = stock('ConnectRequest', {
+    clientID: 'c1',
+    heartbeatInbox: INBOX,
+    protocol: 1,
+    connID: CONN_ID,
+    pingInterval: 5,
+    pingMaxOut: 3,
+  })
+  assert.equal(connect.length, 65)
+  assert.deepEqual(decodeConnectRequest(connect), {
+    clientId: 'c1',
+    heartbeatInbox: INBOX,
+    protocol: 1,
+    connId: 'C'.repeat(22),
+    pingInterval: 5,
+    pingMaxOut: 3,
+  })
+  const subscribe = stock('SubscriptionRequest', {
+    clientID: 'c1',
+    subject: 'foo',
+    inbox: INBOX,
+    maxInFlight: 2,
+    ackWaitInSecs: 1,
+    durableName: 'dur',
+    startPosition: 4,
+  })
+  assert.equal(subscribe.length, 51)
+  assert.deepEqual(decodeSubscriptionRequest(subscribe), {
+    clientId: 'c1',
+    channel: 'foo',
+    queue: '',
+    inbox: INBOX,
+    maxInFlight: 2,
+    ackWaitSeconds: 1,
+    durableName: 'dur',
+    startPosition: 4,
+    startSequence: 0,
+    startTimeDeltaNs: 0,
+  })
+  const unsubscribe = stock('UnsubscribeRequest', { clientID: 'c1', subject: 'foo', inbox: INBOX })
+  assert.equal(unsubscribe.length, 40)
+  assert.deepEqual(decodeUnsubscribeRequest(unsubscribe), { clientId: 'c1', channel: 'foo', inbox: INBOX })
+  assert.equal(decodeCloseRequest(Buffer.from([0x0a, 2, 0x63, 0x31])), 'c1')
+  assert.equal(decodePing(Buffer.concat([Buffer.from([0x0a, 22]), CONN_ID])), CONN_ID.toString())
+})
+
+test('a published message has the size that was seen on the wire, and is decoded in place', () => {
+  const bytes = stock('PubMsg', {
+    clientID: 'c1',
+    guid: GUID,
+    subject: 'foo',
+    data: Buffer.from('hello'),
+    connID: CONN_ID,
+  })
+  assert.equal(bytes.length, 64)
+  const message = new PubMsg()
+  assert.equal(message.read(bytes), true)
+  assert.equal(message.clientId, 'c1')
+  assert.equal(message.guid.toString(), GUID)
+  assert.equal(message.channel, 'foo')
+  assert.equal(message.data.toString(), 'hello')
+  assert.equal(message.data.buffer, bytes.buffer)
+  assert.equal(message.connId, CONN_ID.toString())
+  assert.equal(message.reply.length, 0)
+  assert.equal(message.read(bytes.subarray(0, 39)), false, 'cut off')
+  assert.equal(message.guid.toString(), GUID, 'what came before the cut is there')
+  assert.equal(message.read(Buffer.alloc(0)), true)
+  assert.equal(message.guid.length, 0, 'nothing is left of the one before')
+})
+
+test('an ack has the size that was seen on the wire, and is decoded', () => {
+  const ack = new Ack()
+  const bytes = stock('Ack', { subject: 'foo', sequence: 1 })
+  assert.deepEqual([...bytes], [0x0a, 3, 0x66, 0x6f, 0x6f, 0x10, 1])
+  assert.equal(ack.read(bytes), true)
+  assert.equal(ack.sequence, 1)
+  assert.equal(ack.read(stock('Ack', { subject: 'foo', sequence: '9007199254740991' })), true)
+  assert.equal(ack.sequence, Number.MAX_SAFE_INTEGER)
+  assert.equal(ack.read(stock('Ack', { subject: 'foo', sequence: '18446744073709551615' })), true)
+  assert.equal(ack.sequence, Number.MAX_SAFE_INTEGER, 'beyond what can be counted')
+})
+
+test('numbers may be negative or large', () => {
+  const request = decodeSubscriptionRequest(
+    stock('SubscriptionRequest', {
+      maxInFlight: -1,
+      ackWaitInSecs: -2,
+      startPosition: 9,
+      startSequence: '4294967297',
+      startTimeDelta: '-30000000000',
+    }),
+  )
+  assert.equal(request?.maxInFlight, -1)
+  assert.equal(request?.ackWaitSeconds, -2)
+  assert.equal(request?.startPosition, 9)
+  assert.equal(request?.startSequence, 4_294_967_297)
+  assert.equal(request?.startTimeDeltaNs, -30_000_000_000)
+  assert.equal(decodeConnectRequest(stock('ConnectRequest', { pingInterval: -100 }))?.pingInterval, -100)
+})
+
+test('fields that nobody knows are passed over, and garbage is no message', () => {
+  assert.equal(decodeCloseRequest(Buffer.from([0x0a, 2, 0x63, 0x31, 0xa2, 0x06, 1, 7, 0x58, 3])), 'c1')
+  const ack = new Ack()
+  for (const garbage of [
+    Buffer.from('garbage'),
+    Buffer.from([0x0a]),
+    Buffer.from([0x0a, 5, 1]),
+    Buffer.from([0x08, 1]),
+    Buffer.from([0x00, 1]),
+    Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+  ]) {
+    assert.equal(decodeConnectRequest(garbage), null, garbage.toString('hex'))
+    assert.equal(decodeSubscriptionRequest(garbage), null)
+    assert.equal(decodeUnsubscribeRequest(garbage), null)
+    assert.equal(decodeCloseRequest(garbage), null)
+    assert.equal(decodePing(garbage), null)
+    assert.equal(new PubMsg().read(garbage), false)
+    assert.equal(ack.read(garbage), false)
+  }
+})
+
+test('answers have the sizes that were seen on the wire, and a stock library reads them', () => {
+  const response = encodeConnectResponse({
+    pubPrefix: '_STAN.pub.test-cluster',
+    subRequests: '_STAN.sub.test-cluster',
+    unsubRequests: '_STAN.unsub.test-cluster',
+    closeRequests: '_STAN.close.test-cluster',
+    subCloseRequests: '_STAN.subclose.test-cluster',
+    pings: { requests: '_STAN.discover.test-cluster.pings', interval: 5, maxOut: 3 },
+  })
+  assert.equal(response.length, 170)
+  assert.deepEqual(read('ConnectResponse', response), {
+    pubPrefix: '_STAN.pub.test-cluster',
+    subRequests: '_STAN.sub.test-cluster',
+    unsubRequests: '_STAN.unsub.test-cluster',
+    closeRequests: '_STAN.close.test-cluster',
+    subCloseRequests: '_STAN.subclose.test-cluster',
+    pingRequests: '_STAN.discover.test-cluster.pings',
+    pingInterval: 5,
+    pingMaxOut: 3,
+    protocol: 1,
+  })
+  assert.deepEqual(read('ConnectResponse', encodeConnectError('no')), { error: 'no' })
+  assert.equal(encodeSubscriptionResponse(INBOX).length, 31)
+  assert.deepEqual(read('SubscriptionResponse', encodeSubscriptionResponse(INBOX)), { ackInbox: INBOX })
+  assert.deepEqual(read('SubscriptionResponse', encodeSubscriptionError('no')), { error: 'no' })
+  assert.deepEqual([...encodeError('no')], [0x0a, 2, 0x6e, 0x6f])
+})
+
+test('acks of publishes carry guids of any length', () => {
+  assert.equal(encodePubAck(Buffer.from(GUID)).length, 24)
+  for (const length of [0, 1, 127, 128, 1_000, 20_000]) {
+    const guid = 'g'.repeat(length)
+    const expected = length === 0 ? {} : { guid }
+    assert.deepEqual(read('PubAck', encodePubAck(Buffer.from(guid))), expected)
+    const refused = Buffer.concat([encodePubAck(Buffer.from(guid)), encodePubAckError('no')])
+    assert.deepEqual(read('PubAck', refused), { ...expected, error: 'no' })
+  }
+})
+
+test('messages have the sizes that were seen on the wire, and their time is exact', () => {
+  const message = { sequence: 1, channel: 'foo', reply: '', data: Buffer.from('hello'), redeliveryCount: 0 }
+  const timestamp = nanosecondsOf(1_700_000_000_123)
+  const first = encodeMessage({ ...message, timestamp })
+  assert.equal(first.length, 24)
+  assert.deepEqual(read('MsgProto', first), {
+    sequence: '1',
+    subject: 'foo',
+    data: Buffer.from('hello'),
+    timestamp: '1700000000123000000',
+  })
+  const again = encodeMessage({ ...message, timestamp, redeliveryCount: 1, reply: 'r', sequence: 2 ** 40 })
+  assert.deepEqual(read('MsgProto', again), {
+    sequence: String(2 ** 40),
+    subject: 'foo',
+    reply: 'r',
+    data: Buffer.from('hello'),
+    timestamp: '1700000000123000000',
+    redelivered: true,
+    redeliveryCount: 1,
+  })
+  assert.equal(encodeMessage({ ...message, timestamp, redeliveryCount: 1 }).length, 28)
+})
+
+test('channels have names as the original takes them', () => {
+  for (const name of ['foo', 'foo.bar', 'foo bar', 'foo:bar-baz_1', 'Ünï', 'a']) {
+    assert.equal(isChannelName(name), true, name)
+  }
+  for (const name of ['', '.foo', 'foo.', 'foo..bar', 'foo/bar', 'foo.*', 'foo*', '*', '>', 'foo.>', 'foo>bar', '.']) {
+    assert.equal(isChannelName(name), false, name)
+  }
+})

@@ -1,0 +1,237 @@
+/**
+ * Publishing, and the order in which things are done, by a socket and no library.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { connect } from '../../../client/index.js'
+import { KEEP_FOREVER } from '../../../src/model/topic.js'
+import { stanBytes, stanFields } from '../../helpers/stan-messages.js'
+import { FIRST } from '../../helpers/stan-peer.js'
+import { startStan } from '../../helpers/stan-server.js'
+
+const INVALID = 'stan: invalid publish request'
+
+test('a message is answered with its guid, of any length', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  for (const length of [1, 22, 127, 128, 5_000]) {
+    peer.send('foo', 'x', { guid: 'g'.repeat(length) })
+  }
+  await peer.acked(5)
+  assert.deepEqual(
+    peer.acks.map(({ guid, error }) => [guid.length, error]),
+    [1, 22, 127, 128, 5_000].map((length) => [length, '']),
+  )
+})
+
+test('messages without a guid, a client or a channel that can be are refused, and say whose they were', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  for (const subject of ['', 'foo.*', '>', 'foo..bar', '.foo', 'foo.', 'foo/bar', 'foo*']) {
+    const payload = stanBytes('PubMsg', {
+      clientID: peer.clientId,
+      guid: 'g',
+      subject,
+      connID: Buffer.from(peer.connId),
+    })
+    const answer = stanFields('PubAck', await peer.request('_STAN.pub.test-cluster.foo', payload))
+    assert.deepEqual(answer, { guid: 'g', error: INVALID }, subject)
+  }
+  assert.equal(await peer.publish('foo', 'x', { connID: Buffer.from('other') }), INVALID)
+  const nameless = stanBytes('PubMsg', { clientID: peer.clientId, subject: 'foo', connID: Buffer.from(peer.connId) })
+  assert.deepEqual(stanFields('PubAck', await peer.request('_STAN.pub.test-cluster.foo', nameless)), { error: INVALID })
+  const cut = stanBytes('PubMsg', { clientID: peer.clientId, guid: 'g', subject: 'foo' }).subarray(0, -1)
+  const answer = stanFields('PubAck', await peer.request('_STAN.pub.test-cluster.foo', cut))
+  assert.deepEqual(answer, { guid: 'g', error: INVALID })
+})
+
+test('the channel is the one that the message names, and may have a blank in it', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  assert.equal(await peer.publish('foo bar', 'x'), '')
+  const subscription = await peer.subscribe({ subject: 'foo bar', startPosition: FIRST })
+  assert.equal((await subscription.until(1))[0]?.data, 'x')
+})
+
+test('more messages than one batch takes are answered in their order, all of them', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  const guids: string[] = []
+  for (let count = 0; count < 5_000; count++) guids.push(peer.send('foo', `${count}`))
+  await peer.acked(5_000)
+  assert.deepEqual(
+    peer.acks.map(({ guid }) => guid),
+    guids,
+  )
+  assert.deepEqual(
+    peer.acks.filter(({ error }) => error !== ''),
+    [],
+  )
+  assert.equal(server.metric('publishes_pending'), 0)
+  const subscription = await peer.subscribe({ subject: 'foo', startPosition: FIRST, maxInFlight: 10_000 })
+  const messages = await subscription.until(5_000)
+  assert.deepEqual(
+    messages.map(({ sequence, data }) => `${sequence - 1}=${data}`),
+    messages.map((_, index) => `${index}=${index}`),
+  )
+})
+
+test('a message that nobody wants an answer to is stored all the same', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  const message = { clientID: peer.clientId, guid: 'g', subject: 'foo', data: Buffer.from('quiet') }
+  peer.wire.publish('_STAN.pub.test-cluster.foo', stanBytes('PubMsg', message))
+  const subscription = await peer.subscribe({ subject: 'foo', startPosition: FIRST })
+  assert.equal((await subscription.until(1))[0]?.data, 'quiet')
+})
+
+test('data and reply subject come through as they are, and so does nothing', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  await peer.publish('foo', '', { reply: 'answer.here' })
+  const large = 'x'.repeat(200_000)
+  await peer.publish('foo', large, { reply: 'ä' })
+  await peer.publish('foo', '')
+  const subscription = await peer.subscribe({ subject: 'foo', startPosition: FIRST })
+  assert.deepEqual(
+    (await subscription.until(3)).map(({ data, reply }) => [data.length, reply]),
+    [
+      [0, 'answer.here'],
+      [200_000, 'ä'],
+      [0, ''],
+    ],
+  )
+})
+
+test('what a connection publishes before it closes is taken, in one write', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  const other = await server.connect()
+  const subscription = await other.subscribe({ subject: 'foo', startPosition: FIRST })
+  for (let count = 0; count < 100; count++) peer.send('foo', `${count}`)
+  const closed = peer.close()
+  const late = peer.send('foo', 'late')
+  assert.equal(await closed, '')
+  await peer.acked(101)
+  assert.deepEqual(
+    peer.acks.filter(({ error }) => error !== ''),
+    [{ guid: late, error: INVALID }],
+  )
+  await subscription.until(100)
+})
+
+test('a channel is made once, however many ask for it at the same time', async (t) => {
+  const server = await startStan(t)
+  const peers = await Promise.all(Array.from({ length: 8 }, () => server.connect()))
+  await Promise.all(
+    peers.map(async (peer, index) => {
+      if (index % 2 === 0) assert.equal(await peer.publish('foo', 'x'), '')
+      else await peer.subscribe({ subject: 'foo', startPosition: FIRST })
+    }),
+  )
+  const check = await peers[0]?.subscribe({ subject: 'foo', startPosition: FIRST })
+  assert.deepEqual(
+    (await check?.until(4))?.map(({ sequence }) => sequence),
+    [1, 2, 3, 4],
+  )
+})
+
+test('a channel that differs in the case of its letters is refused to publishers and subscribers', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  await peer.publish('foo', 'x')
+  const error = 'rejecting channel "FOO" because channel "foo" alreay exists (different cases not allowed)'
+  assert.equal(await peer.publish('FOO', 'x'), error)
+  assert.equal((await peer.trySubscribe({ subject: 'FOO' })).error, error)
+  const both = [peer.publish('Bar', 'x'), peer.publish('bar', 'x')]
+  const refused = (await Promise.all(both)).filter((answer) => answer !== '')
+  assert.equal(refused.length, 1)
+})
+
+test('there is a limit to how many channels are made', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  for (let count = 0; count < 100; count++) assert.equal(await peer.publish(`c${count}`, 'x'), '')
+  assert.equal(await peer.publish('one-more', 'x'), 'too many channels')
+  assert.equal((await peer.trySubscribe({ subject: 'one-more' })).error, 'too many channels')
+  assert.equal(await peer.publish('c0', 'x'), '')
+  await server.broker.deleteTopic('c1')
+  assert.equal(await peer.publish('one-more', 'x'), '')
+})
+
+test('topics that keep nothing, or have several partitions, are no channels, and those that others made are', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  await using native = await connect({ port: server.broker.port })
+  await native.createTopic('gone', { retention: 'none' })
+  await native.createTopic('parts', { retention: KEEP_FOREVER, partitions: 2 })
+  await native.createTopic('kept', { retention: KEEP_FOREVER })
+  assert.match(await peer.publish('gone', 'x'), /cannot be a channel/)
+  assert.match((await peer.trySubscribe({ subject: 'parts' })).error, /cannot be a channel/)
+  assert.equal(await peer.publish('kept', 'x'), '')
+})
+
+test('what a client publishes are records, and records are messages', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  await peer.publish('foo', 'one', { reply: 'back' })
+  await using native = await connect({ port: server.broker.port })
+  await native.topic('foo').publish(Buffer.from('two'), { key: Buffer.from('key') })
+  const subscription = await peer.subscribe({ subject: 'foo', startPosition: FIRST })
+  assert.deepEqual(
+    (await subscription.until(2)).map(({ sequence, data, reply }) => [sequence, data, reply]),
+    [
+      [1, 'one', 'back'],
+      [2, 'two', ''],
+    ],
+  )
+})
+
+test('an ack that is followed by the end of its subscription counts', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect('me')
+  await peer.fill('foo', 2)
+  const durable = { subject: 'foo', durableName: 'dur', startPosition: FIRST }
+  const first = await peer.subscribe(durable)
+  await first.until(2)
+  peer.ack(first, 1)
+  assert.equal(await peer.closeSubscription(first), '')
+  const second = await peer.subscribe(durable)
+  await second.until(1)
+  peer.ack(second, 2)
+  assert.equal(await peer.close(), '')
+  assert.equal(await peer.register(), '')
+  await peer.publish('foo', '3')
+  const third = await peer.subscribe(durable)
+  await third.until(1)
+  assert.deepEqual([first.sequences, second.sequences, third.sequences], [[1, 2], [2], [3]])
+})
+
+test('acks that nobody waits for are passed over', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  const subscription = await peer.subscribe({ subject: 'foo', maxInFlight: 1 })
+  peer.ack(subscription, 1, 99)
+  peer.wire.publish(subscription.ackInbox, Buffer.from('garbage'))
+  peer.wire.publish(subscription.ackInbox, Buffer.alloc(0))
+  peer.wire.publish(subscription.ackInbox, stanBytes('Ack', { subject: 'no such channel', sequence: 1 }))
+  await peer.fill('foo', 2)
+  await subscription.until(1)
+  await peer.wire.flush()
+  assert.deepEqual(subscription.sequences, [1], 'nothing was acked ahead of its time')
+  peer.ack(subscription, 1)
+  await subscription.until(2)
+  assert.equal(server.metric('acks_total'), 1)
+})
+
+test('a client has a limit of messages without an answer', async (t) => {
+  const server = await startStan(t, { natsStreamingPublishesMax: 10 })
+  const peer = await server.connect()
+  for (let count = 0; count < 200; count++) peer.send('foo', 'x')
+  await peer.acked(200)
+  const taken = peer.acks.filter(({ error }) => error === '').length
+  const refused = peer.acks.filter(({ error }) => error === 'too many publishes without an answer').length
+  assert.ok(taken >= 10 && refused > 0, `${taken} taken, ${refused} refused`)
+  assert.equal(taken + refused, 200)
+  assert.equal(await peer.publish('foo', 'x'), '')
+})

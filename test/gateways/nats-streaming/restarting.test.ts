@@ -1,0 +1,188 @@
+/**
+ * What is there again after a restart: clients, subscriptions, and what was acked. Clients do nothing but connect their sockets.
+ */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { createBroker, type EmbeddedBroker } from '../../../src/index.js'
+import { FIRST, StanSubscription } from '../../helpers/stan-peer.js'
+import { type StanServer, stanServer } from '../../helpers/stan-server.js'
+
+const GONE = 'client has been replaced or is no longer registered'
+
+interface Lives {
+  start(): Promise<StanServer>
+  restart(): Promise<StanServer>
+}
+
+async function lives(t: TestContext): Promise<Lives> {
+  const data = await mkdtemp(join(tmpdir(), 'leveret-'))
+  let broker: EmbeddedBroker | null = null
+  t.after(async () => {
+    await broker?.stop({ deadlineMs: 0 })
+    await rm(data, { recursive: true, force: true })
+  })
+  const start = async (): Promise<StanServer> => {
+    broker = await createBroker({ natsStreaming: 0, data })
+    return stanServer(t, broker)
+  }
+  const restart = async (): Promise<StanServer> => {
+    await broker?.stop({ deadlineMs: 1_000 })
+    return await start()
+  }
+  return { start, restart }
+}
+
+test('a client goes on under its name and connection', async (t) => {
+  const life = await lives(t)
+  let server = await life.start()
+  const before = await server.connect('me')
+  const other = await server.connect('other')
+  await before.publish('foo', '1')
+  assert.equal(await other.close(), '')
+  server = await life.restart()
+  const after = await server.open('me')
+  assert.equal(await after.publish('foo', '2', { connID: Buffer.from(before.connId) }), '')
+  assert.equal(await after.ping(before.connId), '')
+  assert.equal(await after.ping(other.connId), GONE)
+  assert.equal(await after.publish('foo', '3', { connID: Buffer.from(other.connId) }), 'stan: invalid publish request')
+  assert.equal(server.metric('clients'), 1)
+})
+
+test('a live client keeps its name over a restart, and a dead one does not', async (t) => {
+  const life = await lives(t)
+  const before = await (await life.start()).connect('me')
+  const server = await life.restart()
+  const wire = (await server.open()).wire
+  const sid = wire.subscribe(before.heartbeatInbox, ({ reply }) => wire.publish(reply, Buffer.alloc(0)))
+  await wire.flush()
+  const rival = await server.open('me')
+  assert.equal(await rival.register(), 'stan: clientID already registered')
+  wire.unsubscribe(sid)
+  await wire.flush()
+  assert.equal(await rival.register(), '')
+})
+
+for (const [name, fields] of [
+  ['plain', {}],
+  ['durable', { durableName: 'dur' }],
+  ['queue', { qGroup: 'q' }],
+  ['durable queue', { qGroup: 'q', durableName: 'dur' }],
+] as const) {
+  test(`a ${name} subscription gets what it had not acked, flagged, and then what is new`, async (t) => {
+    const life = await lives(t)
+    let server = await life.start()
+    const before = await server.connect('me')
+    await before.fill('foo', 5)
+    const first = await before.subscribe({ subject: 'foo', startPosition: FIRST, maxInFlight: 5, ...fields })
+    await first.until(5)
+    before.ack(first, 1, 3)
+    await before.publish('bar', 'the acks are done with')
+    server = await life.restart()
+    assert.equal(server.metric('subscriptions'), 1)
+    const after = await server.open('me')
+    const second = new StanSubscription('foo', first.inbox, after.wire)
+    second.ackInbox = first.ackInbox
+    await second.until(3)
+    await after.publish('foo', '6', { connID: Buffer.from(before.connId) })
+    after.ack(second, 2, 4, 5)
+    const messages = await second.until(4)
+    assert.deepEqual(
+      messages.map(({ sequence, redeliveryCount }) => [sequence, redeliveryCount]),
+      [
+        [2, 1],
+        [4, 1],
+        [5, 1],
+        [6, 0],
+      ],
+    )
+    assert.equal(await after.unsubscribe(second), '')
+  })
+}
+
+test('a durable that was closed stays closed, and is resumed where it was', async (t) => {
+  const life = await lives(t)
+  let server = await life.start()
+  const before = await server.connect('me')
+  await before.fill('foo', 3)
+  const durable = { subject: 'foo', durableName: 'dur', startPosition: FIRST }
+  const first = await before.subscribe(durable)
+  await first.until(3)
+  before.ack(first, 1)
+  assert.equal(await before.closeSubscription(first), '')
+  server = await life.restart()
+  const after = await server.open('me')
+  const old = new StanSubscription('foo', first.inbox, after.wire)
+  assert.equal(await after.register(), '')
+  await after.fill('foo', 1, 4)
+  assert.deepEqual(old.sequences, [])
+  const second = await after.subscribe(durable)
+  const messages = await second.until(3)
+  assert.deepEqual(
+    messages.map(({ sequence, isRedelivered }) => [sequence, isRedelivered]),
+    [
+      [2, true],
+      [3, true],
+      [4, false],
+    ],
+  )
+})
+
+test('what its client closed is not there again, and its durables are offline', async (t) => {
+  const life = await lives(t)
+  let server = await life.start()
+  const peer = await server.connect('me')
+  await peer.subscribe({ subject: 'foo' })
+  await peer.subscribe({ subject: 'foo', qGroup: 'q' })
+  await peer.subscribe({ subject: 'foo', durableName: 'dur' })
+  const gone = await peer.subscribe({ subject: 'foo', durableName: 'other' })
+  assert.equal(await peer.unsubscribe(gone), '')
+  assert.equal(await peer.close(), '')
+  server = await life.restart()
+  assert.deepEqual([server.metric('clients'), server.metric('subscriptions')], [0, 1])
+})
+
+test('sequences go on behind what was there, and channels are there', async (t) => {
+  const life = await lives(t)
+  await (await (await life.start()).connect('me')).fill('foo', 3)
+  const server = await life.restart()
+  const peer = await server.open('me')
+  await peer.register()
+  await peer.publish('foo', '4')
+  const subscription = await peer.subscribe({ subject: 'foo', startPosition: FIRST })
+  assert.deepEqual(
+    (await subscription.until(4)).map(({ data }) => data),
+    ['1', '2', '3', '4'],
+  )
+})
+
+test('who does not come back after a restart is waited for a moment, and its group goes on without it', async (t) => {
+  const life = await lives(t)
+  let server = await life.start()
+  const before = await server.connect('one')
+  const gone = await server.connect('two')
+  const group = { subject: 'foo', qGroup: 'q', startPosition: FIRST, ackWaitInSecs: 1 }
+  const first = await before.subscribe(group)
+  await gone.subscribe(group)
+  await before.fill('foo', 2)
+  await first.until(1)
+  server = await life.restart()
+  const after = await server.open('one')
+  const again = new StanSubscription('foo', first.inbox, after.wire)
+  assert.equal(await (await server.open('two')).register(), '', 'nobody answers for it')
+  assert.deepEqual(new Set((await again.until(2)).map(({ sequence }) => sequence)), new Set([1, 2]))
+})
+
+test('a server without a disk forgets its clients, and says so', async (t) => {
+  const first = await createBroker({ natsStreaming: 0 })
+  t.after(() => first.stop({ deadlineMs: 0 }))
+  const before = await stanServer(t, first).connect('me')
+  await first.stop({ deadlineMs: 0 })
+  const second = await createBroker({ natsStreaming: 0 })
+  t.after(() => second.stop({ deadlineMs: 0 }))
+  const after = await stanServer(t, second).open('me')
+  assert.equal(await after.ping(before.connId), GONE)
+  assert.equal(await after.publish('foo', 'x', { connID: Buffer.from(before.connId) }), 'stan: invalid publish request')
+})
