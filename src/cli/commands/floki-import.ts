@@ -9,7 +9,7 @@ import { AbortedError, ConfigError, InvalidArgumentError } from '../../common/er
 import { systemRandom } from '../../common/random.js'
 import { loadConfig } from '../../config/load.js'
 import type { Config } from '../../config/schema.js'
-import { isName } from '../../gateways/resp/floki/floki-arguments.js'
+import { isQueueName } from '../../gateways/resp/floki/floki-arguments.js'
 import { readFlokiFile } from '../../gateways/resp/floki/floki-file.js'
 import { queuesIn } from '../../gateways/resp/floki/floki-folder.js'
 import { type ImportedQueue, importQueue } from '../../gateways/resp/floki/floki-import.js'
@@ -50,7 +50,7 @@ export async function flokiImport(source: string, options: FlokiImportOptions, t
   const output = new LineOutput(terminal.stdout)
   try {
     for (const name of names) {
-      if (isName(name)) output.write(await bring(source, name, config, terminal))
+      if (isQueueName(name)) output.write(await bring(source, name, config, terminal))
       else say(terminal, `${name} is left out: it cannot be the name of a queue`)
     }
     return EXIT_OK
