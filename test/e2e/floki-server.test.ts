@@ -211,7 +211,7 @@ test('listens for others only when it is told that this is wanted', async (t) =>
   writeFileSync(join(cwd, 'floki.toml'), fileOf({ bind_address: '0.0.0.0:0' }))
   const { code, stderr } = await refused(cwd)
   assert.equal(code, 2)
-  assert.match(stderr, /--insecure/)
+  assert.match(stderr, /^ {2}floki\.toml: bind_address: "0\.0\.0\.0" .*--insecure/m)
   const running = startLeveretIn(cwd, ['floki', '--insecure'])
   t.after(() => running.signal('SIGKILL'))
   await running.printed(/^listening floki 0\.0\.0\.0:\d+$/m)

@@ -2,6 +2,7 @@
  * `leveret floki-import`: queues of Floki's own server into a data directory of leveret. Puts engine, broker and the importer
  * of the dialect together; the clock shows when each message arrived, so that it keeps its time.
  */
+import { existsSync } from 'node:fs'
 import { resolve, sep } from 'node:path'
 import { brokerOf } from '../../app.js'
 import { type Clock, systemClock } from '../../common/clock.js'
@@ -35,6 +36,7 @@ export async function flokiImport(source: string, options: FlokiImportOptions, t
   if (`${resolve(data)}${sep}`.startsWith(`${resolve(source)}${sep}`)) {
     throw new InvalidArgumentError(`--data ${data} is within ${source}, where nothing is to be changed`)
   }
+  if (!existsSync(source)) throw new InvalidArgumentError(`${source}: there is no such folder`)
   const names = queuesIn(source)
   if (names.length === 0) {
     say(terminal, `${source} holds no queue of Floki`)
