@@ -3,7 +3,7 @@
  * which decides what the frames mean and whether to dial again.
  */
 import { createConnection, type Socket } from 'node:net'
-import { asLeveretError, DisconnectedError, LeveretError } from '../src/common/errors.js'
+import { asLeveretError, DisconnectedError, LeveretError, ProtocolError } from '../src/common/errors.js'
 import { createLog } from '../src/common/log.js'
 import { ServerFrameDecoder } from '../src/protocol/decode-server.js'
 import type { ServerFrame } from '../src/protocol/frames.js'
@@ -58,6 +58,7 @@ export class Connection {
   readonly #frameBytesMax: number
   readonly #chunks = new ChunkQueue()
   readonly #closed: Promise<void>
+  readonly #remote: string
   #out: Uint8Array[] = []
   #isFlushScheduled = false
   #isWritable = true
@@ -68,6 +69,7 @@ export class Connection {
   constructor(socket: Socket, frameBytesMax: number, owner: ConnectionOwner) {
     this.#socket = socket
     this.#owner = owner
+    this.#remote = `${socket.remoteAddress}:${socket.remotePort}`
     this.#frameBytesMax = frameBytesMax
     this.#closed = new Promise((resolve) => {
       socket.once('close', resolve)
@@ -122,14 +124,23 @@ export class Connection {
 
   async #read(): Promise<void> {
     const decoder = new ServerFrameDecoder()
+    let isLeveret = false
     try {
       for await (const pieces of splitFrames(this.#chunks, this.#frameBytesMax)) {
         const frame = contiguous(pieces)
-        this.#owner.onFrame(decoder.decode(frame, 0, frame.length))
+        const decoded = decoder.decode(frame, 0, frame.length)
+        isLeveret = true
+        this.#owner.onFrame(decoded)
         if (this.#hasEnded) return
       }
       this.destroy(new DisconnectedError('the server closed the connection'))
     } catch (thrown) {
+      // Nothing that it said was a frame.
+      if (!isLeveret && !this.#hasEnded) {
+        const message = `${this.#remote} is no native port of leveret`
+        this.destroy(new ProtocolError(message, 'LVT_NOT_LEVERET', { cause: thrown }))
+        return
+      }
       // The package reports a stream that stops inside a frame by an error of its own: to us, a lost connection.
       const error =
         thrown instanceof LeveretError ? thrown : new DisconnectedError('connection lost', { cause: thrown })

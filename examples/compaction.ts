@@ -7,7 +7,7 @@ import { connect, text } from '../client/index.js'
 
 const MINUTE_MS = 60_000
 
-await using client = await connect({ port: Number(process.env['PORT'] ?? 8889) })
+await using client = await connect({ port: Number(process.env['PORT'] ?? 8889) }).catch(giveUp)
 const name = `compaction-${randomUUID()}`
 await client.createTopic(name, {
   retention: { ageMs: 60 * MINUTE_MS, bytes: null, records: null },
@@ -34,4 +34,9 @@ for (const [key, value] of clicks) {
 console.log('what a subscriber sees:')
 for await (const { offset, key, value } of orders.subscribe({ until: stored })) {
   console.log(`  offset ${offset}: ${Buffer.from(key ?? []).toString()}, ${value}`)
+}
+
+function giveUp({ message }: Error): never {
+  console.error(message)
+  process.exit(1)
 }

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { type Client, connect, KEEP_FOREVER, text } from '../client/index.js'
 
 const port = Number(process.env['PORT'] ?? 8889)
-await using publisher = await connect({ port })
+await using publisher = await connect({ port }).catch(giveUp)
 
 const name = `orders-${randomUUID()}`
 await publisher.createTopic(name, { retention: KEEP_FOREVER, partitions: 4 })
@@ -64,3 +64,8 @@ await publish(['order 4'])
 await ann.leave()
 
 for (const [customer, orders] of [...processed].sort()) console.log(`${customer}: ${orders.join(', ')}`)
+
+function giveUp({ message }: Error): never {
+  console.error(message)
+  process.exit(1)
+}

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import { connect, text } from '../client/index.js'
 
-await using client = await connect({ port: Number(process.env['PORT'] ?? 8889) })
+await using client = await connect({ port: Number(process.env['PORT'] ?? 8889) }).catch(giveUp)
 
 // A name that nobody else has, so that the answer does not depend on what ran before.
 const topic = client.topic(`echo-${randomUUID()}`, { codec: text() })
@@ -22,4 +22,9 @@ let left = 3
 for await (const record of echoes) {
   console.log(`received "${record.value}" from offset ${record.offset}`)
   if (--left === 0) break
+}
+
+function giveUp({ message }: Error): never {
+  console.error(message)
+  process.exit(1)
 }

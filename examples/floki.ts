@@ -1,6 +1,7 @@
 /**
  * A message queue, as Floki has it, spoken to by sockets and nothing else: a consumer waits for messages, a producer pushes
- * some, and what is acked is done with. Run it against a server started with --floki: npx tsx examples/floki.ts
+ * some, and what is acked is done with. Run it against a server started with --floki, whose port is FLOKI_PORT unless it is
+ * 9797: npx tsx examples/floki.ts
  */
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
@@ -13,6 +14,13 @@ class Connection {
   readonly #socket = connect({ host: '127.0.0.1', port: PORT })
   // One line of an answer each: no value below has a line break in it, though those of others may.
   readonly #lines = createInterface({ input: this.#socket })[Symbol.asyncIterator]()
+
+  constructor() {
+    this.#socket.on('error', ({ message }) => {
+      console.error(message)
+      process.exit(1)
+    })
+  }
 
   /** A request is an array of strings, and all lengths are those of bytes. */
   async ask(...words: readonly (string | number)[]): Promise<string[]> {

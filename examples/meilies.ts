@@ -1,12 +1,17 @@
 /**
  * An event store, as MeiliES has it, spoken to by a socket and nothing else: publish three events, follow the stream from its
- * second one, then see a live one come. Run it against a server started with --meilies: npx tsx examples/meilies.ts
+ * second one, then see a live one come. Run it against a server started with --meilies, whose port is MEILIES_PORT unless it is
+ * 6480: npx tsx examples/meilies.ts
  */
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 
 const socket = connect({ host: '127.0.0.1', port: Number(process.env['MEILIES_PORT'] ?? 6480) })
+socket.on('error', ({ message }) => {
+  console.error(message)
+  process.exit(1)
+})
 // One line of an answer each: no value below has a line break in it, though those of others may.
 const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
 

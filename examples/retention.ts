@@ -13,7 +13,7 @@ interface Reading {
 
 const KEPT_MS = 2000
 
-await using client = await connect({ port: Number(process.env['PORT'] ?? 8889) })
+await using client = await connect({ port: Number(process.env['PORT'] ?? 8889) }).catch(giveUp)
 const name = `retention-${randomUUID()}`
 await client.createTopic(name, { retention: { ageMs: KEPT_MS, bytes: null, records: null } })
 const readings = client.topic(name, { codec: json<Reading>() })
@@ -44,4 +44,9 @@ async function readAll(): Promise<void> {
 /** Nothing is lost in silence: a subscriber that asks for records which are gone is told which. */
 function onLost(lost: { readonly from: number; readonly to: number; readonly cause: string }): void {
   console.log(`  offsets ${lost.from} to ${lost.to - 1} are gone (${lost.cause})`)
+}
+
+function giveUp({ message }: Error): never {
+  console.error(message)
+  process.exit(1)
 }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { connect, KEEP_FOREVER, text } from '../client/index.js'
 
-await using client = await connect({ port: Number(process.env['PORT'] ?? 8889) })
+await using client = await connect({ port: Number(process.env['PORT'] ?? 8889) }).catch(giveUp)
 
 // Names that nobody else has, so that the answer does not depend on what ran before.
 const name = `jobs-${randomUUID()}`
@@ -43,3 +43,8 @@ stop.abort()
 await Promise.all(workers)
 
 for (const [job, what] of [...told].sort()) console.log(`${job}: ${what}`)
+
+function giveUp({ message }: Error): never {
+  console.error(message)
+  process.exit(1)
+}

@@ -85,6 +85,7 @@ export class App implements Service {
       },
       counters: sessionCounters(metrics),
       coarseNowMs: () => this.#listener.coarseNowMs(),
+      elsewhere: () => gateways.map(({ name, port }) => `${name} on ${port}`).join(', '),
     }
     this.#listener = new TcpListener({
       ...config,

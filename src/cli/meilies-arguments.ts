@@ -39,7 +39,9 @@ function addInspect(program: Command, terminal: Terminal, finish: Finish): void 
   const command = program
     .command('meilies-inspect')
     .argument('<command>', 'for bash: the data on its standard input, and in its environment MEILIES_STREAM_NAME, ...')
-    .description('run a command for each event of a MeiliES stream, one after the other, until one fails')
+    .description(
+      'run a command for each event of a MeiliES stream, one after the other, until one fails or the range ends',
+    )
     .helpOption('--help', 'print this help')
     .option('-h, --hostname <host>', 'where the server listens', '127.0.0.1')
     .option('-p, --port <port>', 'port of its MeiliES dialect', readPort, 6480)

@@ -42,6 +42,8 @@ export interface SessionContext {
   readonly limits: SessionLimits
   readonly identity: ServerIdentity
   readonly counters: SessionCounters
+  /** Where else the server listens, in words; empty if nowhere. */
+  elsewhere(): string
   /** Coarse monotonic time of the listener. */
   coarseNowMs(): number
 }
@@ -113,6 +115,10 @@ export class NativeSession implements Accepted, DispatchTarget {
     this.#context.counters.bytesReceived.value += chunk.length
     if (!this.#isKnown && !this.#splitter.inFrame) {
       const foreign = foreignProtocol(chunk)
+      if (foreign === 'RESP') {
+        this.#turnAway()
+        return
+      }
       if (foreign !== null) {
         this.#close('LVT_NOT_LEVERET', `this port speaks the native protocol of leveret, not ${foreign}`)
         return
@@ -338,10 +344,24 @@ export class NativeSession implements Accepted, DispatchTarget {
   }
 
   /** Tell the peer why, then FIN. */
+  /** A client of Redis is told in its own words, and where to go. */
+  #turnAway(): void {
+    const elsewhere = this.#context.elsewhere()
+    const where = elsewhere === '' ? 'serve --meilies or --floki opens one that does' : `this server has ${elsewhere}`
+    this.#connection.outbox.pass(
+      Buffer.from(`-ERR this port speaks the native protocol of leveret, not RESP; ${where}\r\n`),
+    )
+    this.#end()
+  }
+
   #close(code: ErrorCode, message: string): void {
     if (this.#connection.isEnding) return
     log('%d: closing, %s: %s', this.#connection.id, code, message)
     this.reply({ kind: 'closing', id: 0, code, message })
+    this.#end()
+  }
+
+  #end(): void {
     this.#endedMs = this.#context.coarseNowMs()
     this.#subscriptions?.close()
     this.#connection.end()

@@ -290,5 +290,8 @@ test('brings nothing twice, and nothing into its source', async () => {
   const nothing = await run(['floki-import', place.data, '--data', join(place.data, '..', 'other')])
   assert.equal(nothing.code, 1)
   assert.match(nothing.stderr, /holds no queue of Floki/)
+  const nowhere = await run(['floki-import', join(place.source, 'none'), '--data', place.data])
+  assert.equal(nowhere.code, 1)
+  assert.match(nowhere.stderr, /none: there is no such folder\n$/)
   assert.deepEqual(readdirSync(place.source), ['q'])
 })

@@ -89,11 +89,14 @@ describe('examples', () => {
     })
   }
 
-  test('an example ends with a failure when there is no server', async () => {
+  test('an example ends with a failure and one line when there is no server', async () => {
     const gone = await startServer()
     await gone.stop()
-    const { code, stderr } = await runSource('examples/echo.ts', { PORT: String(gone.port) })
-    assert.equal(code, 1)
-    assert.match(stderr, new RegExp(`127\\.0\\.0\\.1:${gone.port}`))
+    const port = String(gone.port)
+    for (const name of readdirSync('examples')) {
+      const { code, stderr } = await runSource(`examples/${name}`, { PORT: port, MEILIES_PORT: port, FLOKI_PORT: port })
+      assert.equal(code, 1)
+      assert.match(stderr, new RegExp(`^.*127\\.0\\.0\\.1:${port}.*\\n$`), name)
+    }
   })
 })

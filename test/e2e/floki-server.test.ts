@@ -142,7 +142,10 @@ test('lets CONFIG SET have the last word on what it was told, and the file on th
   writeFileSync(file, fileOf({ message_timeout: '500ms', retention_period: '2m' }))
   const second = await start(t, cwd)
   assert.deepEqual(await defaults(second.peer), [20, 120])
-  await stop(second.running, second.peer)
+  assert.match(
+    await stop(second.running, second.peer),
+    /floki\.toml: message_timeout is 1s: with "500ms" a message would/,
+  )
 })
 
 test('goes on with what Floki shipped where there is no file, or not all of it', async (t) => {
@@ -203,6 +206,10 @@ test('says where the file cannot be read', async (t) => {
   assert.match(broken.stderr, /^ {2}floki\.toml:2: Invalid TOML/m)
   const missing = await refused(cwd, ['missing.toml'])
   assert.equal(missing.code, 2)
+  writeFileSync(join(cwd, 'floki.toml'), `[server]\n${fileOf()}`)
+  const nested = await refused(cwd)
+  assert.equal(nested.code, 2)
+  assert.match(nested.stderr, /^ {2}floki\.toml: \[server\]: options stand at the top level, in no table$/m)
   assert.match(missing.stderr, /^ {2}missing\.toml: there is no such file$/m)
 })
 
@@ -211,7 +218,7 @@ test('listens for others only when it is told that this is wanted', async (t) =>
   writeFileSync(join(cwd, 'floki.toml'), fileOf({ bind_address: '0.0.0.0:0' }))
   const { code, stderr } = await refused(cwd)
   assert.equal(code, 2)
-  assert.match(stderr, /--insecure/)
+  assert.match(stderr, /^ {2}floki\.toml: bind_address: "0\.0\.0\.0" .*--insecure/m)
   const running = startLeveretIn(cwd, ['floki', '--insecure'])
   t.after(() => running.signal('SIGKILL'))
   await running.printed(/^listening floki 0\.0\.0\.0:\d+$/m)

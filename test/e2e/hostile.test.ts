@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test'
 import { type Server, startServer } from '../helpers/leveret-process.js'
 import { grownBytes, residentBytes } from '../helpers/process-memory.js'
 import { framedMessage, RawPeer } from '../helpers/raw-peer.js'
+import { RespPeer } from '../helpers/resp-peer.js'
 import type { StockMessage } from '../helpers/stock-protobuf.js'
 import type { RefusedVector } from '../helpers/vectors.js'
 
@@ -100,7 +101,6 @@ const FOREIGN: Readonly<Record<string, Buffer>> = {
     'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\u0000\u0000\u0000\u0004\u0000\u0000\u0000\u0000\u0000',
   ),
   'the hello of TLS': TLS_HELLO,
-  'a Redis command': Buffer.from('*1\r\n$4\r\nPING\r\n'),
   'a NATS client': Buffer.from('CONNECT {"verbose":false,"pedantic":false,"lang":"x","version":"1"}\r\nPING\r\n'),
   'an SSH client': Buffer.from('SSH-2.0-OpenSSH_9.6\r\n'),
   'a page of text': Buffer.from('Lorem ipsum dolor sit amet, consectetur adipiscing elit. '.repeat(80)),
@@ -124,6 +124,18 @@ for (const [what, bytes] of Object.entries(FOREIGN)) {
     await othersGoOn()
   })
 }
+
+test('a client of Redis on the native port is told so in its own words', WITHIN, async () => {
+  for (const bytes of ['*1\r\n$4\r\nPING\r\n', 'PING\r\n']) {
+    using peer = await RespPeer.connect(server.port)
+    peer.write(bytes)
+    await peer.expect(
+      '-ERR this port speaks the native protocol of leveret, not RESP; serve --meilies or --floki opens',
+    )
+    await peer.expect(' one that does\r\n')
+    await peer.expectEnd()
+  }
+})
 
 test('a peer that connects and says nothing is closed after the handshake timeout', WITHIN, async () => {
   using peer = await RawPeer.connect(server.port)

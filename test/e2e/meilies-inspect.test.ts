@@ -137,6 +137,25 @@ test('without a number it begins at the end, and misses nothing from then on', W
   await stop(second)
 })
 
+test('ends with the end of a range, and with 0', WITHIN, async (t) => {
+  const { port } = await start(t)
+  const position = join(folder(t), 'position')
+  await publish(port, 's', '0', '1', '2')
+  const running = inspect(t, port, '--stream', 's:1:4', '--position', position, SHOW)
+  await running.printed(/^s\/2/m)
+  await publish(port, 's', '3', '4')
+  const { code, stdout } = await running.ended
+  assert.equal(code, 0)
+  assert.equal(stdout.toString(), [1, 2, 3].map((number) => `s/${number}/my name/${number}\n`).join(''))
+  for (const words of [
+    ['--stream', 's:1:4', '--position', position],
+    ['--stream', 's:2:2'],
+  ]) {
+    const nothing = await inspect(t, port, ...words, SHOW).ended
+    assert.deepEqual([nothing.code, nothing.stdout.toString()], [0, ''])
+  }
+})
+
 test('refuses what it cannot do', WITHIN, async (t) => {
   const { port } = await start(t)
   const position = join(folder(t), 'position')
@@ -146,6 +165,7 @@ test('refuses what it cannot do', WITHIN, async (t) => {
     assert.match(stderr, complaint)
   }
   await refused(/--stream/, 2, 'true')
+  await refused(/says: invalid request message; Invalid argument resp type/, 1, '--stream', 's:3:2', 'true')
   await refused(/says: invalid request message; Invalid argument resp type/, 1, '--stream', 's:x', 'true')
   writeFileSync(position, '{"spec":"t:0","next":{}}')
   await refused(/holds the positions of "t:0"/, 1, '--stream', 's:0', '--position', position, 'true')

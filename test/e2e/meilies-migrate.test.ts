@@ -178,3 +178,13 @@ test(
     ])
   },
 )
+
+test('says that the source has no such stream', WITHIN, async (t) => {
+  const [a, b] = [await start(t), await start(t)]
+  await publish(a.ports.meilies, 'there', 'e', '0')
+  for (const more of [['--no-follow'], []]) {
+    const ended = await runLeveret(wordsOf(a.ports.meilies, b.ports.meilies, 'there', 'not', 'nor', ...more))
+    assertEnded(ended, 1, /has no stream not, nor\n$/)
+  }
+  assert.equal(await count(b.ports.meilies, 'there'), 0)
+})

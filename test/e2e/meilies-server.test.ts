@@ -81,7 +81,8 @@ for (const [words, complaint] of [
   [['-h', 'localhost'], /--hostname.*address/],
   [['-p', '65536'], /--port.*0 to 65535/],
   [['stream'], /too many arguments/],
-  [['-h', '0.0.0.0'], /--insecure/],
+  [['-h', '0.0.0.0'], /^ {2}--hostname: .*--insecure/m],
+  [['--db-path', ''], /^ {2}--db-path: must be some text/m],
 ] as const) {
   test(`refuses ${words.join(' ')}`, async (t) => {
     const { code, stderr } = await runLeveret(['meilies-server', '--db-path', folder(t), ...words])

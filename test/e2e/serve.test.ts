@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as dial, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -120,6 +120,23 @@ test('a data directory that cannot be one is told in one line and ends it with 1
     assert.deepEqual(others, [''])
   }
   rmSync(folder, { recursive: true })
+})
+
+const NO_PROC = existsSync('/proc/self') ? false : 'there is no /proc'
+
+test('a data directory below one that takes none is told as well', { skip: NO_PROC, timeout: 60_000 }, async () => {
+  for (const words of [
+    ['serve', '--port', '0', '--data'],
+    ['meilies-server', '--port', '0', '--db-path'],
+  ]) {
+    // Node makes several levels at once, and never ends where the first of them cannot be made there.
+    const running = startLeveret([...words, '/proc/none/inside'])
+    const end = setTimeout(() => running.signal('SIGKILL'), 20_000)
+    const { code, stderr } = await running.ended
+    clearTimeout(end)
+    assert.equal(code, 1)
+    assert.match(stderr, /^leveret: the data directory \/proc\/none\/inside cannot be used: mkdir \/proc\/none: .*\n$/)
+  }
 })
 
 test('serves on when nobody reads what it prints', async () => {

@@ -87,6 +87,7 @@ export async function startSlowServer(
   const metrics = new MetricsRegistry()
   const broker = new Broker(engine, clock, { ...config, topicDefaults: DEFAULT_TOPIC_SETTINGS }, metrics)
   const context: SessionContext = {
+    elsewhere: () => '',
     broker,
     clock,
     limits: config,

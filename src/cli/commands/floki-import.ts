@@ -2,6 +2,7 @@
  * `leveret floki-import`: queues of Floki's own server into a data directory of leveret. Puts engine, broker and the importer
  * of the dialect together; the clock shows when each message arrived, so that it keeps its time.
  */
+import { existsSync } from 'node:fs'
 import { resolve, sep } from 'node:path'
 import { brokerOf } from '../../app.js'
 import { type Clock, systemClock } from '../../common/clock.js'
@@ -9,7 +10,7 @@ import { AbortedError, ConfigError, InvalidArgumentError } from '../../common/er
 import { systemRandom } from '../../common/random.js'
 import { loadConfig } from '../../config/load.js'
 import type { Config } from '../../config/schema.js'
-import { isName } from '../../gateways/resp/floki/floki-arguments.js'
+import { isQueueName } from '../../gateways/resp/floki/floki-arguments.js'
 import { readFlokiFile } from '../../gateways/resp/floki/floki-file.js'
 import { queuesIn } from '../../gateways/resp/floki/floki-folder.js'
 import { type ImportedQueue, importQueue } from '../../gateways/resp/floki/floki-import.js'
@@ -35,6 +36,7 @@ export async function flokiImport(source: string, options: FlokiImportOptions, t
   if (`${resolve(data)}${sep}`.startsWith(`${resolve(source)}${sep}`)) {
     throw new InvalidArgumentError(`--data ${data} is within ${source}, where nothing is to be changed`)
   }
+  if (!existsSync(source)) throw new InvalidArgumentError(`${source}: there is no such folder`)
   const names = queuesIn(source)
   if (names.length === 0) {
     say(terminal, `${source} holds no queue of Floki`)
@@ -50,7 +52,7 @@ export async function flokiImport(source: string, options: FlokiImportOptions, t
   const output = new LineOutput(terminal.stdout)
   try {
     for (const name of names) {
-      if (isName(name)) output.write(await bring(source, name, config, terminal))
+      if (isQueueName(name)) output.write(await bring(source, name, config, terminal))
       else say(terminal, `${name} is left out: it cannot be the name of a queue`)
     }
     return EXIT_OK

@@ -42,7 +42,8 @@ export async function floki(file: string | undefined, options: FlokiOptions, ter
     return EXIT_FAILURE
   }
   const flags = { ...settings, meilies: 'off', dialectsOnly: true }
-  return await serve(options.insecure === true ? { ...flags, insecure: true } : flags, terminal)
+  const names = { host: `${name}: bind_address`, floki: `${name}: bind_address`, data: `${name}: data_directory` }
+  return await serve(options.insecure === true ? { ...flags, insecure: true } : flags, terminal, names)
 }
 
 /** Null if there is no such file. Throws ConfigError. */

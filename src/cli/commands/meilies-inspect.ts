@@ -30,6 +30,7 @@ export async function meiliesInspect(
 ): Promise<number> {
   const address = { host: options.hostname, port: options.port }
   const positions = Positions.open(options.position ?? null, options.stream)
+  if (!positions.isEmpty && positions.isDone) return EXIT_OK
   try {
     return await throughBreaks(terminal, async (connected) => {
       if (!options.stream.includes(':')) await beginAtEnd(address, options.stream, positions, terminal)
@@ -43,11 +44,12 @@ export async function meiliesInspect(
   }
 }
 
-/** Until a command fails. */
+/** Until a command fails, or the end of the range is there. */
 async function runForEach(feed: EventFeed, command: string, positions: Positions, terminal: Terminal): Promise<number> {
   for (;;) {
     const event = await feed.next()
     // A server that knows nothing of places beside $all begins where $all does.
+    if (event === null && positions.isDone) return EXIT_OK
     if (event === null || event.number < (positions.next(event.stream) ?? 0)) continue
     const failure = await run(command, event, terminal)
     if (failure !== null) {
@@ -55,6 +57,7 @@ async function runForEach(feed: EventFeed, command: string, positions: Positions
       return EXIT_FAILURE
     }
     positions.moveTo([[event.stream, event.number + 1]])
+    if (positions.isDone) return EXIT_OK
     if (terminal.interrupted.aborted) throw new AbortedError('interrupted')
   }
 }

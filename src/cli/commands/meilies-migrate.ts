@@ -3,7 +3,7 @@
  * what the destination has, so that it may be stopped, killed and started again at any time.
  */
 import { lookup } from 'node:dns/promises'
-import { AbortedError } from '../../common/errors.js'
+import { AbortedError, InvalidArgumentError } from '../../common/errors.js'
 import { isLoopback } from '../../config/load.js'
 import { rest, throughBreaks } from '../meilies/breaks.js'
 import { EventFeed, streamNames } from '../meilies/event-feed.js'
@@ -78,6 +78,7 @@ class Migration {
     using source = await RespLink.connect(this.#options.from, clock, signal)
     using destination = await RespLink.connect(this.#options.to, clock, signal)
     connected()
+    await this.#requireStreams(source)
     const copier = new StreamCopier(source, destination, this.#context)
     if (!this.#options.follow) {
       for (const name of await this.#streams(source)) this.#tell(await copier.copy(name))
@@ -137,6 +138,15 @@ class Migration {
       this.#wake = resolve
     })
     await Promise.race([heard, rest(clock, LOOK_MS, signal)])
+  }
+
+  /** A name that was mistyped would be followed for ever, and copied as nothing. */
+  async #requireStreams(source: RespLink): Promise<void> {
+    if (this.#names.length === 0) return
+    const known = new Set(await streamNames(source))
+    const missing = this.#names.filter((name) => name !== UNREADABLE && !known.has(name))
+    if (missing.length === 0) return
+    throw new InvalidArgumentError(`${shownAddress(this.#options.from)} has no stream ${missing.join(', ')}`)
   }
 
   async #streams(source: RespLink): Promise<readonly string[]> {

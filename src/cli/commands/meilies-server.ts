@@ -10,6 +10,8 @@ import { serve } from './serve.js'
 /** What the database of MeiliES consists of, among others. */
 const ORIGINAL_FILES = ['conf', 'db']
 
+const NAMES = { host: '--hostname', meilies: '--port', data: '--db-path' }
+
 export interface MeiliesServerOptions {
   readonly hostname: string
   readonly port: number
@@ -38,5 +40,5 @@ export async function meiliesServer(options: MeiliesServerOptions, terminal: Ter
   if (!sentry) ignore('--no-sentry', 'nothing is reported to anybody')
   if (!vigil) ignore('--no-vigil', 'nothing is reported to anybody')
   const flags = { host: hostname, meilies: port, floki: 'off', data: dbPath, dialectsOnly: true }
-  return await serve(insecure === true ? { ...flags, insecure } : flags, terminal)
+  return await serve(insecure === true ? { ...flags, insecure } : flags, terminal, NAMES)
 }

@@ -3,15 +3,24 @@
  */
 import { App } from '../../app.js'
 import { systemClock } from '../../common/clock.js'
+import { ConfigError } from '../../common/errors.js'
 import { loadConfig } from '../../config/load.js'
+import { type Config, type ConfigKey, flagOf } from '../../config/schema.js'
 import { keepHeapRoom } from '../heap-room.js'
 import { ProblemWatch } from '../problem-watch.js'
 import { isSystemError, systemErrorText } from '../system-errors.js'
 import { EXIT_FAILURE, EXIT_OK, LineOutput, say, type Terminal } from '../terminal.js'
 
-/** `flags` are under the keys of Config. Throws ConfigError, and what starting the app throws. */
-export async function serve(flags: Readonly<Record<string, unknown>>, terminal: Terminal): Promise<number> {
-  const config = loadConfig({ env: terminal.env, flags })
+/**
+ * `flags` are under the keys of Config; `names` is what they were called where they come from. Throws ConfigError, and what starting
+ * the app throws.
+ */
+export async function serve(
+  flags: Readonly<Record<string, unknown>>,
+  terminal: Terminal,
+  names: Readonly<Partial<Record<ConfigKey, string>>> = {},
+): Promise<number> {
+  const config = configUnder(names, () => loadConfig({ env: terminal.env, flags }))
   keepHeapRoom(systemClock)
   const app = new App(config)
   try {
@@ -38,6 +47,21 @@ export async function serve(flags: Readonly<Record<string, unknown>>, terminal: 
     watch.stop()
   }
   return EXIT_OK
+}
+
+/** Mistakes are told under the names that whoever made them knows. */
+function configUnder(names: Readonly<Partial<Record<ConfigKey, string>>>, load: () => Config): Config {
+  try {
+    return load()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const renamed = (mistake: string): string => {
+      const [origin = ''] = mistake.split(': ')
+      const known = (Object.keys(names) as ConfigKey[]).find((key) => origin === key || origin === `--${flagOf(key)}`)
+      return known === undefined ? mistake : `${names[known]}${mistake.slice(origin.length)}`
+    }
+    throw new ConfigError(error.mistakes.map(renamed), { cause: error })
+  }
 }
 
 function shown(host: string): string {

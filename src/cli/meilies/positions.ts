@@ -35,6 +35,12 @@ export class Positions {
     return this.#next.size === 0
   }
 
+  /** Whether nothing is left of a range with an end. Of all streams nobody knows: another one may come. */
+  get isDone(): boolean {
+    const [name = '', from, to] = this.#spec.split(':')
+    return name !== '$all' && to !== undefined && (this.next(name) ?? Number(from)) >= Number(to)
+  }
+
   /** What the server is asked for: the spec, or what is left of it. Streams that are too many begin where the spec does. */
   specs(): string[] {
     const [name = '', , to] = this.#spec.split(':')

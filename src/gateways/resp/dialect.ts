@@ -29,6 +29,8 @@ export interface RespPeer {
   settle(ticket: number, bytes: Buffer): void
   /** Look at nothing that follows the request at hand, and end when it is answered. */
   quit(): void
+  /** End when all that was read is answered. */
+  shutDown(): void
 }
 
 /** What a dialect keeps for one connection. */

@@ -35,6 +35,8 @@ const NINE = 57
 const COLON = 58
 const DOLLAR = 36
 const STAR = 42
+const TLS_HANDSHAKE = 22
+const TLS_MAJOR = 3
 /** Not whole yet; no length is ever this. */
 const CUT = -3
 
@@ -184,8 +186,15 @@ export class RequestParser {
         return true
       }
       default:
-        throw new RespFault('prefix', String(this.#buffer[this.#at]))
+        throw new RespFault('prefix', this.#complaintOnPrefix())
     }
+  }
+
+  #complaintOnPrefix(): string {
+    const byte = this.#buffer[this.#at]
+    // The first bytes of a connection that is to be encrypted.
+    const isTls = byte === TLS_HANDSHAKE && this.#limit > this.#at + 1 && this.#buffer[this.#at + 1] === TLS_MAJOR
+    return isTls ? `${byte}; this port does not speak TLS` : String(byte)
   }
 
   #expect(count: number): void {

@@ -24,6 +24,7 @@ import {
   writev,
   writevSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
 /** `read` and `write` need the file to exist; `create` needs it not to, and reads and writes. */
@@ -132,7 +133,7 @@ export const nodeFileSystem: FileSystem = {
   size: (path) => statSync(path).size,
   list: (path) =>
     readdirSync(path, { withFileTypes: true }).map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name)),
-  makeDirectory: (path) => void mkdirSync(path, { recursive: true }),
+  makeDirectory,
   async syncDirectory(path) {
     const fd = openSync(path, 'r')
     try {
@@ -144,4 +145,21 @@ export const nodeFileSystem: FileSystem = {
   rename: renameSync,
   remove: unlinkSync,
   removeTree: (path) => rmSync(path, { recursive: true, force: true }),
+}
+
+/** Each level by itself: Node's own way with several of them never ends below a directory that answers ENOENT, as /proc does. */
+function makeDirectory(path: string): void {
+  const missing: string[] = []
+  for (let at = path; statSync(at, { throwIfNoEntry: false }) === undefined && dirname(at) !== at; at = dirname(at)) {
+    missing.push(at)
+  }
+  if (missing.length === 0) missing.push(path)
+  for (const at of missing.reverse()) {
+    try {
+      mkdirSync(at)
+    } catch (error) {
+      // It was there, or somebody else was quicker.
+      if (!statSync(at, { throwIfNoEntry: false })?.isDirectory()) throw error
+    }
+  }
 }

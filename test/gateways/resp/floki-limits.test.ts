@@ -1,5 +1,9 @@
 /** Caps of the Floki dialect, reached one by one: what is answered there, what goes on, and what counts it. */
+
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from '../../../client/index.js'
@@ -215,4 +219,36 @@ test('finishes what it has read of a connection that says it will send no more',
   await half.raw.expectEnd()
   assert.ok(performance.now() - begun < 5_000)
   await waitsFor(peer, 0)
+})
+
+test('gives a connection that says it will send no more what is there, also what it has just pushed itself', async (t) => {
+  const data = mkdtempSync(join(tmpdir(), 'leveret-'))
+  const server = await startFloki(t, { data })
+  t.after(() => rmSync(data, { recursive: true, force: true }))
+  const peer = await server.connect()
+  await peer.expect('SET q c', '+OK')
+  await peer.expect('HMGET q c 1', '*0')
+  for (const fetch of ['HMGET q c 1', 'HMGET q c 1 20']) {
+    for (let round = 0; round < 5; round++) {
+      const half = await server.connect()
+      half.raw.write(`RPUSH q a\r\n${fetch}\r\n`)
+      half.raw.finish()
+      await half.raw.expect(':1\r\n')
+      assert.deepEqual(
+        (await half.nextMessages()).map(({ body }) => body),
+        ['a'],
+      )
+      await half.raw.expectEnd()
+    }
+  }
+  for (const [fetch, empty] of [
+    ['HMGET q c 1', '*0'],
+    ['HMGET q c 1 20', '$-1'],
+  ]) {
+    const half = await server.connect()
+    half.raw.write(`${fetch}\r\n`)
+    half.raw.finish()
+    await half.raw.expect(`${empty}\r\n`)
+    await half.raw.expectEnd()
+  }
 })

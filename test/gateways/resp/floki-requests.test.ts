@@ -43,7 +43,8 @@ test('refuses names that are no identifiers', async (t) => {
   t.after(() => rmSync(data, { recursive: true, force: true }))
   const peer = await dial()
   const before = readdirSync(data, { recursive: true })
-  for (const words of ['SET q-1 c', 'SET q c.d', "SET '' c", "SET q ''", "SETNX '' ''", `SET ${'q'.repeat(129)} c`]) {
+  const wrong = ['SET q-1 c', 'SET q c.d', "SET '' c", "SET q ''", "SETNX '' ''", `SET ${'q'.repeat(129)} c`]
+  for (const words of [...wrong, 'SET __leveret c', 'SETNX __leveret_x c', 'SET __leveret.floki c']) {
     await peer.expect(words, BAD_NAME)
   }
   await peer.expect('INFO queues', '*1\r\n$2\r\n{}')

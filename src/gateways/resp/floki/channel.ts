@@ -18,13 +18,12 @@ export type Fetched = MessageReplies | 'nothing' | 'late' | LeveretError
 export interface Waiter {
   /** It goes without an answer. */
   cancel(): void
-  /** Its time is over now. */
+  /** It waits for nothing that is to come: it gets what there is now. */
   hurry(): void
 }
 
 interface Place extends Waiter {
   readonly count: number
-  readonly isPatient: boolean
   /** Null is nothing yet. */
   got: MessageReplies | null
   timer: Timer | null
@@ -98,15 +97,14 @@ export class Channel implements GroupListener {
     this.touch()
     const place: Place = {
       count,
-      isPatient: timeoutMs > 0,
       got: null,
       timer: null,
       answer,
       cancel: () => this.#leave(place),
-      hurry: () => this.#finish(place, 'late'),
+      hurry: () => this.#hurry(place),
     }
     this.#line.add(place)
-    if (place.isPatient) this.#setTimer(place, this.#context.clock.monotonic() + timeoutMs)
+    if (timeoutMs > 0) this.#setTimer(place, this.#context.clock.monotonic() + timeoutMs)
     else this.#impatient.add(place)
     this.#ask()
     return place
@@ -189,8 +187,15 @@ export class Channel implements GroupListener {
     const { clock } = this.#context
     place.timer = clock.after(deadlineMs - clock.monotonic(), () => {
       if (clock.monotonic() < deadlineMs) this.#setTimer(place, deadlineMs)
-      else place.hurry()
+      else this.#finish(place, 'late')
     })
+  }
+
+  #hurry(place: Place): void {
+    if (!this.#line.has(place)) return
+    place.timer?.cancel()
+    this.#impatient.add(place)
+    this.#ask()
   }
 
   #leave(place: Place): void {

@@ -22,7 +22,7 @@ import {
 import { array, bulk, EMPTY_ARRAY, integer, nil, RESP_OK, respError } from '../resp-encode.js'
 import type { RespRequest } from '../resp-request.js'
 import type { Channel, Fetched, Waiter } from './channel.js'
-import { digitsOf, isName, ticketOf, unsigned, unsigned32 } from './floki-arguments.js'
+import { digitsOf, isName, isQueueName, ticketOf, unsigned, unsigned32 } from './floki-arguments.js'
 import { FlokiFault, FlokiLimit, wordFailure } from './floki-fault.js'
 import { LastText } from './last-text.js'
 import { layMessage, MessageReplies, messageBytes, messageRun } from './message-record.js'
@@ -114,7 +114,7 @@ export class FlokiConversation implements Conversation, PublishSink, Gatherer {
       request.shown(0).toLowerCase() === 'setnx' ||
       (request.count > 3 && request.shown(request.count - 1).toLowerCase() === 'nx')
     const [queue, channel] = [request.shown(1), request.shown(2)]
-    if (!isName(queue) || !isName(channel)) throw new FlokiFault(NO_NAME)
+    if (!isQueueName(queue) || !isName(channel)) throw new FlokiFault(NO_NAME)
     await this.#queues.create(queue, channel, isGentle)
     this.#peer.reply(RESP_OK)
   }

@@ -39,6 +39,7 @@ const DAY_MS = 86_400_000
 const ADDRESS = /^(?:\[(?<v6>[^\]]+)\]|(?<v4>[^:]+)):(?<port>\d{1,5})$/
 const A_DURATION = 'a duration in quotes: digits and perhaps "s", "ms", "m", "h" or "d", like "30s" or "24h"'
 const A_SIZE = 'a size in quotes: digits and perhaps "b", "k", "kb", "m", "mb", "g" or "gb", like "128mb"'
+const SHORTEST_TIMEOUT_MS = 1_000
 const FOR_EVER_MS = 100_000 * DAY_MS
 
 const READERS: Readonly<Record<string, Reader>> = {
@@ -54,8 +55,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   segment_size: (value) =>
     size(value, MIB, 2048 * MIB - 1, (bytes) => ({ flokiSegmentBytes: bytes, segmentBytes: bytes })),
   message_timeout: (value) =>
-    // Less than a second would bring a message again at once, for ever.
-    duration(value, 0, 365 * DAY_MS, (ms) => ({ flokiMessageTimeoutMs: Math.max(1_000, ms) })),
+    duration(value, 0, 365 * DAY_MS, (ms) => ({ flokiMessageTimeoutMs: Math.max(SHORTEST_TIMEOUT_MS, ms) })),
   retention_period: (value) => duration(value, 0, FOR_EVER_MS, (ms) => ({ flokiRetentionMs: ms })),
   retention_size: (value) => size(value, 0, Number.MAX_SAFE_INTEGER, (bytes) => ({ flokiRetentionBytes: bytes })),
   hard_retention_period: (value) => duration(value, 0, FOR_EVER_MS, (ms) => ({ flokiHardRetentionMs: ms })),
@@ -83,11 +83,19 @@ export function readFlokiFile(text: string, name: string): FlokiFile {
   const mistakes: string[] = []
   for (const [key, value] of Object.entries({ ...SHIPPED_OPTIONS, ...options })) {
     const reader = Object.hasOwn(READERS, key) ? READERS[key] : undefined
+    if (reader === undefined && isTable(value)) {
+      mistakes.push(`${name}: [${key}]: options stand at the top level, in no table`)
+      continue
+    }
     if (reader === undefined) {
       remarks.push(`${name}: ${key} is ignored: Floki has no such option`)
       continue
     }
     const read = reader(value)
+    const ms = key === 'message_timeout' && typeof value === 'string' ? parsed(value, durationMsOf) : null
+    if (ms !== null && ms < SHORTEST_TIMEOUT_MS) {
+      remarks.push(`${name}: message_timeout is 1s: with ${shown(value)} a message would come back at once, for ever`)
+    }
     if (typeof read === 'string') mistakes.push(`${name}: ${key}: must be ${read}, not ${shown(value)}`)
     else Object.assign(settings, read)
     const why = WITHOUT_EFFECT[key]
@@ -124,13 +132,22 @@ function measured(
   settings: (value: number) => Settings,
 ): Settings | null {
   if (typeof value !== 'string') return null
+  const number = parsed(value, parseValue)
+  return number !== null && number >= min && number <= max ? settings(number) : null
+}
+
+/** Null for what is none. */
+function parsed(text: string, parseValue: (text: string) => number): number | null {
   try {
-    const number = parseValue(value)
-    return number >= min && number <= max ? settings(number) : null
+    return parseValue(text)
   } catch (error) {
     if (error instanceof FlokiFault) return null
     throw error
   }
+}
+
+function isTable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
 }
 
 /** A value of any kind in a message: short, and never a line break. */

@@ -12,7 +12,7 @@ import type { GroupState } from '../../../model/group.js'
 import type { SegmentInfo } from '../../../model/segment-info.js'
 import type { Start, TopicSettings } from '../../../model/topic.js'
 import { Channel, type ChannelContext } from './channel.js'
-import { isName } from './floki-arguments.js'
+import { isQueueName } from './floki-arguments.js'
 import { FlokiFault, FlokiLimit, NO_CHANNEL, NO_QUEUE, QUEUE_EXISTS } from './floki-fault.js'
 import { KeptSettings } from './kept-settings.js'
 import { changeOf, type QueueConfig, topicSettingsOf, withTopic } from './queue-config.js'
@@ -388,7 +388,7 @@ export class Queues {
 }
 
 function isQueue(name: string, settings: TopicSettings): boolean {
-  return canBeQueue(settings) && isName(name)
+  return canBeQueue(settings) && isQueueName(name)
 }
 
 function canBeQueue({ partitions, retention }: TopicSettings): boolean {

@@ -42,6 +42,8 @@ interface Active extends SpecFacts {
   delivery: Delivery | null
   /** Of `$all`. */
   readonly all: AllStreams | null
+  /** Ends the wait for streams that are made; of `$all`, and of a stream that was deleted. */
+  unwatch: (() => void) | null
   /** The subscriber was told: its events may follow. */
   isConfirmed: boolean
 }
@@ -51,7 +53,6 @@ interface AllStreams {
   readonly deliveries: Map<string, Delivery>
   /** Streams with specs of their own in the same request. */
   readonly except: ReadonlySet<string>
-  unwatch: (() => void) | null
 }
 
 export class Subscriptions implements DeliveryOwner, TurnTask {
@@ -86,8 +87,8 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
         const key = keyOf(spec)
         if (this.#active.has(key) || opened.has(key)) continue
         const range = all === undefined ? spec : { ...spec, to: lower(spec.to, all.to) }
-        const streams = spec.name === ALL_STREAMS ? { deliveries: new Map(), except: named, unwatch: null } : null
-        const active: Active = { key, text: spec.text, mode, range, delivery: null, all: streams, isConfirmed: false }
+        const streams = spec.name === ALL_STREAMS ? { deliveries: new Map(), except: named } : null
+        const active = newActive({ key, text: spec.text, mode }, range, streams)
         this.#reserve(opened.size)
         opened.set(key, active)
         await (active.all === null ? this.#openOne(active) : this.#openAll(active, active.all))
@@ -177,7 +178,7 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
     const { streams } = this.#context
     const { from } = active.range
     const names = streams.names()
-    all.unwatch = streams.broker.watchTopics((name) => this.#appeared(active, all, name))
+    active.unwatch = streams.broker.watchTopics((name) => this.#appeared(active, all, name))
     for (const name of names) {
       if (this.#isWanted(all, name)) await this.#openOneOfAll(active, all, name, startOf(from))
     }
@@ -274,22 +275,58 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
         this.#finish(delivery)
         return false
       case 'failed':
-        this.#finish(delivery)
-        this.#tell(delivery, reader)
+        this.#failed(delivery, reader)
         return false
       case 'waiting':
         return false
     }
   }
 
-  /** The stream is gone, or cannot be read. */
-  #tell({ spec, stream }: Delivery, { failure }: PartitionReader): void {
-    if (failure === null) return
-    if (spec.mode === 'classic') this.#send(respError(failure.message))
-    else if (!this.#active.has(spec.key)) this.#send(this.#farewell(spec.text))
-    // While it was not heard that the stream is gone, there may have come another of its name.
+  /**
+   * A stream that was deleted is waited for. Of one that cannot be read a subscriber is told as its kind can bear it: libraries of
+   * Redis only by the end of the connection, because a frame that answers nothing breaks them.
+   */
+  #failed(delivery: Delivery, { failure }: PartitionReader): void {
+    const { spec, stream } = delivery
     const active = this.#active.get(spec.key)
-    if (active?.all && isGone(failure)) this.#appeared(active, active.all, stream)
+    if (isGone(failure) && active !== undefined) {
+      delivery.close()
+      active.all?.deliveries.delete(stream)
+      // While it was not heard that the stream is gone, there may have come another of its name.
+      if (active.all !== null) this.#appeared(active, active.all, stream)
+      else this.#followAnew(active)
+      return
+    }
+    log('%s of %s cannot be read: %O', stream, spec.text, failure)
+    this.#finish(delivery)
+    if (spec.mode === 'classic') this.#send(respError(failure?.message ?? 'the stream cannot be read'))
+    else this.#peer.shutDown()
+  }
+
+  /** From where it was asked for, in the stream that has the name now, or as soon as one has it. */
+  #followAnew(active: Active): void {
+    const { name, from, to } = active.range
+    const { streams } = this.#context
+    active.delivery = null
+    if (!streams.isStream(name)) {
+      active.unwatch ??= streams.broker.watchTopics((made) => {
+        if (made === name) this.#followAnew(active)
+      })
+      return
+    }
+    active.unwatch?.()
+    active.unwatch = null
+    const delivery = new Delivery(name, active, true, this)
+    active.delivery = delivery
+    this.#open(delivery, startOf(from ?? 0), to).then(
+      () => this.ready(delivery),
+      (error: unknown) => {
+        if (delivery.isClosed) return
+        log('%s of %s: %O', name, active.text, error)
+        if (isGone(error)) this.#followAnew(active)
+        else this.#peer.shutDown()
+      },
+    )
   }
 
   #finish(delivery: Delivery): void {
@@ -328,8 +365,13 @@ function deliveriesOf({ delivery, all }: Active): Iterable<Delivery> {
   return all === null ? (delivery === null ? [] : [delivery]) : all.deliveries.values()
 }
 
+function newActive(facts: SpecFacts, range: StreamSpec, all: AllStreams | null): Active {
+  return { ...facts, range, delivery: null, all, unwatch: null, isConfirmed: false }
+}
+
 function close(active: Active): void {
-  active.all?.unwatch?.()
+  active.unwatch?.()
+  active.unwatch = null
   for (const delivery of deliveriesOf(active)) delivery.close()
   active.delivery = null
   active.all?.deliveries.clear()
