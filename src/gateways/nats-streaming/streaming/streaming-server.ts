@@ -22,8 +22,8 @@ import { DEFAULT_STORE_LIMITS, type StoreLimits } from './store-limits.js'
 import { StreamingState } from './streaming-state.js'
 import { type StreamingSubjects, streamingSubjects } from './streaming-subjects.js'
 
-/** No channel of this protocol can have it: what keeps one record a key is none. */
-const STATE_TOPIC = 'nats-streaming.state'
+/** No channel can be called that. */
+const STATE_TOPIC = '__leveret.nats-streaming'
 /** What a store keeps that cannot drop old values alone. */
 const STATE_RECORDS_MAX = 1_000_000
 
@@ -79,7 +79,7 @@ export class StreamingServer implements Service {
     this.#router = router
     this.#subjects = streamingSubjects(options.clusterId, options.discoverPrefix)
     const created = (channel: string, isOwn: boolean): void => this.#created(channel, isOwn, journal)
-    this.#channels = new Channels({ broker, limits, created, reserved: STATE_TOPIC })
+    this.#channels = new Channels({ broker, limits, created })
     this.#clients = new Clients({
       router,
       clock,

@@ -6,8 +6,8 @@ import type { Broker } from '../../../broker/broker.js'
 import type { Clock } from '../../../common/clock.js'
 import { StateTopic } from '../../state-topic.js'
 
-/** No queue can be called that. */
-const TOPIC = 'floki.settings'
+/** No queue can be called that, and no stream of MeiliES. */
+const TOPIC = '__leveret.floki'
 
 export class SettingsLog {
   readonly #topic: StateTopic
