@@ -230,6 +230,8 @@ test('the operator reads who comes and goes, in the words of the original', asyn
   await peer.close()
   const inbox = (line: string): string => line.replace(/inbox=[^,]+/, 'inbox=I').replace(/\(Inbox=.+\)/, '(Inbox=I)')
   assert.deepEqual(server.lines.map(inbox), [
+    'Recovering the state...',
+    'No recovered state',
     '[Client:me] Connected (Inbox=I)',
     'Channel "foo" has been created',
     '[Client:me] Started new subscription, subject=foo, inbox=I, subid=1, sending from beginning, seq=1',
