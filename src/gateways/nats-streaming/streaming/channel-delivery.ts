@@ -234,7 +234,10 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     const result = reader?.take(feed.group.room, STRETCH_BYTES, nowMs)
     if (reader === null || result === 'waiting') return
     if (result === 'failed') this.unreadable(feed, reader.failure)
-    else if (result === 'lost' || this.#give(feed, reader, nowMs)) this.#again(feed)
+    else if (result === 'lost') {
+      if (reader.loss?.cause === 'corrupt') this.#damaged(reader.loss.from + 1, reader.loss.to)
+      this.#again(feed)
+    } else if (this.#give(feed, reader, nowMs)) this.#again(feed)
   }
 
   /** Whether any of its members listens. */
@@ -300,7 +303,10 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     lookups.open += due.length
     void lookUp(broker, clock, this.channel, due, {
       found: (message, body, position, timestampMs) => this.#foundAgain(message, body, position, timestampMs),
-      missing: (message) => this.subscriptions.missing(message),
+      missing: (message, isDamaged) => {
+        if (isDamaged) this.#damaged(message.sequence, message.sequence)
+        this.subscriptions.missing(message)
+      },
       failed: (message, error) => this.#lookupFailed(message, error),
     }).then(() => {
       lookups.open -= due.length
@@ -326,6 +332,13 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     const bytes = this.#encode(body, position, message.sequence, timestampMs, message.redeliveries)
     this.#outbound.add(to, bytes, null)
     this.#schedule()
+  }
+
+  /** Nobody gets them, and nobody is held up by them. */
+  #damaged(first: number, last: number): void {
+    this.#context.journal.error(
+      `Messages ${first} to ${last} of channel "${this.channel}" are damaged, and passed over`,
+    )
   }
 
   #lookupFailed(message: PendingMessage, error: LeveretError): void {

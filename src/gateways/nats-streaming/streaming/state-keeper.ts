@@ -68,7 +68,7 @@ export class StateKeeper {
   }
 
   #rest(): void {
-    if (this.#subscriptions.isLate) this.#again(SETTLE_MS)
+    if (this.#subscriptions.isLate) this.#again(this.#isFailing ? RETRY_MS : SETTLE_MS)
   }
 
   #again(ms: number): void {
