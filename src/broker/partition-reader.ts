@@ -29,6 +29,8 @@ export interface ReaderSource {
   readonly topic: TopicFacts
   readonly partition: number
   readonly ring: TopicRing
+  /** What is below it is not kept any more, though the ring may still have it. */
+  readonly logStart: Offset
   openCursor(from: Offset): Promise<Cursor>
   /** The timestamp up to which records are at least `ageMs` old at `nowMs` of monotonic time. */
   expiredBefore(ageMs: number, nowMs: number): number
@@ -133,6 +135,11 @@ export class PartitionReader {
   beginAt(logStart: Offset): void {
     if (this.#next < logStart)
       this.loss = { from: this.#next, to: logStart, cause: trimCause(this.#source.topic.settings) }
+  }
+
+  /** What retention has let go of since is not read from the ring either: a reader that is there says so first. */
+  skipTrimmed(): void {
+    if (this.#source.topic.keepsRecords && !this.#isAtEnd) this.beginAt(this.#source.logStart)
   }
 
   /** Called by the controller after an append, and after a load. */

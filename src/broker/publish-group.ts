@@ -161,3 +161,9 @@ function settleCompacted(
     parts: null,
   })
 }
+
+export function sumBytes(publishes: readonly PendingPublish[]): number {
+  let bytes = 0
+  for (const publish of publishes) bytes += publish.bytes
+  return bytes
+}

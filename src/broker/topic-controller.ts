@@ -22,7 +22,7 @@ import type { CompactionWindow } from './compaction.js'
 import type { BrokerLimits } from './limits.js'
 import { PartitionReader, type ReaderListener, type ReaderSource } from './partition-reader.js'
 import { isPlain, type PublishSink } from './publish.js'
-import { type AppendGroup, PendingPublish, settleGroup } from './publish-group.js'
+import { type AppendGroup, PendingPublish, settleGroup, sumBytes } from './publish-group.js'
 import { RepeatedSequences } from './repeated-sequences.js'
 import { Slab } from './slab.js'
 import type { TopicFacts } from './topic-facts.js'
@@ -215,6 +215,10 @@ export class TopicController extends EventEmitter<TopicEvents> implements Reader
     this.emit('lagged', loss)
   }
 
+  get logStart(): Offset {
+    return this.#context.engine.logStart(this.topic.name, this.partition)
+  }
+
   openCursor(from: Offset): Promise<Cursor> {
     return this.#context.engine.read(this.topic.name, this.partition, from)
   }
@@ -391,10 +395,4 @@ function groupEnd(pending: readonly PendingPublish[], start: number): number {
     end++
   }
   return end
-}
-
-function sumBytes(publishes: readonly PendingPublish[]): number {
-  let bytes = 0
-  for (const publish of publishes) bytes += publish.bytes
-  return bytes
 }

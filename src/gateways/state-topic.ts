@@ -43,6 +43,8 @@ export class StateTopic {
   readonly #options: StateTopicOptions
   /** Those that have a value. */
   readonly #keys = new Set<string>()
+  /** Their values were to go and may still be there: they go with the next write. */
+  readonly #left = new Set<string>()
   /** Writes that wait for the topic; who comes later waits behind them. */
   #waiting = 0
   #last: Promise<void> = Promise.resolve()
@@ -67,6 +69,8 @@ export class StateTopic {
   write(changes: readonly StateChange[], durability: Durability | null = null): Promise<void> {
     const real = changes.filter(({ key, value }) => value !== null || this.#keys.has(key))
     if (real.length === 0) return Promise.resolve()
+    if (this.#left.size > 0) real.unshift(...Array.from(this.#left, (key) => ({ key, value: null })))
+    this.#left.clear()
     for (const { key, value } of real) {
       if (value === null) this.#keys.delete(key)
       else this.#keys.add(key)
@@ -80,6 +84,9 @@ export class StateTopic {
         const made = await this.#make()
         // In an object, so that it is not awaited here: whoever is next may follow in the same turn.
         return { done: this.#publish(made, real, durability) }
+      } catch (error) {
+        this.#failed(real)
+        throw error
       } finally {
         this.#waiting--
       }
@@ -100,10 +107,15 @@ export class StateTopic {
         this.#options.broker.publish(topic, 0, run, plainHow(durability), sink, 1)
       })
     } catch (error) {
-      // What was to go may still be there, and has to go when somebody asks again.
-      for (const { key } of changes) this.#keys.add(key)
+      this.#failed(changes)
       throw error
     }
+  }
+
+  /** What was to go may still be there, and goes later unless something came after it. */
+  #failed(changes: readonly StateChange[]): void {
+    for (const { key, value } of changes) if (value === null && !this.#keys.has(key)) this.#left.add(key)
+    for (const { key } of changes) this.#keys.add(key)
   }
 
   async #make(): Promise<Topic> {

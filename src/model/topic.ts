@@ -77,6 +77,13 @@ export function hasControls(name: string): boolean {
   return CONTROL_CHARACTER.test(name)
 }
 
+/** What gateways keep for themselves has such a name: no dialect has it among its own. */
+const INTERNAL = '__leveret'
+
+export function isInternalTopic(name: string): boolean {
+  return name.startsWith(INTERNAL)
+}
+
 /** Throws InvalidArgumentError unless the name is 1 to 255 bytes of UTF-8 with no control characters. */
 export function validateTopicName(name: string): void {
   const bytes = Buffer.byteLength(name)

@@ -257,6 +257,8 @@ export interface Engine {
   publish(topic: string, partition: number, batch: Batch, how: PublishHow): Promise<Receipt>
   /** Whether a publish with this sequence would get an earlier receipt. Of a partition that `partition` was asked for. */
   knows(topic: string, partition: number, producer: string, sequence: number): boolean
+  /** What is below it is not kept any more. Of a partition that `partition` was asked for; of others it says nothing. */
+  logStart(topic: string, partition: number): Offset
   /** The offset at which a reader with this start begins; not below the log start, except as `offset` says itself. */
   resolve(topic: string, partition: number, start: Start): Promise<Offset>
   read(topic: string, partition: number, from: Offset): Promise<Cursor>

@@ -9,7 +9,7 @@ import { PartitionReader, type ReaderListener, type ReaderSource } from '../../s
 import type { TopicFacts } from '../../src/broker/topic-facts.js'
 import { TopicRing } from '../../src/broker/topic-ring.js'
 import { AbortedError, UnavailableError } from '../../src/common/errors.js'
-import { type Offset, toOffset } from '../../src/model/offset.js'
+import { FIRST_OFFSET, type Offset, toOffset } from '../../src/model/offset.js'
 import type { Loss, StoredBatch } from '../../src/model/record.js'
 import { DEFAULT_TOPIC_SETTINGS } from '../../src/model/topic.js'
 import type { Chunk, Cursor } from '../../src/storage/engine.js'
@@ -31,7 +31,7 @@ class FakePartition implements ReaderSource, ReaderListener {
   readonly ring: TopicRing
   readonly kept: StoredBatch[] = []
   readonly readers = new Set<PartitionReader>()
-  logStart = 0
+  logStart: Offset = FIRST_OFFSET
   lagging = 0
   opened = 0
   closed = 0
@@ -57,7 +57,7 @@ class FakePartition implements ReaderSource, ReaderListener {
   /** Drop whole batches from the front, and then say that the log starts at `offset`. */
   trim(offset: number): void {
     while (this.kept[0] !== undefined && this.kept[0].baseOffset + this.kept[0].count <= offset) this.kept.shift()
-    this.logStart = Math.max(this.logStart, offset)
+    this.logStart = toOffset(Math.max(this.logStart, offset))
   }
 
   reader(from: number, until: number | null = null): PartitionReader {
@@ -321,6 +321,7 @@ const arbStep = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('take'), count: fc.integer({ min: 1, max: 7 }) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('answer'), count: fc.constant(0) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('trim'), count: fc.integer({ min: 1, max: 10 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('skip'), count: fc.constant(0) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('pass'), count: fc.integer({ min: 1, max: 40 }) }) },
 )
 
@@ -365,6 +366,7 @@ test('accounts for every offset once and in order, whatever happens in between',
         } else if (step.do === 'take') take(step.count)
         else if (step.do === 'answer') await partition.answer()
         else if (step.do === 'trim') partition.trim(Math.min(partition.ring.end, partition.logStart + step.count))
+        else if (step.do === 'skip') reader.skipTrimmed()
         else nowMs += step.count
       }
       let result = take(3)

@@ -71,6 +71,8 @@ test('TestRunServer: prints what the original prints, and ends by SIGINT with 0 
     'STREAM: Git commit: [not set]',
     'Starting nats-server',
     '  Version:  2.9.',
+    'STREAM: Recovering the state...',
+    'STREAM: No recovered state',
     'Listening for client connections on 127.0.0.1:',
     'Server is ready',
     'STREAM: Message store is MEMORY',
@@ -103,6 +105,22 @@ test('TestRunServer: prints what the original prints, and ends by SIGINT with 0 
     )
     for (const line of lines.slice(0, -1)) assert.match(line, form)
   }
+})
+
+test('what was there is told at the next start, and another cluster ID is refused', async (t) => {
+  const dir = folder(t)
+  const words = [...LOCAL, '-st', 'file', '--dir', dir]
+  const first = await ready(t, words)
+  assert.match(first.running.stderr, /STREAM: Recovering the state\.\.\.\n.*STREAM: No recovered state\n/)
+  await publish(first.port, 'hello')
+  assert.equal((await end(first.running, 'SIGINT')).code, 0)
+  const again = await ready(t, words)
+  assert.match(again.running.stderr, /STREAM: Recovering the state\.\.\.\n.*STREAM: Recovered 1 channel\(s\)\n/)
+  assert.equal((await end(again.running, 'SIGINT')).code, 0)
+  const other = await launch(t, [...words, '-cid', 'other']).ended
+  assert.equal(other.code, 1)
+  const problem = 'Failed to start: cluster ID "other" does not match recovered value of "test-cluster"'
+  assert.ok(other.stderr.includes(`[FTL] STREAM: ${problem}\n`), other.stderr)
 })
 
 test('the store FILE is where --dir says, and its store is told', async (t) => {

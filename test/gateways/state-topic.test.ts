@@ -4,6 +4,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Broker } from '../../src/broker/broker.js'
+import { UnavailableError } from '../../src/common/errors.js'
 import { SteadyTime } from '../../src/common/steady-time.js'
 import { configWith } from '../../src/config/load.js'
 import { type StateChange, StateTopic } from '../../src/gateways/state-topic.js'
@@ -150,3 +151,20 @@ function bytesOf(folder: string): number {
   }
   return bytes
 }
+
+test('what could not be removed goes with the next write, unless it is there again', async () => {
+  await living(new MemoryStore(), async (broker, state) => {
+    await state.write([change('a', '1'), change('b', '1'), change('c', '1')])
+    const { publish } = broker
+    broker.publish = (topic, _partition, _run, _how, sink, token) =>
+      sink.publishFailed(token, topic, new UnavailableError('the disk is full'))
+    const removed = state.write([change('a', null), change('b', null)])
+    const again = state.write([change('b', '2')])
+    await assert.rejects(removed, /full/)
+    await assert.rejects(again, /full/)
+    broker.publish = publish
+    await state.write([change('b', '3')])
+    const other = new StateTopic({ broker, clock: new VirtualClock(), name: NAME })
+    assert.deepEqual(shown(await other.open()), { b: '3', c: '1' })
+  })
+})

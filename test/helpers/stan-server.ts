@@ -11,6 +11,7 @@ import type { NatsLimits } from '../../src/gateways/nats-streaming/core/nats-ses
 import { NatsStreamingGateway } from '../../src/gateways/nats-streaming/nats-streaming-gateway.js'
 import type { StreamingOptions } from '../../src/gateways/nats-streaming/streaming/streaming-server.js'
 import { type BrokerOptions, createBroker, type EmbeddedBroker } from '../../src/index.js'
+import type { FileSystem } from '../../src/storage/log/file-system.js'
 import { StanPeer } from './stan-peer.js'
 
 const NATS_LIMITS: NatsLimits = {
@@ -46,8 +47,10 @@ export async function startLimitedStan(
   t: TestContext,
   streaming: Partial<StreamingOptions>,
   data?: string,
+  fileSystem?: FileSystem,
 ): Promise<LimitedStan> {
-  const app = new App(configWith({ port: 0, ...(data === undefined ? { store: 'memory' } : { store: 'log', data }) }))
+  const config = configWith({ port: 0, ...(data === undefined ? { store: 'memory' } : { store: 'log', data }) })
+  const app = new App(config, fileSystem === undefined ? {} : { fileSystem })
   await app.start()
   const lines: string[] = []
   const note = (line: string): void => {
@@ -77,18 +80,21 @@ export async function startLimitedStan(
     await app.stop({ deadlineMs: 0 })
   }
   t.after(stop)
-  const connect = async (clientId?: string): Promise<StanPeer> => {
-    const peer = await StanPeer.connect(gateway.port, clientId)
+  const ending = (peer: StanPeer): StanPeer => {
     t.after(() => peer.wire.close())
     return peer
   }
-  return { app, lines, connect, stop }
+  const connect = async (clientId?: string): Promise<StanPeer> => ending(await StanPeer.connect(gateway.port, clientId))
+  const open = async (clientId?: string): Promise<StanPeer> => ending(await StanPeer.open(gateway.port, clientId))
+  return { app, lines, connect, open, stop }
 }
 
 export interface LimitedStan {
   readonly app: App
   readonly lines: readonly string[]
   connect(clientId?: string): Promise<StanPeer>
+  /** A connection that has not registered. */
+  open(clientId?: string): Promise<StanPeer>
   stop(): Promise<void>
 }
 

@@ -9,7 +9,7 @@ import type { SteadyTime } from '../../common/steady-time.js'
 import { Turn } from '../../common/turn.js'
 import type { PartitionedGroupOptions } from '../../groups/partitioned/partitioned-facts.js'
 import type { GroupState } from '../../model/group.js'
-import type { Offset } from '../../model/offset.js'
+import { FIRST_OFFSET, type Offset } from '../../model/offset.js'
 import type { Batch } from '../../model/record.js'
 import type { SegmentInfo } from '../../model/segment-info.js'
 import type { Start, TopicSettings } from '../../model/topic.js'
@@ -194,6 +194,10 @@ export class LocalEngine implements Engine {
 
   knows(name: string, index: number, producer: string, sequence: number): boolean {
     return this.#topics.get(name)?.partitions?.[index]?.knows(producer, sequence) ?? false
+  }
+
+  logStart(name: string, index: number): Offset {
+    return this.#topics.get(name)?.partitions?.[index]?.log.logStart ?? FIRST_OFFSET
   }
 
   async resolve(name: string, index: number, start: Start): Promise<Offset> {

@@ -6,6 +6,7 @@
 import { join, resolve } from 'node:path'
 import type { Timer } from '../../common/clock.js'
 import { ClosedError, LeveretError, TopicNotFoundError } from '../../common/errors.js'
+import { inParallel } from '../../common/in-parallel.js'
 import { createLog } from '../../common/log.js'
 import type { Random } from '../../common/random.js'
 import type { SteadyTime } from '../../common/steady-time.js'
@@ -163,7 +164,7 @@ export class LogStore implements Store {
     const open = await this.#openPartitions()
     this.#partitions.clear()
     this.#loaded.clear()
-    const failures = await inParallel(open, ({ partition }) => partition.close())
+    const failures = await inParallel(open, AT_ONCE, ({ partition }) => partition.close())
     const ends: CatalogLine[] = []
     for (const { id, index, partition } of open) {
       if (partition.hasPassed) ends.push({ kind: 'reserved', id, partition: index, end: partition.end })
@@ -350,7 +351,7 @@ export class LogStore implements Store {
       for (const partition of this.#partitionsIn(directory)) work.push({ entry, partition })
     }
     log('recovering %d partitions', work.length)
-    await inParallel(work, async ({ entry, partition }) => {
+    await inParallel(work, AT_ONCE, async ({ entry, partition }) => {
       const isThere = this.#catalog?.state.topics.get(entry.name)?.id === entry.id
       if (this.#catalog === null) this.#isRecovered = false
       if (!isThere) return
@@ -371,22 +372,4 @@ export class LogStore implements Store {
     }
     return open
   }
-}
-
-/** Run `work` on all items, a few at a time; returns the failures. */
-async function inParallel<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<unknown[]> {
-  const failures: unknown[] = []
-  let next = 0
-  const worker = async () => {
-    while (next < items.length) {
-      const item = items[next++] as Item
-      try {
-        await work(item)
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
-  return failures
 }

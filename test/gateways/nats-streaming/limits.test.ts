@@ -70,6 +70,51 @@ test('channels keep as many messages as they may, also those with limits of thei
   assert.equal((await all.until(30)).length, 30)
 })
 
+for (const [row, queue] of [
+  ['TestDroppedMessagesOnSendToSub', ''],
+  ['TestDroppedMessagesOnSendToQueueSub', 'group'],
+] as const) {
+  test(`${row}: who had no room skips to the first message that is kept`, async (t) => {
+    for (const dropping of [{ messagesMax: 3 }, { bytesMax: 80 }]) {
+      const server = await startLimitedStan(t, limits(dropping))
+      const peer = await server.connect()
+      const fields = { subject: 'foo', qGroup: queue, maxInFlight: 1, startPosition: FIRST }
+      const subscription = await peer.subscribe(fields)
+      assert.equal(await peer.publish('foo', '1'.padEnd(20)), '')
+      await subscription.until(1)
+      for (let number = 2; number <= 10; number++) assert.equal(await peer.publish('foo', `${number}`.padEnd(20)), '')
+      for (let count = 1; count <= 4; count++) {
+        await subscription.until(count)
+        peer.ack(subscription, subscription.sequences.at(-1) ?? 0)
+      }
+      assert.deepEqual(subscription.sequences, [1, 8, 9, 10])
+      assert.equal(await peer.publish('foo', 'new'), '')
+      await subscription.until(5)
+      assert.deepEqual([subscription.sequences[4], subscription.messages[4]?.isRedelivered], [11, false])
+    }
+  })
+}
+
+test('TestDroppedMessagesOnRedelivery: what waits for its ack and is not kept is waited for no more', async (t) => {
+  for (const queue of ['', 'group']) {
+    const server = await startLimitedStan(t, limits({ messagesMax: 3 }))
+    const peer = await server.connect()
+    const fields = { subject: 'foo', qGroup: queue, maxInFlight: 3, ackWaitInSecs: 1, startPosition: FIRST }
+    const subscription = await peer.subscribe(fields)
+    await peer.fill('foo', 3)
+    await subscription.until(3)
+    await peer.fill('foo', 2, 4)
+    // The third comes again, and the first two make room for what is new.
+    await subscription.until(6)
+    const news = subscription.messages.slice(3)
+    assert.deepEqual(news.map(({ sequence, isRedelivered }) => [sequence, isRedelivered]).sort(), [
+      [3, true],
+      [4, false],
+      [5, false],
+    ])
+  }
+})
+
 test('other limits than before count for channels that were made here, and for no others', async (t) => {
   const data = await dataFolder(t)
   const before = await startLimitedStan(t, limits({}), data)
@@ -185,6 +230,8 @@ test('the operator reads who comes and goes, in the words of the original', asyn
   await peer.close()
   const inbox = (line: string): string => line.replace(/inbox=[^,]+/, 'inbox=I').replace(/\(Inbox=.+\)/, '(Inbox=I)')
   assert.deepEqual(server.lines.map(inbox), [
+    'Recovering the state...',
+    'No recovered state',
     '[Client:me] Connected (Inbox=I)',
     'Channel "foo" has been created',
     '[Client:me] Started new subscription, subject=foo, inbox=I, subid=1, sending from beginning, seq=1',

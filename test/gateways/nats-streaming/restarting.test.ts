@@ -186,3 +186,37 @@ test('a server without a disk forgets its clients, and says so', async (t) => {
   assert.equal(await after.ping(before.connId), GONE)
   assert.equal(await after.publish('foo', 'x', { connID: Buffer.from(before.connId) }), 'stan: invalid publish request')
 })
+
+test('many channels with durables are there again, and their durables where they were', async (t) => {
+  const life = await lives(t)
+  const CHANNELS = 90
+  let server = await life.start()
+  const before = await server.connect('me')
+  const names = Array.from({ length: CHANNELS }, (_, index) => `channel.${index}`)
+  await Promise.all(
+    names.map(async (subject) => {
+      const durable = await before.subscribe({ subject, durableName: 'dur', startPosition: FIRST })
+      before.send(subject, 'one')
+      before.send(subject, 'two')
+      await durable.until(2)
+      before.ack(durable, 1)
+      assert.equal(await before.closeSubscription(durable), '')
+    }),
+  )
+  server = await life.restart()
+  const after = await server.open('me')
+  await Promise.all(
+    names.map(async (subject) => {
+      const durable = await after.subscribe({ subject, durableName: 'dur' })
+      after.send(subject, 'three', { connID: Buffer.from(before.connId) })
+      const messages = await durable.until(2)
+      assert.deepEqual(
+        messages.map(({ sequence, isRedelivered }) => [sequence, isRedelivered]),
+        [
+          [2, true],
+          [3, false],
+        ],
+      )
+    }),
+  )
+})

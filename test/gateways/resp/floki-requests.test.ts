@@ -488,7 +488,7 @@ test('has the queues and channels that native clients make, and tells them apart
   await peer.expect('RPUSH kept a', ':1')
   await peer.expect('SET kept c', '-QAE Queue Already Exists')
   await peer.expect('SETNX kept c', '+OK')
-  for (const name of ['wide', 'light', '__leveret.floki']) await peer.expect(`RPUSH ${name} a`, NO_QUEUE)
+  for (const name of ['wide', 'light', '__leveret.floki', '__leveret']) await peer.expect(`RPUSH ${name} a`, NO_QUEUE)
   await peer.expect(
     'SETNX light c',
     '-ERR topic "light" cannot be a queue: it keeps nothing, or has several partitions',

@@ -20,6 +20,7 @@ import { lookUp } from './lookups.js'
 import { RecordReader } from './message-record.js'
 import { encodeMessage, type Nanoseconds, nanosecondsOf } from './messages.js'
 import { Outbound } from './outbound.js'
+import { StateKeeper } from './state-keeper.js'
 import type { StreamingState } from './streaming-state.js'
 import type { DeliveryGroup, PendingMessage, Subscription } from './subscription.js'
 
@@ -36,8 +37,7 @@ const UNREADABLE_MS = 1_000
 const ABSENT_MS = 100
 /** Clients have so long to come back after a restart before what they had is sent again. */
 const RETURN_MS = 5_000
-/** What was acked is kept after so long at the latest. */
-const SETTLE_MS = 100
+
 export interface DeliveryContext {
   readonly broker: Broker
   readonly router: Router
@@ -75,11 +75,9 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   #isStopped = false
   #wake: Timer | null = null
   #wakeMs = 0
-  #settle: Timer | null = null
   /** Until then those who were there before a restart are waited for. */
   #returnMs = Number.NEGATIVE_INFINITY
-  /** Resolves, and never fails, when everything that was to be kept is. */
-  #kept: Promise<void> = Promise.resolve()
+  readonly #keeper: StateKeeper
   readonly #record = new RecordReader()
   /** Where the record behind the one that was encoded last begins. */
   #next = 0
@@ -94,6 +92,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.channel = subscriptions.channel
     this.subscriptions = subscriptions
     this.#context = context
+    this.#keeper = new StateKeeper(subscriptions, context)
     this.#outbound = new Outbound(context, (feed) => this.#rest(feed, HELD_MS))
     this.acks = new AckInboxes(context.router, (subscription, sequence) => this.#acked(subscription, sequence))
   }
@@ -145,11 +144,8 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   }
 
   /** Keep everything that changed, as safely as the store can. Fails if it cannot. */
-  async keep(): Promise<void> {
-    const writes = this.subscriptions.takeWrites(true)
-    const written = this.#context.state.write(writes, true)
-    this.#remember(written)
-    await written
+  keep(): Promise<void> {
+    return this.#keeper.keep()
   }
 
   /** Nothing is sent any more. Resolves, whatever comes of it, when what was known is kept. */
@@ -157,15 +153,13 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     if (this.#isStopped) return
     this.#isStopped = true
     this.#wake?.cancel()
-    this.#settle?.cancel()
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
     this.acks.clear()
     for (const feed of this.#feeds.values()) feed.close()
     this.#feeds.clear()
     this.#awake = []
-    this.#keepRest()
-    await this.#kept
+    await this.#keeper.stop()
   }
 
   awake(feed: Feed): void {
@@ -194,7 +188,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     }
     this.#encoded.clear()
     this.#lookUpDue(nowMs)
-    this.#flush()
+    this.#outbound.sendAfter(this.#keeper.keepTurn())
     this.#arm(nowMs)
   }
 
@@ -240,7 +234,10 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     const result = reader?.take(feed.group.room, STRETCH_BYTES, nowMs)
     if (reader === null || result === 'waiting') return
     if (result === 'failed') this.unreadable(feed, reader.failure)
-    else if (result === 'lost' || this.#give(feed, reader, nowMs)) this.#again(feed)
+    else if (result === 'lost') {
+      if (reader.loss?.cause === 'corrupt') this.#damaged(reader.loss.from + 1, reader.loss.to)
+      this.#again(feed)
+    } else if (this.#give(feed, reader, nowMs)) this.#again(feed)
   }
 
   /** Whether any of its members listens. */
@@ -306,7 +303,10 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     lookups.open += due.length
     void lookUp(broker, clock, this.channel, due, {
       found: (message, body, position, timestampMs) => this.#foundAgain(message, body, position, timestampMs),
-      missing: (message) => this.subscriptions.missing(message),
+      missing: (message, isDamaged) => {
+        if (isDamaged) this.#damaged(message.sequence, message.sequence)
+        this.subscriptions.missing(message)
+      },
       failed: (message, error) => this.#lookupFailed(message, error),
     }).then(() => {
       lookups.open -= due.length
@@ -334,40 +334,17 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.#schedule()
   }
 
+  /** Nobody gets them, and nobody is held up by them. */
+  #damaged(first: number, last: number): void {
+    this.#context.journal.error(
+      `Messages ${first} to ${last} of channel "${this.channel}" are damaged, and passed over`,
+    )
+  }
+
   #lookupFailed(message: PendingMessage, error: LeveretError): void {
     const { journal, clock } = this.#context
     journal.error(`Error looking up message ${this.channel}:${message.sequence} (${error.message})`)
     this.subscriptions.failed(message, clock.monotonic())
-  }
-
-  /** Keep what this turn changed, and then send what it gave out. */
-  #flush(): void {
-    const writes = this.subscriptions.takeWrites(false)
-    if (writes.length > 0) this.#remember(this.#context.state.write(writes, false))
-    if (this.subscriptions.isLate && this.#settle === null) {
-      this.#settle = this.#context.clock.after(SETTLE_MS, () => this.#keepRest())
-    }
-    this.#outbound.sendAfter(this.#kept)
-  }
-
-  #keepRest(): void {
-    this.#settle = null
-    const writes = this.subscriptions.takeWrites(true)
-    if (writes.length > 0) this.#remember(this.#context.state.write(writes, false))
-  }
-
-  /** What cannot be kept is sent all the same: after a crash it comes again, as if it were new. */
-  #remember(written: Promise<void>): void {
-    const { counters, journal } = this.#context
-    const before = this.#kept
-    this.#kept = written.then(
-      () => before,
-      (error: unknown) => {
-        counters.stateFailures.value++
-        journal.error(`the state of channel "${this.channel}" cannot be kept: ${textOf(error)}`)
-        return before
-      },
-    )
   }
 
   /** Nothing is read for it for a while. */

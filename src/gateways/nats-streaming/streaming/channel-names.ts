@@ -1,10 +1,11 @@
 /**
  * Which names a channel may have, and which patterns of names its limits may be set for.
  */
+import { isInternalTopic } from '../../../model/topic.js'
 
 /** A name that messages can be published to. Anything else may be in it: spaces, colons, any letter there is. */
 export function isChannelName(name: string): boolean {
-  return hasTokens(name) && !name.includes('*') && !name.includes('>')
+  return hasTokens(name) && !name.includes('*') && !name.includes('>') && !isInternalTopic(name)
 }
 
 /** A name, or one with `*` for any one token and `>` for all that follow. */

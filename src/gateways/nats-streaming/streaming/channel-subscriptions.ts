@@ -6,7 +6,7 @@
  *  - reads the log from `group.lastSent + 1` while `group.room > 0` and asks `give` who is to have each message;
  *  - at `nextWakeMs` asks `due` what is to be sent again, looks the records up, and asks `redeliver` who is to have
  *    them, or says `missing` or `failed`. An ack may come in between: then nobody is to have it;
- *  - keeps what `takeWrites` hands out before what was given out in the same turn is sent.
+ *  - keeps what `takeWrites` hands out, says so by `kept` or `lost`, and, while it `isUnsure`, sends nothing before that.
  */
 import { Group, type GroupListener, Member, type Waiting } from './delivery-group.js'
 import type { RestoredChannel, RestoredGroup } from './restore-subscriptions.js'
@@ -199,9 +199,29 @@ export class ChannelSubscriptions {
     return this.#writes.isLate
   }
 
-  /** What changed since the last call and has to be kept; `isWhole` asks for what may wait as well. */
-  takeWrites(isWhole: boolean): StateWrite[] {
-    return this.#writes.take(isWhole)
+  /**
+   * What changed since the last call and has to be kept; `isWhole` asks for what may wait as well. Up to `ahead` messages
+   * of each group may be said to be sent before they are.
+   */
+  takeWrites(isWhole: boolean, ahead = 0): StateWrite[] {
+    return this.#writes.take(isWhole, ahead)
+  }
+
+  /** As of the last `takeWrites`: something may be sent only when all that was handed out is kept. */
+  get isUnsure(): boolean {
+    return this.#writes.isUnsure
+  }
+
+  /** Of what `takeWrites` handed out. */
+  kept(writes: readonly StateWrite[]): void {
+    this.#writes.kept(writes)
+  }
+
+  /** The same, and nobody knows what is there: all of the state is to be written again. */
+  lost(writes: readonly StateWrite[]): void {
+    this.#writes.lost(writes)
+    this.#writes.nextId(this.#nextId)
+    for (const group of this.#groups.values()) this.#writes.again(group)
   }
 
   /** After a restart, before anything else: everybody is as ready as before, and gets what they had first. */
@@ -220,7 +240,7 @@ export class ChannelSubscriptions {
       this.#writes.dropGroup(group)
     }
     this.#writes.dropIds()
-    return this.#writes.take(true)
+    return this.#writes.take(true, 0)
   }
 
   #restoreGroup({ id, start, lastSent, kept, members, shadow, waiting, owners, isCut }: RestoredGroup): void {

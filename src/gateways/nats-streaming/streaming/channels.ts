@@ -15,8 +15,6 @@ export const CHANNEL_DELETED = 'stan: channel is being deleted'
 export interface ChannelsOptions {
   readonly broker: Broker
   readonly limits: StoreLimits
-  /** A topic that is no channel, whatever it is like. */
-  readonly reserved: string
   /** Told when one is made, and whether a client of this protocol did that. */
   readonly created: (channel: string, isOwn: boolean) => void
 }
@@ -24,7 +22,6 @@ export interface ChannelsOptions {
 export class Channels {
   readonly #broker: Broker
   readonly #limits: StoreLimits
-  readonly #reserved: string
   readonly #created: ChannelsOptions['created']
   readonly #creating = new Map<string, Promise<Topic>>()
   readonly #deleting = new Set<string>()
@@ -34,10 +31,9 @@ export class Channels {
   readonly #checked = new Map<string, TopicSettings>()
   #unwatch: (() => void) | null = null
 
-  constructor({ broker, limits, reserved, created }: ChannelsOptions) {
+  constructor({ broker, limits, created }: ChannelsOptions) {
     this.#broker = broker
     this.#limits = limits
-    this.#reserved = reserved
     this.#created = created
   }
 
@@ -160,7 +156,7 @@ export class Channels {
   }
 
   #isChannel(name: string, settings: TopicSettings): boolean {
-    return isKept(settings) && isChannelName(name) && name !== this.#reserved
+    return isKept(settings) && isChannelName(name)
   }
 
   #require(name: string, settings: TopicSettings): void {

@@ -2,6 +2,7 @@
  * The subscriptions of all channels: made, closed and unsubscribed as clients ask, and kept before that is answered.
  */
 import type { Clock } from '../../../common/clock.js'
+import { inParallel } from '../../../common/in-parallel.js'
 import type { MetricsRegistry } from '../../../metrics/registry.js'
 import { ChannelDelivery, type DeliveryContext } from './channel-delivery.js'
 import { ChannelSubscriptions } from './channel-subscriptions.js'
@@ -10,7 +11,7 @@ import type { Client } from './clients.js'
 import { textOf } from './fault.js'
 import { isInbox } from './inbox.js'
 import type { SubscriptionRequest, UnsubscribeRequest } from './messages.js'
-import { readStored, restoreChannel, type SequenceBounds } from './restore-subscriptions.js'
+import { readStored, restoreChannel, type SequenceBounds, type StoredChannel } from './restore-subscriptions.js'
 import { lastSentOf } from './start-position.js'
 import type { StoreLimits } from './store-limits.js'
 import type { SubscribeRequest, Subscription } from './subscription.js'
@@ -52,26 +53,37 @@ export class Deliveries {
   }
 
   /**
-   * Everybody whom `values` speak of is there again, if `isClientKnown`; nobody gets anything before `begin`. Throws what the
-   * store throws.
+   * Everybody whom `values` speak of is there again, if `isClientKnown`; nobody gets anything before `begin`. So many
+   * channels are looked at side by side. Throws what the store throws.
    */
-  async recover(values: ReadonlyMap<string, Buffer>, isClientKnown: (id: string) => boolean): Promise<void> {
-    const { channels, context } = this.#options
+  async recover(
+    values: ReadonlyMap<string, Buffer>,
+    atOnce: number,
+    isClientKnown: (id: string) => boolean,
+  ): Promise<void> {
+    const { journal } = this.#options.context
     const damaged: string[] = []
-    for (const [channel, stored] of readStored(values, damaged)) {
-      const delivery = this.#of(channel)
-      const { subscriptions } = delivery
-      if (channels.has(channel)) {
-        subscriptions.restore(restoreChannel(stored, await this.#bounds(channel), isClientKnown))
-        await delivery.keep()
-      } else {
-        // It was deleted, and what was kept of it was not.
-        subscriptions.restore(restoreChannel(stored, { first: 0, last: 0 }, () => false))
-        await context.state.write(subscriptions.discard(), false)
-        this.#byChannel.delete(channel)
-      }
+    const stored = [...readStored(values, damaged)]
+    const failures = await inParallel(stored, atOnce, ([channel, known]) =>
+      this.#recover(channel, known, isClientKnown),
+    )
+    for (const key of damaged) journal.warn(`what was kept under ${key} cannot be read, and is passed over`)
+    if (failures.length > 0) throw failures[0]
+  }
+
+  async #recover(channel: string, stored: StoredChannel, isClientKnown: (id: string) => boolean): Promise<void> {
+    const { channels, context } = this.#options
+    const delivery = this.#of(channel)
+    const { subscriptions } = delivery
+    if (channels.has(channel)) {
+      subscriptions.restore(restoreChannel(stored, await this.#bounds(channel), isClientKnown))
+      await delivery.keep()
+      return
     }
-    for (const key of damaged) context.journal.warn(`what was kept under ${key} cannot be read, and is passed over`)
+    // It was deleted, and what was kept of it was not.
+    subscriptions.restore(restoreChannel(stored, { first: 0, last: 0 }, () => false))
+    await context.state.write(subscriptions.discard(), false)
+    this.#byChannel.delete(channel)
   }
 
   /** Go on where a restart was. */

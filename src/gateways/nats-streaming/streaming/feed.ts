@@ -37,6 +37,8 @@ export class Feed implements ReaderListener {
   /** Null until it is open, which the owner is told. */
   reader(): PartitionReader | null {
     if (this.#reader === null && !this.#isOpening && !this.isClosed) void this.#open()
+    // What the limits of the store have dropped while the group took nothing is passed over.
+    this.#reader?.skipTrimmed()
     return this.#reader
   }
 

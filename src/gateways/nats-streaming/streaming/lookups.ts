@@ -19,8 +19,8 @@ export interface Wanted {
 export interface LookupListener<Message extends Wanted> {
   /** Its record begins at `position`. */
   found(message: Message, body: Buffer, position: number, timestampMs: number): void
-  /** It is not kept any more. */
-  missing(message: Message): void
+  /** It is not kept any more, or damaged. */
+  missing(message: Message, isDamaged: boolean): void
   /** Nobody can say whether it is there. */
   failed(message: Message, error: LeveretError): void
 }
@@ -68,7 +68,7 @@ async function readStretch<Message extends Wanted>(
       else if (result === 'records') next = take(reader, stretch, next, listener)
       else next = skip(reader, stretch, next, listener)
     }
-    for (; next < stretch.length; next++) listener.missing(stretch[next] as Message)
+    for (; next < stretch.length; next++) listener.missing(stretch[next] as Message, false)
   } catch (error) {
     for (; next < stretch.length; next++) listener.failed(stretch[next] as Message, asLeveretError(error))
   } finally {
@@ -91,7 +91,7 @@ function take<Message extends Wanted>(
     const wanted = message.sequence - 1
     if (wanted >= baseOffset + count) break
     next++
-    if (wanted < offset) listener.missing(message)
+    if (wanted < offset) listener.missing(message, false)
     else {
       at = skipRecords(body, at, wanted - offset)
       offset = wanted
@@ -111,7 +111,7 @@ function skip<Message extends Wanted>(
   let next = from
   for (let message = stretch[next]; message !== undefined; message = stretch[next]) {
     if (message.sequence - 1 >= reader.next) break
-    listener.missing(message)
+    listener.missing(message, reader.loss?.cause === 'corrupt')
     next++
   }
   return next

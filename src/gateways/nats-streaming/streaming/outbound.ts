@@ -26,6 +26,9 @@ export class Outbound {
   readonly #context: OutboundContext
   readonly #pressed: (feed: Feed) => void
   #gathered: Outgoing[] = []
+  /** Turns that were not sent at once; what comes after them waits as well. */
+  #waiting = 0
+  #last: Promise<unknown> = Promise.resolve()
   unsentBytes = 0
 
   /** `pressed` is told whose inbox has much to take. */
@@ -39,12 +42,20 @@ export class Outbound {
     this.unsentBytes += bytes.length
   }
 
-  /** Send what was gathered when `kept` resolves, which must not fail; calls are in their order. */
-  sendAfter(kept: Promise<void>): void {
+  /** Send what was gathered, at once or when `kept` resolves, which must not fail; calls are in their order. */
+  sendAfter(kept: Promise<void> | null): void {
     if (this.#gathered.length === 0) return
     const outgoing = this.#gathered
     this.#gathered = []
-    void kept.then(() => this.#send(outgoing))
+    if (kept === null && this.#waiting === 0) {
+      this.#send(outgoing)
+      return
+    }
+    this.#waiting++
+    this.#last = Promise.all([this.#last, kept]).then(() => {
+      this.#waiting--
+      this.#send(outgoing)
+    })
   }
 
   #send(outgoing: readonly Outgoing[]): void {

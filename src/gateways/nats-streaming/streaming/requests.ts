@@ -176,6 +176,8 @@ export class Requests {
       } catch (error) {
         clients.remove(client)
         this.#refuse(reply, encodeConnectError(textOf(error)))
+        // Nobody can say that nothing of it was kept.
+        if (clients.get(client.id) === null) await state.removeClient(client.id).catch(() => undefined)
         return
       }
       if (!client.isGone) clients.watch(client.id)
@@ -219,9 +221,10 @@ export class Requests {
     clients.remove(client)
     this.#order.alone(client.id, async () => {
       try {
-        await deliveries.closeClient(client.id)
+        const kept = [deliveries.closeClient(client.id)]
         // Somebody may have come with the same ID, and what is written last counts.
-        if (clients.get(client.id) === null) await state.removeClient(client.id)
+        if (clients.get(client.id) === null) kept.push(state.removeClient(client.id))
+        await Promise.all(kept)
       } catch (error) {
         this.#complain(client.id, error)
         done(textOf(error))

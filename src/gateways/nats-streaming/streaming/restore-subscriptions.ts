@@ -124,7 +124,7 @@ function restoreGroup(
 ): RestoredGroup {
   const position = stored.positions.get(id) ?? { lastSent: start, floor: start }
   const done = stored.done.get(id) ?? []
-  const isCut = position.lastSent > last || (done.at(-1)?.to ?? 0) > last
+  const isCut = position.floor > last || (done.at(-1)?.to ?? 0) > last
   const waiting: number[] = []
   let lastSent = Math.min(position.lastSent, last)
   let next = 0

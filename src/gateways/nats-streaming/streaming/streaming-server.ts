@@ -4,6 +4,8 @@
  */
 import type { Broker } from '../../../broker/broker.js'
 import type { Clock } from '../../../common/clock.js'
+import { ConfigError } from '../../../common/errors.js'
+import { inParallel } from '../../../common/in-parallel.js'
 import type { Service, StopOptions } from '../../../common/service.js'
 import type { MetricsRegistry } from '../../../metrics/registry.js'
 import type { Durability } from '../../../model/topic.js'
@@ -11,7 +13,7 @@ import { StateTopic } from '../../state-topic.js'
 import type { NatsMessage, NatsSubscription, Router } from '../core/router.js'
 import type { DeliveryCounters } from './channel-delivery.js'
 import { Channels } from './channels.js'
-import { Clients, type HeartbeatSettings } from './clients.js'
+import { type ClientFacts, Clients, type HeartbeatSettings } from './clients.js'
 import { Deliveries } from './deliveries.js'
 import { textOf } from './fault.js'
 import { Inactivity } from './inactivity.js'
@@ -22,10 +24,12 @@ import { DEFAULT_STORE_LIMITS, type StoreLimits } from './store-limits.js'
 import { StreamingState } from './streaming-state.js'
 import { type StreamingSubjects, streamingSubjects } from './streaming-subjects.js'
 
-/** No channel of this protocol can have it: what keeps one record a key is none. */
+/** No channel can be called that. */
 const STATE_TOPIC = '__leveret.nats-streaming'
 /** What a store keeps that cannot drop old values alone. */
 const STATE_RECORDS_MAX = 1_000_000
+/** Channels. */
+const RECOVERED_AT_ONCE = 16
 
 export const DEFAULT_HEARTBEATS: HeartbeatSettings = { intervalMs: 30_000, timeoutMs: 10_000, failuresMax: 10 }
 
@@ -54,6 +58,8 @@ export interface StreamingOptions {
 
 export class StreamingServer implements Service {
   readonly #router: Router
+  readonly #clusterId: string
+  readonly #journal: Journal
   readonly #state: StreamingState
   readonly #subjects: StreamingSubjects
   readonly #channels: Channels
@@ -75,11 +81,13 @@ export class StreamingServer implements Service {
         otherwise: { records: STATE_RECORDS_MAX, bytes: null, ageMs: null },
       }),
       durability,
+      options.clusterId,
     )
+    this.#clusterId = options.clusterId
+    this.#journal = journal
     this.#router = router
     this.#subjects = streamingSubjects(options.clusterId, options.discoverPrefix)
-    const created = (channel: string, isOwn: boolean): void => this.#created(channel, isOwn, journal)
-    this.#channels = new Channels({ broker, limits, created, reserved: STATE_TOPIC })
+    this.#channels = new Channels({ broker, limits, created: (...made) => this.#created(...made) })
     this.#clients = new Clients({
       router,
       clock,
@@ -144,15 +152,7 @@ export class StreamingServer implements Service {
   }
 
   async start(): Promise<void> {
-    const { clients, made, others } = await this.#state.open()
-    this.#channels.start()
-    for (const channel of made) {
-      if (this.#channels.has(channel)) await this.#channels.limit(channel)
-      else await this.#state.removeChannel(channel)
-    }
-    this.#clients.start()
-    for (const facts of clients) this.#clients.add(facts)
-    await this.#deliveries.recover(others, (id) => this.#clients.get(id) !== null)
+    const clients = await this.#recover()
     const { discover, pings, publishPrefix, subscribe, unsubscribe, closeSubscription, close } = this.#subjects
     this.#listen(discover, (message) => this.#requests.connect(message))
     this.#listen(pings, (message) => this.#requests.ping(message))
@@ -166,6 +166,27 @@ export class StreamingServer implements Service {
     this.#inactivity.start()
   }
 
+  async #recover(): Promise<readonly ClientFacts[]> {
+    this.#journal.info('Recovering the state...')
+    const { clusterId, clients, made, others } = await this.#state.open()
+    if (clusterId !== null && clusterId !== this.#clusterId) {
+      const problem = `cluster ID "${this.#clusterId}" does not match recovered value of "${clusterId}"`
+      throw new ConfigError([problem])
+    }
+    this.#channels.start()
+    const failures = await inParallel(made, RECOVERED_AT_ONCE, (channel) =>
+      this.#channels.has(channel) ? this.#channels.limit(channel) : this.#state.removeChannel(channel),
+    )
+    if (failures.length > 0) throw failures[0]
+    this.#clients.start()
+    for (const facts of clients) this.#clients.add(facts)
+    await this.#deliveries.recover(others, RECOVERED_AT_ONCE, (id) => this.#clients.get(id) !== null)
+    const count = this.#channels.names().length
+    const isNew = clusterId === null && count === 0
+    this.#journal.info(isNew ? 'No recovered state' : `Recovered ${count} channel(s)`)
+    return clients
+  }
+
   async stop(_options: StopOptions): Promise<void> {
     for (const subscription of this.#subscriptions) this.#router.remove(subscription)
     this.#subscriptions = []
@@ -175,7 +196,8 @@ export class StreamingServer implements Service {
     this.#channels.stop()
   }
 
-  #created(channel: string, isOwn: boolean, journal: Journal): void {
+  #created(channel: string, isOwn: boolean): void {
+    const journal = this.#journal
     if (isOwn) journal.info(`Channel "${channel}" has been created`)
     // Were it lost, only other limits after a restart would not be applied.
     const noted = isOwn ? this.#state.putChannel(channel) : this.#state.removeChannel(channel)

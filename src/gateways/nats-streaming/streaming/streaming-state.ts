@@ -7,11 +7,15 @@ import type { StateTopic } from '../../state-topic.js'
 import type { ClientFacts } from './clients.js'
 import type { StateWrite } from './subscription.js'
 
+/** Whose state it is: its clients look for it under this name only. */
+const CLUSTER = 'cluster'
 const CLIENT = 'client:'
 /** Channels that clients of this protocol made; its limits are for them and nobody else's. */
 const MADE = 'made:'
 
 export interface Recovered {
+  /** Null where nothing was kept before. */
+  readonly clusterId: string | null
   readonly clients: readonly ClientFacts[]
   /** Channels that were made here. */
   readonly made: readonly string[]
@@ -22,31 +26,41 @@ export interface Recovered {
 export class StreamingState {
   readonly #topic: StateTopic
   readonly #durability: Durability | null
+  readonly #clusterId: string
+  #isClusterKept = false
 
   /** `durability` is the best that the store can do; null where it has nothing but memory. */
-  constructor(topic: StateTopic, durability: Durability | null) {
+  constructor(topic: StateTopic, durability: Durability | null, clusterId: string) {
     this.#topic = topic
     this.#durability = durability
+    this.#clusterId = clusterId
   }
 
   /** Read it once, before anything is written. */
   async open(): Promise<Recovered> {
+    let clusterId: string | null = null
     const clients: ClientFacts[] = []
     const made: string[] = []
     const others = new Map<string, Buffer>()
     for (const [key, value] of await this.#topic.open()) {
-      if (key.startsWith(MADE)) made.push(key.slice(MADE.length))
+      if (key === CLUSTER) clusterId = value.toString('utf8')
+      else if (key.startsWith(MADE)) made.push(key.slice(MADE.length))
       else if (!key.startsWith(CLIENT)) others.set(key, value)
       else {
         const facts = clientFacts(value)
         if (facts !== null) clients.push(facts)
       }
     }
-    return { clients, made, others }
+    this.#isClusterKept = clusterId !== null
+    return { clusterId, clients, made, others }
   }
 
-  putClient(facts: ClientFacts): Promise<void> {
-    return this.#topic.write([{ key: CLIENT + facts.id, value: Buffer.from(JSON.stringify(facts)) }], this.#durability)
+  /** The first of all says as well whose clients these are. */
+  async putClient(facts: ClientFacts): Promise<void> {
+    const writes = [{ key: CLIENT + facts.id, value: Buffer.from(JSON.stringify(facts)) }]
+    if (!this.#isClusterKept) writes.unshift({ key: CLUSTER, value: Buffer.from(this.#clusterId) })
+    await this.#topic.write(writes, this.#durability)
+    this.#isClusterKept = true
   }
 
   removeClient(id: string): Promise<void> {

@@ -3,7 +3,8 @@
  *
  *   ids/<channel>        the next id: none is ever used twice
  *   sub/<id>/<channel>   a subscription as its client asked for it, or the last of a durable that nobody is in
- *   pos/<group>/<channel>  how far a group has come: everything up to `floor` is done with, nothing behind `lastSent` was sent
+ *   pos/<group>/<channel>  how far a group has come: everything up to `floor` is done with, nothing behind `lastSent` was sent.
+ *                        Messages before it may not have been: it is written ahead
  *   ack/<group>/<channel>  what between the two is done with. What is listed once stays true, so that an old list does no harm
  *   own/<id>/<channel>   which messages a member of a queue group had. A hint: it may be old, or missing
  *

@@ -2,6 +2,9 @@
  * Gathers what changed in the subscriptions of a channel, as writes to keep. How far a group has come is written
  * whenever it changed, in a few bytes; what was acked out of order is written with it while it is short, and else with
  * what may wait for a little, so that a busy group costs one small record a turn however much it has in flight.
+ *
+ * What is sent must be known to be sent, whenever the process dies. So that nobody waits for that in each turn, it may be
+ * said ahead, for as many as there is room for, and taken back when nothing was sent for a while.
  */
 import type { Group, Member } from './delivery-group.js'
 import type { StateWrite } from './subscription.js'
@@ -20,8 +23,15 @@ const SHORT = 256
 
 /** What was written last of a group. */
 interface Written {
+  /** Perhaps ahead of what was sent. */
   lastSent: number
   floor: number
+  /** Up to it, everything is kept to be sent, whichever of the writes that are under way are. */
+  sure: number
+  /** With what `lastSent` was written, until that is kept. */
+  writes: readonly StateWrite[] | null
+  /** What was sent when it was last looked at with all that may wait. */
+  lookedAt: number
   readonly positionKey: string
   readonly ackKey: string
 }
@@ -33,6 +43,9 @@ export class SubscriptionWrites {
   /** They have something that may wait. */
   readonly #late = new Set<Group>()
   readonly #written = new WeakMap<Group, Written>()
+  readonly #asked = new WeakMap<readonly StateWrite[], Written[]>()
+  /** Something was given out of which nobody may know after a crash, until what is under way is kept. */
+  isUnsure = false
 
   constructor(channel: string) {
     this.#channel = channel
@@ -96,26 +109,68 @@ export class SubscriptionWrites {
   }
 
   /** In an order of which each beginning is a state that something less has happened to. */
-  take(isWhole: boolean): StateWrite[] {
+  take(isWhole: boolean, ahead: number): StateWrite[] {
     const writes: StateWrite[] = []
+    const asked: Written[] = []
+    this.#asked.set(writes, asked)
+    this.isUnsure = false
     for (const [key, value] of this.#now) writes.push({ key, value })
     this.#now.clear()
-    for (const group of this.#changed) this.#takeGroup(group, isWhole, writes)
+    const late = isWhole ? [...this.#late].filter((group) => !this.#changed.has(group)) : []
+    for (const group of this.#changed) this.#takeGroup(group, isWhole, ahead, writes, asked)
     this.#changed.clear()
-    if (!isWhole) return writes
-    for (const group of this.#late) this.#takeGroup(group, true, writes)
-    this.#late.clear()
+    for (const group of late) this.#takeGroup(group, true, ahead, writes, asked)
     return writes
   }
 
-  #takeGroup(group: Group, isWhole: boolean, writes: StateWrite[]): void {
-    const { lastSent, floor, pending } = group
+  /** What `take` handed out is kept. */
+  kept(writes: readonly StateWrite[]): void {
+    for (const written of this.#asked.get(writes) ?? []) {
+      if (written.writes !== writes) continue
+      written.sure = written.lastSent
+      written.writes = null
+    }
+  }
+
+  /** What `take` handed out is not kept: what is to go has still to go. Of what stays everything is to be written again. */
+  lost(writes: readonly StateWrite[]): void {
+    for (const { key, value } of writes) if (value === null && !this.#now.has(key)) this.#now.set(key, null)
+  }
+
+  /** Write it as if nothing had been written of it. */
+  again(group: Group): void {
+    for (const member of group.members) {
+      this.keep(member, false)
+      member.hasChanged = true
+    }
+    if (group.shadow !== null) this.keep(group.shadow, true)
+    group.hasAcked = true
+    group.hasJumped = true
+    // Of no group is this true.
+    this.#writtenOf(group).lastSent = -1
+    this.#changed.add(group)
+  }
+
+  #takeGroup(group: Group, isWhole: boolean, ahead: number, writes: StateWrite[], asked: Written[]): void {
+    const { floor, pending } = group
     const written = this.#writtenOf(group)
+    const lastSent = sayAhead(group, written, isWhole, ahead)
+    if (isWhole) written.lookedAt = group.lastSent
     if (written.lastSent !== lastSent || written.floor !== floor) {
       written.lastSent = lastSent
       written.floor = floor
+      written.sure = Math.min(written.sure, lastSent)
+      written.writes = writes
+      asked.push(written)
       writes.push({ key: written.positionKey, value: encodePosition({ lastSent, floor }) })
     }
+    if (group.lastSent > written.sure) this.isUnsure = true
+    this.#takeDone(group, isWhole, pending, written, writes)
+    if (lastSent > group.lastSent) this.#late.add(group)
+  }
+
+  #takeDone(group: Group, isWhole: boolean, pending: number, written: Written, writes: StateWrite[]): void {
+    const { lastSent, floor } = group
     const isQueue = group.members.length > 1
     const isDue = isWhole || group.hasJumped || pending <= SHORT
     if ((group.hasAcked || group.hasJumped) && lastSent - floor > pending) {
@@ -151,6 +206,9 @@ export class SubscriptionWrites {
       written = {
         lastSent: group.start,
         floor: group.start,
+        sure: group.start,
+        writes: null,
+        lookedAt: -1,
         positionKey,
         ackKey: stateKey('ack', group.id, this.#channel),
       }
@@ -158,6 +216,17 @@ export class SubscriptionWrites {
     }
     return written
   }
+}
+
+/** What to write as sent: as much as is, or as may be soon. */
+function sayAhead({ lastSent, floor, room }: Group, written: Written, isWhole: boolean, ahead: number): number {
+  const isAtRest = isWhole && written.lookedAt === lastSent
+  if (ahead === 0 || isAtRest) return lastSent
+  const said = Math.max(written.lastSent, lastSent)
+  const most = Math.min(ahead, room)
+  // What is written anyhow says as much as it can.
+  const isNear = written.floor !== floor || (said - lastSent) * 2 < most
+  return isNear ? Math.max(said, lastSent + most) : said
 }
 
 /** Between the floor and the last sent. */

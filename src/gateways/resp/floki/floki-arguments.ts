@@ -4,6 +4,7 @@
  *   size     = digits [ "b" | "k" | "kb" | "m" | "mb" | "g" | "gb" ]
  *   duration = digits [ "s" | "ms" | "m" | "h" | "d" ]
  */
+import { isInternalTopic } from '../../../model/topic.js'
 import { FlokiFault } from './floki-fault.js'
 
 const NAME = /^[A-Za-z0-9_]{1,128}$/
@@ -38,7 +39,7 @@ const DURATIONS_MS: ReadonlyMap<string, number> = new Map([
 ])
 
 export function isName(text: string): boolean {
-  return NAME.test(text)
+  return NAME.test(text) && !isInternalTopic(text)
 }
 
 /** The name of a topic that is not one of leveret's own. */

@@ -4,10 +4,9 @@
  *   spec = name [ ":" from [ ":" to ] ]      from, to = [ "+" ] digits, at most 2^64-1; to is exclusive
  */
 import { InvalidArgumentError } from '../../../common/errors.js'
-import { validateTopicName } from '../../../model/topic.js'
+import { isInternalTopic, validateTopicName } from '../../../model/topic.js'
 
 export const ALL_STREAMS = '$all'
-const RESERVED = '__leveret'
 const DECIMAL = /^\+?\d+$/
 const NUMBER_MAX = 2n ** 64n - 1n
 const LINE_END = /[\r\n]/
@@ -63,7 +62,7 @@ function complaintOn(name: string): string | null {
   if (name.includes(':')) return 'a stream name cannot hold a colon'
   if (LINE_END.test(name)) return 'a stream name cannot hold line ends'
   if (name === ALL_STREAMS) return `${ALL_STREAMS} is no stream but all of them`
-  return name.startsWith(RESERVED) ? `names with ${RESERVED} are reserved` : null
+  return isInternalTopic(name) ? 'names that begin with __leveret are reserved' : null
 }
 
 function numberOf(text: string): bigint {
