@@ -12,6 +12,7 @@ import { publishRealInput } from '../test/helpers/kill-real-input.js'
 import { killRounds } from '../test/helpers/kill-rounds.js'
 import { spread } from '../test/helpers/kill-server.js'
 import { shutdownRounds } from '../test/helpers/kill-shutdown.js'
+import { stanRounds } from '../test/helpers/kill-stan.js'
 import { workThrough } from '../test/helpers/kill-work-queue.js'
 import { weatherStorm } from '../test/helpers/rebalance-storm.js'
 
@@ -28,6 +29,8 @@ const WORK_QUEUE_TIMES = 100
 const WORK_QUEUE_KILLS_MIN = 40
 const STORM_MS = 600_000
 const STORM_EVERY_MS = 200
+const STAN_MS = 120_000
+const STAN_KILLS_MIN = 40
 
 interface Part {
   readonly name: string
@@ -69,6 +72,14 @@ const PARTS: readonly Part[] = [
     name: 'storm',
     async run(seed) {
       return facts(await weatherStorm({ seed, forMs: STORM_MS, everyMs: STORM_EVERY_MS }))
+    },
+  },
+  {
+    name: 'stan',
+    async run(seed) {
+      const options = { seed, publishers: 4, workers: 4, forMs: STAN_MS, killsMin: STAN_KILLS_MIN }
+      const { restartsMs, ...counts } = await stanRounds(options)
+      return `${facts(counts)}; restarts ${spread(restartsMs)}; acked lost 0, unflagged 0, acks forgotten 0`
     },
   },
   { name: 'simulations', run: simulate },
