@@ -121,8 +121,8 @@ test('a group gets what a dead member had, and counts on', async (t) => {
     second.messages.filter((each) => each.sequence === sequence).map(({ redeliveryCount }) => redeliveryCount)
   for (let sequence = 1; sequence <= MESSAGES; sequence++) {
     await until(() => countsOf(sequence).length >= 2)
-    // In between the dead one may have had its turn: nobody knows yet that it is dead.
+    // In between the dead one has its turns: nobody knows yet that it is dead.
     const [one = 0, other = 0] = countsOf(sequence)
-    assert.ok(one === 1 && other > one, `${sequence} came with the counts ${countsOf(sequence)}`)
+    assert.ok(one >= 1 && other > one, `${sequence} came with the counts ${countsOf(sequence)}`)
   }
 })
