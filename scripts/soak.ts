@@ -13,6 +13,7 @@ import { publishRealInput } from '../test/helpers/kill-real-input.js'
 import { killRounds } from '../test/helpers/kill-rounds.js'
 import { spread } from '../test/helpers/kill-server.js'
 import { shutdownRounds } from '../test/helpers/kill-shutdown.js'
+import { stanRounds } from '../test/helpers/kill-stan.js'
 import { workThrough } from '../test/helpers/kill-work-queue.js'
 import { weatherStorm } from '../test/helpers/rebalance-storm.js'
 import { fuzzAtLength, soakCrowds } from '../test/helpers/resp-soak.js'
@@ -33,6 +34,8 @@ const STORM_EVERY_MS = 200
 const DIALECT_KILLS_MS = 600_000
 const DIALECT_LIFE_MS = 1_000
 const CONVERSATIONS = 20_000
+const STAN_MS = 120_000
+const STAN_KILLS_MIN = 40
 
 interface Part {
   readonly name: string
@@ -97,6 +100,14 @@ const PARTS: readonly Part[] = [
     async run(seed) {
       await fuzzAtLength(seed, Number(process.env['LEVERET_ROUNDS'] ?? CONVERSATIONS), say)
       return 'whole and cut are the same'
+    },
+  },
+  {
+    name: 'stan',
+    async run(seed) {
+      const options = { seed, publishers: 4, workers: 4, forMs: STAN_MS, killsMin: STAN_KILLS_MIN }
+      const { restartsMs, ...counts } = await stanRounds(options)
+      return `${facts(counts)}; restarts ${spread(restartsMs)}; acked lost 0, unflagged 0, acks forgotten 0`
     },
   },
   { name: 'simulations', run: simulate },

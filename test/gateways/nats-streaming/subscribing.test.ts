@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { stanFields } from '../../helpers/stan-messages.js'
 import { FIRST, type StanPeer, type SubscribeFields } from '../../helpers/stan-peer.js'
 import { startStan } from '../../helpers/stan-server.js'
+import { VirtualClock } from '../../helpers/virtual-clock.js'
 
 const NEW_ONLY = 0
 const LAST = 1
@@ -165,6 +166,17 @@ test('a time begins with the first message since, and the future is new', async 
   assert.equal(await since(3_600_000), 1, 'older than everything')
   assert.equal(await since(0), 7, 'new only')
   assert.equal(await since(-60_000), 8, 'the future')
+})
+
+test('a time within the millisecond of a message begins with it', async (t) => {
+  const clock = new VirtualClock()
+  const server = await startStan(t, { clock })
+  const peer = await server.connect()
+  await peer.fill('foo', 1)
+  clock.advance(5)
+  await peer.fill('foo', 1, 2)
+  clock.advance(1)
+  assert.equal(await firstOf(peer, { startPosition: DELTA, startTimeDelta: '800000' }), 2)
 })
 
 test('no message comes before the answer to the subscribe, however much is published', async (t) => {

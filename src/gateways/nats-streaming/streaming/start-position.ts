@@ -42,7 +42,7 @@ function startOf(request: SubscriptionRequest, logStart: number, end: number, no
       // Now, or later: only what is new.
       return startTimeDeltaNs <= 0
         ? LATEST
-        : { kind: 'time', timeMs: Math.max(0, Math.ceil(nowMs - startTimeDeltaNs / NS_PER_MS)) }
+        : { kind: 'time', timeMs: Math.max(0, Math.floor(nowMs - startTimeDeltaNs / NS_PER_MS)) }
     case START_SEQUENCE:
       // It does not wait for a message that is not there yet.
       if (startSequence > end) return LATEST

@@ -8,7 +8,6 @@ import { isInternalTopic } from '../../../model/topic.js'
 import { FlokiFault } from './floki-fault.js'
 
 const NAME = /^[A-Za-z0-9_]{1,128}$/
-const RESERVED = '__leveret'
 const UNSIGNED = /^\+?\d+$/
 const SIGNED = /^[+-]?\d+$/
 const VALUE = /^(\d+)([A-Za-z]*)$/
@@ -39,12 +38,12 @@ const DURATIONS_MS: ReadonlyMap<string, number> = new Map([
 ])
 
 export function isName(text: string): boolean {
-  return NAME.test(text) && !isInternalTopic(text)
+  return NAME.test(text)
 }
 
 /** The name of a topic that is not one of leveret's own. */
 export function isQueueName(text: string): boolean {
-  return NAME.test(text) && !text.startsWith(RESERVED)
+  return isName(text) && !isInternalTopic(text)
 }
 
 /** Of 64 bits; what no number is exact for becomes the greatest that is. Throws FlokiFault with `refusal`. */
