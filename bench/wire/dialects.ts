@@ -7,6 +7,7 @@ import { natsDialect } from './nats-dialect.js'
 import { plainDialect } from './plain-dialect.js'
 import { redisDialect } from './redis-dialect.js'
 import type { Dialect } from './stream.js'
+import { streamingDialect } from './streaming-dialect.js'
 
 /** A topic beside the one that is looked at. */
 export const OTHER_TOPIC = 'beside'
@@ -23,6 +24,7 @@ export const DIALECTS = {
   'leveret-partitioned': partitionedDialect,
   jetstream: jetstreamDialect,
   redis: redisDialect,
+  streaming: streamingDialect,
 } as const satisfies Record<string, Dialect>
 
 export type DialectName = keyof typeof DIALECTS
