@@ -4,10 +4,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { Slab } from '../../../src/broker/slab.js'
 import { systemRandom } from '../../../src/common/random.js'
 import { Router, type Subscriber } from '../../../src/gateways/nats-streaming/core/router.js'
 import { isChannelName } from '../../../src/gateways/nats-streaming/streaming/channel-names.js'
 import { AnswerGatherer, refuse } from '../../../src/gateways/nats-streaming/streaming/due-answers.js'
+import { MessageEncoder } from '../../../src/gateways/nats-streaming/streaming/message-encoder.js'
+import { RunWriter } from '../../../src/gateways/nats-streaming/streaming/message-record.js'
 import {
   Ack,
   decodeCloseRequest,
@@ -18,10 +21,8 @@ import {
   encodeConnectError,
   encodeConnectResponse,
   encodeError,
-  encodeMessage,
   encodeSubscriptionError,
   encodeSubscriptionResponse,
-  nanosecondsOf,
 } from '../../../src/gateways/nats-streaming/streaming/messages.js'
 import { PubMsg } from '../../../src/gateways/nats-streaming/streaming/pub-msg.js'
 import { stanFields as read, stanBytes as stock } from '../../helpers/stan-messages.js'
@@ -264,10 +265,39 @@ test('answers to publishes carry guids of any length, to whoever published', () 
   }
 })
 
+/** One message as it is delivered, out of the record that is made of it; what follows it is looked at, too. */
+function delivered(
+  encoder: MessageEncoder,
+  {
+    data,
+    reply = '',
+    sequence = 1,
+    timeMs = 1_700_000_000_123,
+    count = 0,
+  }: Partial<DeliveredFields> & { data: Buffer },
+): Buffer {
+  const writer = new RunWriter()
+  const replyBytes = Buffer.from(reply)
+  const source = Buffer.concat([data, replyBytes])
+  writer.add(source, 0, data.length, data.length, source.length)
+  const { buffer, start, end } = writer.take()
+  assert.equal(encoder.encode(buffer, start, sequence, timeMs, count), end)
+  assert.equal(encoder.buffer.toString('latin1', encoder.end, encoder.end + 2), '\r\n')
+  return encoder.buffer.subarray(encoder.start, encoder.end)
+}
+
+interface DeliveredFields {
+  readonly reply: string
+  readonly sequence: number
+  readonly timeMs: number
+  readonly count: number
+}
+
 test('messages have the sizes that were seen on the wire, and their time is exact', () => {
-  const message = { sequence: 1, channel: 'foo', reply: '', data: Buffer.from('hello'), redeliveryCount: 0 }
-  const timestamp = nanosecondsOf(1_700_000_000_123)
-  const first = encodeMessage({ ...message, timestamp })
+  const encoder = new MessageEncoder('foo', new Slab())
+  const data = Buffer.from('hello')
+  const first = delivered(encoder, { data })
+  const again = delivered(encoder, { data, reply: 'r', sequence: 2 ** 40, count: 1 })
   assert.equal(first.length, 24)
   assert.deepEqual(read('MsgProto', first), {
     sequence: '1',
@@ -275,7 +305,6 @@ test('messages have the sizes that were seen on the wire, and their time is exac
     data: Buffer.from('hello'),
     timestamp: '1700000000123000000',
   })
-  const again = encodeMessage({ ...message, timestamp, redeliveryCount: 1, reply: 'r', sequence: 2 ** 40 })
   assert.deepEqual(read('MsgProto', again), {
     sequence: String(2 ** 40),
     subject: 'foo',
@@ -285,7 +314,39 @@ test('messages have the sizes that were seen on the wire, and their time is exac
     redelivered: true,
     redeliveryCount: 1,
   })
-  assert.equal(encodeMessage({ ...message, timestamp, redeliveryCount: 1 }).length, 28)
+  assert.equal(delivered(encoder, { data, count: 1 }).length, 28)
+})
+
+test('a stock library lays messages out as they are delivered', () => {
+  const slab = new Slab()
+  const arbitrary = fc.record({
+    channel: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 80 }),
+    sequence: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+    reply: fc.oneof(fc.constant(''), fc.string({ unit: 'grapheme', maxLength: 200 })),
+    data: fc.oneof(
+      fc.uint8Array({ maxLength: 10 }),
+      fc.uint8Array({ maxLength: 300 }),
+      fc.uint8Array({ maxLength: 40_000 }),
+    ),
+    // Clocks may be anywhere.
+    timeMs: fc.oneof(fc.integer({ min: 1, max: 2 ** 42 }), fc.constantFrom(-1, -1_000)),
+    count: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 0xffff_ffff })),
+  })
+  fc.assert(
+    fc.property(arbitrary, ({ channel, data, ...message }) => {
+      const laid = delivered(new MessageEncoder(channel, slab), { ...message, data: Buffer.from(data) })
+      const { sequence, reply, timeMs, count } = message
+      const fields = {
+        sequence: String(sequence),
+        subject: channel,
+        ...(reply === '' ? {} : { reply }),
+        ...(data.length === 0 ? {} : { data: Buffer.from(data) }),
+        timestamp: String(BigInt(timeMs) * 1_000_000n),
+        ...(count === 0 ? {} : { redelivered: true, redeliveryCount: count }),
+      }
+      assert.deepEqual(laid, stock('MsgProto', fields))
+    }),
+  )
 })
 
 test('channels have names as the original takes them', () => {

@@ -17,7 +17,6 @@ const OWN_BYTES_MIN = 16 * 1024
 const RUN_BYTES_MAX = 64 * 1024
 /** Shorter stretches are copied faster byte by byte. */
 const LOOP_BYTES_MAX = 64
-const NO_BYTES = Buffer.alloc(0)
 
 /** Lays messages out as records that follow each other; what is taken is valid until the next one is laid out. */
 export class RunWriter {
@@ -78,21 +77,26 @@ export function recordBytes(dataBytes: number, replyBytes: number): number {
   return fieldBytes((dataBytes === 0 ? 0 : fieldBytes(dataBytes)) + (header === 0 ? 0 : fieldBytes(header)))
 }
 
-/** Reads the messages of a run, one after the other, without copying any. */
+/** Reads the messages of a run, one after the other, in place: without a reply, or without data, the bounds are the same. */
 export class RecordReader {
-  data: Buffer = NO_BYTES
-  reply = ''
+  dataStart = 0
+  dataEnd = 0
+  replyStart = 0
+  replyEnd = 0
 
   /** Read the record of a checked run that begins at `position`; returns where the next one begins. */
   read(body: Buffer, position: number): number {
     const { start, end } = recordBounds(body, position)
-    this.data = NO_BYTES
-    this.reply = ''
+    this.dataStart = 0
+    this.dataEnd = 0
+    this.replyStart = 0
+    this.replyEnd = 0
     for (let at = start; at < end; at = skipField(body, at)) {
       const tag = body[at]
       if (tag === PAYLOAD_TAG) {
         const bounds = recordBounds(body, at)
-        this.data = body.subarray(bounds.start, bounds.end)
+        this.dataStart = bounds.start
+        this.dataEnd = bounds.end
       } else if (tag === HEADER_TAG) this.#header(body, at)
     }
     return end
@@ -104,7 +108,9 @@ export class RecordReader {
     if (at >= end || body[at] !== VALUE_TAG) return
     for (let index = 0; index < HEADER_HEAD.length; index++) if (body[start + index] !== HEADER_HEAD[index]) return
     const value = recordBounds(body, at)
-    if (value.end === end) this.reply = body.toString('utf8', value.start, value.end)
+    if (value.end !== end) return
+    this.replyStart = value.start
+    this.replyEnd = value.end
   }
 }
 

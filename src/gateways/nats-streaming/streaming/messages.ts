@@ -11,7 +11,6 @@ type Writer = protobuf.Writer
 
 const WIRE_VARINT = 0
 export const WIRE_BYTES = 2
-const NS_PER_MS = 1_000_000n
 
 export interface ConnectRequest {
   readonly clientId: string
@@ -62,24 +61,6 @@ export interface UnsubscribeRequest {
   readonly channel: string
   /** The inbox of acks, or that of messages. */
   readonly inbox: string
-}
-
-/** A point of time as a varint writes it: two unsigned halves. */
-export interface Nanoseconds {
-  readonly low: number
-  readonly high: number
-  readonly unsigned: boolean
-}
-
-/** One message as it is delivered. */
-export interface DeliveredMessage {
-  readonly sequence: number
-  readonly channel: string
-  readonly reply: string
-  readonly data: Buffer
-  readonly timestamp: Nanoseconds
-  /** 0: it is the first time. */
-  readonly redeliveryCount: number
 }
 
 export function decodeConnectRequest(bytes: Buffer): ConnectRequest | null {
@@ -201,26 +182,6 @@ export function encodeError(error: string): Buffer {
 /** Goes behind the guid, which alone says that it is stored. */
 export function encodePubAckError(error: string): Buffer {
   return finish(putText(Writer.create(), 2, error))
-}
-
-/** `data` is copied. */
-export function encodeMessage(message: DeliveredMessage): Buffer {
-  const writer = Writer.create()
-  writer.uint32(tagOf(1, WIRE_VARINT)).uint64(message.sequence)
-  putText(writer, 2, message.channel)
-  putText(writer, 3, message.reply)
-  if (message.data.length > 0) writer.uint32(tagOf(4, WIRE_BYTES)).bytes(message.data)
-  writer.uint32(tagOf(5, WIRE_VARINT)).int64(message.timestamp)
-  if (message.redeliveryCount > 0) {
-    writer.uint32(tagOf(6, WIRE_VARINT)).bool(true)
-    writer.uint32(tagOf(7, WIRE_VARINT)).uint32(message.redeliveryCount)
-  }
-  return finish(writer)
-}
-
-export function nanosecondsOf(timeMs: number): Nanoseconds {
-  const ns = BigInt(Math.floor(timeMs)) * NS_PER_MS
-  return { low: Number(ns & 0xffff_ffffn), high: Number((ns >> 32n) & 0xffff_ffffn), unsigned: false }
 }
 
 /** False for what no decoder of the original takes. */

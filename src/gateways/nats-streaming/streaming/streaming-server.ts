@@ -3,6 +3,7 @@
  * Recovers what it had before it answers anybody.
  */
 import type { Broker } from '../../../broker/broker.js'
+import { Slab } from '../../../broker/slab.js'
 import type { Clock } from '../../../common/clock.js'
 import type { Service, StopOptions } from '../../../common/service.js'
 import type { MetricsRegistry } from '../../../metrics/registry.js'
@@ -103,6 +104,7 @@ export class StreamingServer implements Service {
         journal,
         pressure,
         counters: deliveryCounters(metrics),
+        slab: new Slab(),
         lookups,
       },
       channels: this.#channels,
