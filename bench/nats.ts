@@ -2,6 +2,7 @@
  * leveret beside nats-server: core publish and subscribe, both spoken to in the NATS protocol by the same raw sockets, each server
  * at its own limit; and NATS Streaming beside JetStream.
  */
+import { measureSync } from './durable/disk-sync.js'
 import type { Bench } from './harness/bench.js'
 import { Rig, type Round, type ThroughputCase } from './harness/rig.js'
 import { type Spread, spreadOrNull } from './harness/statistics.js'
@@ -44,6 +45,7 @@ export async function benchNats(bench: Bench): Promise<NatsReport> {
   const core: CoreRow[] = []
   for (const [payloadBytes, fanOut] of CASES) core.push(...(await benchCore(bench, contenders, payloadBytes, fanOut)))
   const streaming = {
+    syncUs: await measureSync(bench),
     clients: await benchStreamingClients(bench),
     publish: await benchStreamingPublish(bench),
     delivery: await benchStreamingDelivery(bench),
