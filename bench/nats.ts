@@ -1,11 +1,16 @@
 /**
- * leveret beside nats-server, both spoken to in the NATS protocol by the same raw sockets: core publish and subscribe, each
- * server at its own limit.
+ * leveret beside nats-server: core publish and subscribe, both spoken to in the NATS protocol by the same raw sockets, each server
+ * at its own limit; and NATS Streaming beside JetStream.
  */
+import { measureSync } from './durable/disk-sync.js'
 import type { Bench } from './harness/bench.js'
 import { Rig, type Round, type ThroughputCase } from './harness/rig.js'
 import { type Spread, spreadOrNull } from './harness/statistics.js'
 import { invalid, rangeOf, section, thousands, times } from './harness/table.js'
+import { benchStreamingClients } from './streaming/clients.js'
+import { benchStreamingDelivery } from './streaming/delivery.js'
+import { benchStreamingPublish } from './streaming/publish.js'
+import { type StreamingReport, streamingSections, streamingVerdicts } from './streaming/sections.js'
 import { atLeast, ratio, steadied, type Verdict } from './verdict.js'
 
 type Contender = 'nats' | 'leveret-nats'
@@ -22,6 +27,7 @@ export interface CoreRow {
 
 export interface NatsReport {
   readonly core: readonly CoreRow[]
+  readonly streaming: StreamingReport
 }
 
 const CASES: readonly (readonly [payloadBytes: number, fanOut: number])[] = [
@@ -38,7 +44,13 @@ export async function benchNats(bench: Bench): Promise<NatsReport> {
   const contenders: readonly Contender[] = bench.nats === null ? ['leveret-nats'] : ['nats', 'leveret-nats']
   const core: CoreRow[] = []
   for (const [payloadBytes, fanOut] of CASES) core.push(...(await benchCore(bench, contenders, payloadBytes, fanOut)))
-  return { core }
+  const streaming = {
+    syncUs: await measureSync(bench),
+    clients: await benchStreamingClients(bench),
+    publish: await benchStreamingPublish(bench),
+    delivery: await benchStreamingDelivery(bench),
+  }
+  return { core, streaming }
 }
 
 /** Contenders take turns, so that noise hits all alike. */
@@ -78,7 +90,11 @@ async function measure(bench: Bench, each: ThroughputCase, label: string): Promi
   return await rig.round(Math.ceil(warm.perSecond * (bench.isQuick ? 0.5 : 1)))
 }
 
-export function natsVerdicts({ core }: NatsReport): Verdict[] {
+export function natsVerdicts({ core, streaming }: NatsReport): Verdict[] {
+  return [...coreVerdicts(core), ...streamingVerdicts(streaming)]
+}
+
+function coreVerdicts(core: NatsReport['core']): Verdict[] {
   return CASES.filter(([, fanOut]) => fanOut === 1).map(([payloadBytes, fanOut]) => {
     const of = (contender: Contender): Spread | null =>
       core.find((row) => row.contender === contender && row.payloadBytes === payloadBytes && row.fanOut === fanOut)
@@ -89,9 +105,14 @@ export function natsVerdicts({ core }: NatsReport): Verdict[] {
   })
 }
 
-export function natsSections({ core }: NatsReport): string {
-  return CASES.map(([payloadBytes, fanOut]) => {
+export function natsSections({ core, streaming }: NatsReport): string {
+  return [coreSections(core), streamingSections(streaming)].filter((text) => text !== '').join('\n\n')
+}
+
+function coreSections(core: NatsReport['core']): string {
+  return CASES.flatMap(([payloadBytes, fanOut]) => {
     const rows = core.filter((row) => row.payloadBytes === payloadBytes && row.fanOut === fanOut)
+    if (rows.length === 0) return []
     const nats = rows.find(({ contender }) => contender === 'nats')?.perSecond?.median
     const lines = rows.map(({ contender, perSecond, serverNs, problems }) => [
       contender === 'nats' ? 'nats-server' : 'leveret',

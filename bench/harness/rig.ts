@@ -143,6 +143,11 @@ export class Rig implements AsyncDisposable {
     }
   }
 
+  /** From now on each publisher keeps no more than so many units on the way. */
+  async limit(unansweredUnits: number): Promise<void> {
+    await this.#publisher.call('limit', unansweredUnits)
+  }
+
   /** Records of all rounds. */
   get total(): number {
     return this.#total

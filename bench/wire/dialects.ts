@@ -8,6 +8,7 @@ import { natsDialect } from './nats-dialect.js'
 import { plainDialect } from './plain-dialect.js'
 import { redisDialect } from './redis-dialect.js'
 import type { Dialect } from './stream.js'
+import { streamingDialect } from './streaming-dialect.js'
 
 /** A topic beside the one that is looked at. */
 export const OTHER_TOPIC = 'beside'
@@ -26,6 +27,7 @@ export const DIALECTS = {
   redis: redisDialect,
   'redis-pubsub': redisPubSubDialect,
   meilies: meiliesDialect,
+  streaming: streamingDialect,
 } as const satisfies Record<string, Dialect>
 
 export type DialectName = keyof typeof DIALECTS

@@ -54,9 +54,9 @@ export const jetstreamDialect: Dialect = {
   records: (workload) => new PushedRecords(workload),
 }
 
-/** All equally long, so that a unit has the same bytes for each publisher. */
+/** All equally long, so that a unit has the same bytes for each publisher; other processes have other ones. */
 function inboxOf(publisher: number): string {
-  return `acks-${String(publisher).padStart(3, '0')}`
+  return `acks-${process.pid}-${String(publisher).padStart(3, '0')}`
 }
 
 function publishWithReply(payload: Buffer, inbox: string): Buffer {

@@ -46,6 +46,11 @@ export class NatsMessages {
     return true
   }
 
+  /** The payload found last; a view. */
+  get body(): Buffer {
+    return this.bytes.subarray(this.payload, this.end - 2)
+  }
+
   /** The text of the line or of the payload found last. */
   text(): string {
     return this.bytes.toString('latin1', this.isMessage ? this.payload : this.start, this.end).trim()

@@ -41,8 +41,7 @@ const api = {
   async open(job: PublisherJob): Promise<void> {
     const dialect: Dialect = DIALECTS[job.dialect]
     const { units, unitBytes } = dialect.blast(job.workload, 0)
-    unansweredUnitsMax = Math.max(1, Math.floor(job.unansweredBytesMax / job.publishers / unitBytes))
-    chunkUnits = Math.min(units, Math.ceil(unansweredUnitsMax / 4))
+    limit(units, Math.max(1, Math.floor(job.unansweredBytesMax / job.publishers / unitBytes)))
     for (let index = 0; index < job.publishers; index++) {
       const answers = dialect.answers()
       const progress = new Progress()
@@ -57,6 +56,11 @@ const api = {
         () => 'the greeting was not answered',
       )
     }
+  },
+
+  /** From now on each publisher keeps no more than so many units on the way. */
+  async limit(unansweredUnits: number): Promise<void> {
+    limit(publishers[0]?.blast.units ?? 1, unansweredUnits)
   },
 
   /** Publish `records` records, a multiple of the batch, shared out among the publishers, and wait for their answers. */
@@ -75,6 +79,11 @@ const api = {
 export type PublisherApi = typeof api
 
 offer(api)
+
+function limit(units: number, unansweredMax: number): void {
+  unansweredUnitsMax = unansweredMax
+  chunkUnits = Math.min(units, Math.ceil(unansweredMax / 4))
+}
 
 /** Answers with the moment of the last answer; null for a peer that gives none. */
 async function send({ socket, progress, answers, blast }: Publisher, units: number): Promise<number | null> {

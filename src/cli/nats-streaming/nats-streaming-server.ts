@@ -118,13 +118,14 @@ class Server {
       (line) => this.#log.line('ERR', line),
     )
     watch.start(this.#terminal.clock)
-    const port = app.listeners[0]?.port ?? 0
-    this.#ready(host, port)
-    const ports = this.#writeFiles(host, port)
+    // Whoever reads that it is ready may signal at once.
     const release = this.#terminal.onSignals({
       SIGUSR1: () => this.#log.reopen(),
       SIGHUP: () => this.#reload(reread),
     })
+    const port = app.listeners[0]?.port ?? 0
+    const ports = this.#writeFiles(host, port)
+    this.#ready(host, port)
     try {
       await interruptionOf(this.#terminal.interrupted)
       this.#log.line('INF', 'STREAM: Shutting down.')

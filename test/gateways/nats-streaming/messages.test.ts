@@ -3,7 +3,14 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
+import { Slab } from '../../../src/broker/slab.js'
+import { systemRandom } from '../../../src/common/random.js'
+import { Router, type Subscriber } from '../../../src/gateways/nats-streaming/core/router.js'
 import { isChannelName } from '../../../src/gateways/nats-streaming/streaming/channel-names.js'
+import { AnswerGatherer, refuse } from '../../../src/gateways/nats-streaming/streaming/due-answers.js'
+import { MessageEncoder } from '../../../src/gateways/nats-streaming/streaming/message-encoder.js'
+import { RunWriter } from '../../../src/gateways/nats-streaming/streaming/message-record.js'
 import {
   Ack,
   decodeCloseRequest,
@@ -14,19 +21,28 @@ import {
   encodeConnectError,
   encodeConnectResponse,
   encodeError,
-  encodeMessage,
-  encodePubAck,
-  encodePubAckError,
   encodeSubscriptionError,
   encodeSubscriptionResponse,
-  nanosecondsOf,
-  PubMsg,
 } from '../../../src/gateways/nats-streaming/streaming/messages.js'
+import { PubMsg } from '../../../src/gateways/nats-streaming/streaming/pub-msg.js'
 import { stanFields as read, stanBytes as stock } from '../../helpers/stan-messages.js'
 
 const GUID = 'G'.repeat(22)
 const CONN_ID = Buffer.from('C'.repeat(22))
 const INBOX = `_INBOX.${'A'.repeat(22)}`
+
+/** All fields as text. */
+function shown(message: PubMsg): Record<string, string> {
+  const { buffer, clientId, channel, connId, guidStart, guidEnd, replyStart, replyEnd, dataStart, dataEnd } = message
+  return {
+    clientId,
+    guid: buffer.toString('utf8', guidStart, guidEnd),
+    channel,
+    reply: buffer.toString('utf8', replyStart, replyEnd),
+    data: buffer.toString('utf8', dataStart, dataEnd),
+    connId,
+  }
+}
 
 test('requests have the sizes that were seen on the wire, and are decoded', () => {
   const connect = stock('ConnectRequest', {
@@ -85,18 +101,52 @@ test('a published message has the size that was seen on the wire, and is decoded
   })
   assert.equal(bytes.length, 64)
   const message = new PubMsg()
-  assert.equal(message.read(bytes), true)
-  assert.equal(message.clientId, 'c1')
-  assert.equal(message.guid.toString(), GUID)
-  assert.equal(message.channel, 'foo')
-  assert.equal(message.data.toString(), 'hello')
-  assert.equal(message.data.buffer, bytes.buffer)
-  assert.equal(message.connId, CONN_ID.toString())
-  assert.equal(message.reply.length, 0)
-  assert.equal(message.read(bytes.subarray(0, 39)), false, 'cut off')
-  assert.equal(message.guid.toString(), GUID, 'what came before the cut is there')
-  assert.equal(message.read(Buffer.alloc(0)), true)
-  assert.equal(message.guid.length, 0, 'nothing is left of the one before')
+  const between = Buffer.concat([Buffer.from('PUB '), bytes, Buffer.from('\r\n')])
+  assert.equal(message.read(between, 4, 4 + bytes.length), true)
+  assert.deepEqual(shown(message), {
+    clientId: 'c1',
+    guid: GUID,
+    channel: 'foo',
+    reply: '',
+    data: 'hello',
+    connId: CONN_ID.toString(),
+  })
+  assert.equal(message.buffer, between)
+  assert.equal(message.read(bytes, 0, 39), false, 'cut off')
+  assert.equal(shown(message).guid, GUID, 'what came before the cut is there')
+  assert.equal(message.read(bytes, 0, 0), true)
+  const nothing = { clientId: '', guid: '', channel: '', reply: '', data: '', connId: '' }
+  assert.deepEqual(shown(message), nothing, 'nothing is left of the one before')
+})
+
+test('published messages are read as a stock library lays them out, however they are laid out', () => {
+  const text = fc.string({ unit: 'grapheme', maxLength: 20 })
+  const bytes = (maxLength: number) => fc.uint8Array({ maxLength })
+  // Unknown fields, which the fields that are known may stand between.
+  const unknown = fc.constantFrom('', '5803', 'a2060107', '7a0161').map((hex) => Buffer.from(hex, 'hex'))
+  const arbitrary = fc.record({
+    clientID: text,
+    guid: text,
+    subject: text,
+    reply: fc.oneof(fc.constant(''), text),
+    data: fc.oneof(bytes(10), bytes(300), bytes(40_000)),
+    connID: bytes(30),
+  })
+  const message = new PubMsg()
+  fc.assert(
+    fc.property(arbitrary, unknown, unknown, (fields, before, after) => {
+      const laid = Buffer.concat([before, stock('PubMsg', fields), after])
+      assert.equal(message.read(Buffer.concat([Buffer.alloc(3), laid]), 3, 3 + laid.length), true)
+      assert.deepEqual(shown(message), {
+        clientId: fields.clientID,
+        guid: fields.guid,
+        channel: fields.subject,
+        reply: fields.reply,
+        data: Buffer.from(fields.data).toString(),
+        connId: Buffer.from(fields.connID).toString('latin1'),
+      })
+    }),
+  )
 })
 
 test('an ack has the size that was seen on the wire, and is decoded', () => {
@@ -145,7 +195,7 @@ test('fields that nobody knows are passed over, and garbage is no message', () =
     assert.equal(decodeUnsubscribeRequest(garbage), null)
     assert.equal(decodeCloseRequest(garbage), null)
     assert.equal(decodePing(garbage), null)
-    assert.equal(new PubMsg().read(garbage), false)
+    assert.equal(new PubMsg().read(garbage, 0, garbage.length), false)
     assert.equal(ack.read(garbage), false)
   }
 })
@@ -178,21 +228,76 @@ test('answers have the sizes that were seen on the wire, and a stock library rea
   assert.deepEqual([...encodeError('no')], [0x0a, 2, 0x6e, 0x6f])
 })
 
-test('acks of publishes carry guids of any length', () => {
-  assert.equal(encodePubAck(Buffer.from(GUID)).length, 24)
-  for (const length of [0, 1, 127, 128, 1_000, 20_000]) {
-    const guid = 'g'.repeat(length)
-    const expected = length === 0 ? {} : { guid }
-    assert.deepEqual(read('PubAck', encodePubAck(Buffer.from(guid))), expected)
-    const refused = Buffer.concat([encodePubAck(Buffer.from(guid)), encodePubAckError('no')])
-    assert.deepEqual(read('PubAck', refused), { ...expected, error: 'no' })
+test('answers to publishes carry guids of any length, to whoever published', () => {
+  const router = new Router(systemRandom)
+  const heard: [subject: string, payload: Buffer][] = []
+  const owner: Subscriber = { deliver: (_, { subject, payload }) => heard.push([subject, Buffer.from(payload)]) }
+  for (const subject of ['a', 'b']) router.add({ subject, queue: null, sid: '', owner })
+  const client = { publishes: 0 }
+  const lengths = [22, 1, 127, 128, 1_000, 20_000]
+  const message = new PubMsg()
+  const gatherer = new AnswerGatherer()
+  for (const error of ['', 'no']) {
+    for (const [index, length] of lengths.entries()) {
+      const bytes = stock('PubMsg', { guid: 'g'.repeat(length) })
+      message.read(bytes, 0, bytes.length)
+      gatherer.add(client, index < 3 ? 'a' : 'b', message)
+      gatherer.add(client, '', message)
+    }
+    const due = gatherer.take()
+    assert.equal(due.count, 2 * lengths.length)
+    assert.equal(client.publishes, 2 * lengths.length)
+    due.send(router, error)
+    assert.equal(client.publishes, 0)
+    const expected = lengths.map((length) => ({ guid: 'g'.repeat(length), ...(error === '' ? {} : { error }) }))
+    const answers = heard.splice(0)
+    assert.deepEqual(
+      answers.map(([, payload]) => read('PubAck', payload)),
+      expected,
+    )
+    assert.equal(answers.map(([subject]) => subject).join(''), 'aaabbb')
+    if (error === '') assert.equal(answers[0]?.[1].length, 24)
+    refuse(router, 'a', message, 'no')
+    assert.deepEqual(read('PubAck', heard.splice(0)[0]?.[1] ?? Buffer.alloc(0)), {
+      guid: 'g'.repeat(20_000),
+      error: 'no',
+    })
   }
 })
 
+/** One message as it is delivered, out of the record that is made of it; what follows it is looked at, too. */
+function delivered(
+  encoder: MessageEncoder,
+  {
+    data,
+    reply = '',
+    sequence = 1,
+    timeMs = 1_700_000_000_123,
+    count = 0,
+  }: Partial<DeliveredFields> & { data: Buffer },
+): Buffer {
+  const writer = new RunWriter()
+  const replyBytes = Buffer.from(reply)
+  const source = Buffer.concat([data, replyBytes])
+  writer.add(source, 0, data.length, data.length, source.length)
+  const { buffer, start, end } = writer.take()
+  assert.equal(encoder.encode(buffer, start, sequence, timeMs, count), end)
+  assert.equal(encoder.buffer.toString('latin1', encoder.end, encoder.end + 2), '\r\n')
+  return encoder.buffer.subarray(encoder.start, encoder.end)
+}
+
+interface DeliveredFields {
+  readonly reply: string
+  readonly sequence: number
+  readonly timeMs: number
+  readonly count: number
+}
+
 test('messages have the sizes that were seen on the wire, and their time is exact', () => {
-  const message = { sequence: 1, channel: 'foo', reply: '', data: Buffer.from('hello'), redeliveryCount: 0 }
-  const timestamp = nanosecondsOf(1_700_000_000_123)
-  const first = encodeMessage({ ...message, timestamp })
+  const encoder = new MessageEncoder('foo', new Slab())
+  const data = Buffer.from('hello')
+  const first = delivered(encoder, { data })
+  const again = delivered(encoder, { data, reply: 'r', sequence: 2 ** 40, count: 1 })
   assert.equal(first.length, 24)
   assert.deepEqual(read('MsgProto', first), {
     sequence: '1',
@@ -200,7 +305,6 @@ test('messages have the sizes that were seen on the wire, and their time is exac
     data: Buffer.from('hello'),
     timestamp: '1700000000123000000',
   })
-  const again = encodeMessage({ ...message, timestamp, redeliveryCount: 1, reply: 'r', sequence: 2 ** 40 })
   assert.deepEqual(read('MsgProto', again), {
     sequence: String(2 ** 40),
     subject: 'foo',
@@ -210,7 +314,39 @@ test('messages have the sizes that were seen on the wire, and their time is exac
     redelivered: true,
     redeliveryCount: 1,
   })
-  assert.equal(encodeMessage({ ...message, timestamp, redeliveryCount: 1 }).length, 28)
+  assert.equal(delivered(encoder, { data, count: 1 }).length, 28)
+})
+
+test('a stock library lays messages out as they are delivered', () => {
+  const slab = new Slab()
+  const arbitrary = fc.record({
+    channel: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 80 }),
+    sequence: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+    reply: fc.oneof(fc.constant(''), fc.string({ unit: 'grapheme', maxLength: 200 })),
+    data: fc.oneof(
+      fc.uint8Array({ maxLength: 10 }),
+      fc.uint8Array({ maxLength: 300 }),
+      fc.uint8Array({ maxLength: 40_000 }),
+    ),
+    // Clocks may be anywhere.
+    timeMs: fc.oneof(fc.integer({ min: 1, max: 2 ** 42 }), fc.constantFrom(-1, -1_000)),
+    count: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 0xffff_ffff })),
+  })
+  fc.assert(
+    fc.property(arbitrary, ({ channel, data, ...message }) => {
+      const laid = delivered(new MessageEncoder(channel, slab), { ...message, data: Buffer.from(data) })
+      const { sequence, reply, timeMs, count } = message
+      const fields = {
+        sequence: String(sequence),
+        subject: channel,
+        ...(reply === '' ? {} : { reply }),
+        ...(data.length === 0 ? {} : { data: Buffer.from(data) }),
+        timestamp: String(BigInt(timeMs) * 1_000_000n),
+        ...(count === 0 ? {} : { redelivered: true, redeliveryCount: count }),
+      }
+      assert.deepEqual(laid, stock('MsgProto', fields))
+    }),
+  )
 })
 
 test('channels have names as the original takes them', () => {

@@ -1,6 +1,6 @@
 /**
- * A message as it lies in what a connection sent. Strings and buffers of it are made only when somebody asks: connections
- * copy its bytes, and parts of this process read it. One per connection, filled anew for each message.
+ * A message as it lies in what a connection sent, or in what was laid out for many of them. Strings and buffers of it are made only when somebody asks: connections
+ * copy its bytes, and parts of this process read it. Filled anew for each message; CRLF lies behind its body.
  */
 import type { NatsMessage } from './router.js'
 
@@ -20,6 +20,16 @@ export class ReceivedMessage implements NatsMessage {
 
   get reply(): string {
     return this.replyStart === this.replyEnd ? '' : this.buffer.toString('latin1', this.replyStart, this.replyEnd)
+  }
+
+  /** Whether this is its reply; no string is made. */
+  repliesTo(subject: string): boolean {
+    const { buffer, replyStart } = this
+    if (subject.length !== this.replyEnd - replyStart) return false
+    for (let index = 0; index < subject.length; index++) {
+      if (subject.charCodeAt(index) !== buffer[replyStart + index]) return false
+    }
+    return true
   }
 
   get headers(): Buffer | null {

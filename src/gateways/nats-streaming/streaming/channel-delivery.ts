@@ -4,6 +4,7 @@
  */
 import type { Broker } from '../../../broker/broker.js'
 import type { PartitionReader } from '../../../broker/partition-reader.js'
+import type { Slab } from '../../../broker/slab.js'
 import type { Clock, Timer } from '../../../common/clock.js'
 import type { LeveretError } from '../../../common/errors.js'
 import type { Turn, TurnTask } from '../../../common/turn.js'
@@ -17,9 +18,8 @@ import { textOf } from './fault.js'
 import { Feed, type FeedOwner } from './feed.js'
 import type { Journal } from './journal.js'
 import { lookUp } from './lookups.js'
-import { RecordReader } from './message-record.js'
-import { encodeMessage, type Nanoseconds, nanosecondsOf } from './messages.js'
-import { Outbound } from './outbound.js'
+import { MessageEncoder } from './message-encoder.js'
+import { type LaidOut, Outbound } from './outbound.js'
 import { StateKeeper } from './state-keeper.js'
 import type { StreamingState } from './streaming-state.js'
 import type { DeliveryGroup, PendingMessage, Subscription } from './subscription.js'
@@ -49,6 +49,8 @@ export interface DeliveryContext {
   /** Set by the router's subscribers while a message is handed to one that has much to take already. */
   readonly pressure: { isHigh: boolean }
   readonly counters: DeliveryCounters
+  /** Where messages are laid out, of all channels. */
+  readonly slab: Slab
   /** Looked up now, in all channels. */
   readonly lookups: { open: number }
 }
@@ -78,14 +80,9 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   /** Until then those who were there before a restart are waited for. */
   #returnMs = Number.NEGATIVE_INFINITY
   readonly #keeper: StateKeeper
-  readonly #record = new RecordReader()
-  /** Where the record behind the one that was encoded last begins. */
-  #next = 0
-  /** The time of the batch that was read last. */
-  #timeMs = -1
-  #timestamp: Nanoseconds = nanosecondsOf(0)
+  readonly #encoder: MessageEncoder
   /** Encoded in this turn, by sequence, for those who share it. */
-  readonly #encoded = new Map<number, Buffer>()
+  readonly #encoded = new Map<number, LaidOut>()
   readonly #timers = new Set<Timer>()
 
   constructor(subscriptions: ChannelSubscriptions, context: DeliveryContext) {
@@ -93,6 +90,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.subscriptions = subscriptions
     this.#context = context
     this.#keeper = new StateKeeper(subscriptions, context)
+    this.#encoder = new MessageEncoder(this.channel, context.slab)
     this.#outbound = new Outbound(context, (feed) => this.#rest(feed, HELD_MS))
     this.acks = new AckInboxes(context.router, (subscription, sequence) => this.#acked(subscription, sequence))
   }
@@ -260,6 +258,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   /** False if there was somebody to take less than was read. */
   #give(feed: Feed, reader: PartitionReader, nowMs: number): boolean {
     const { body, bodyStart, baseOffset, count, timestampMs } = reader
+    const encoder = this.#encoder
     let position = bodyStart
     for (let sequence = baseOffset + 1; sequence <= baseOffset + count; sequence++) {
       const to = this.subscriptions.give(feed.group, sequence, nowMs)
@@ -267,27 +266,17 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
         feed.rewind()
         return false
       }
-      let bytes = this.#encoded.get(sequence)
-      if (bytes !== undefined) position = skipRecords(body, position, 1)
+      const isShared = this.#feeds.size > 1
+      const known = isShared ? this.#encoded.get(sequence) : undefined
+      if (known !== undefined) position = skipRecords(body, position, 1)
       else {
-        bytes = this.#encode(body, position, sequence, timestampMs, 0)
-        position = this.#next
-        if (this.#feeds.size > 1) this.#encoded.set(sequence, bytes)
+        position = encoder.encode(body, position, sequence, timestampMs, 0)
+        const { buffer, start, end } = encoder
+        if (isShared) this.#encoded.set(sequence, { buffer, start, end })
       }
-      this.#outbound.add(to, bytes, feed)
+      this.#outbound.add(to, known ?? encoder, feed)
     }
     return true
-  }
-
-  #encode(body: Buffer, position: number, sequence: number, timestampMs: number, redeliveryCount: number): Buffer {
-    if (timestampMs !== this.#timeMs) {
-      this.#timeMs = timestampMs
-      this.#timestamp = nanosecondsOf(timestampMs)
-    }
-    const record = this.#record
-    this.#next = record.read(body, position)
-    const { data, reply } = record
-    return encodeMessage({ sequence, channel: this.channel, reply, data, timestamp: this.#timestamp, redeliveryCount })
   }
 
   #lookUpDue(nowMs: number): void {
@@ -329,8 +318,8 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     const to = this.subscriptions.redeliver(message, this.#context.clock.monotonic())
     if (to === null) return
     this.#context.counters.redelivered.value++
-    const bytes = this.#encode(body, position, message.sequence, timestampMs, message.redeliveries)
-    this.#outbound.add(to, bytes, null)
+    this.#encoder.encode(body, position, message.sequence, timestampMs, message.redeliveries)
+    this.#outbound.add(to, this.#encoder, null)
     this.#schedule()
   }
 

@@ -13,34 +13,60 @@ const HEADER_NAME = Buffer.from('stan-reply')
 const HEADER_HEAD = Buffer.concat([Buffer.from([NAME_TAG, HEADER_NAME.length]), HEADER_NAME])
 /** Records from this size on are laid into a buffer that the broker keeps, instead of being copied once more. */
 const OWN_BYTES_MIN = 16 * 1024
-const NO_BYTES = Buffer.alloc(0)
+/** A run ends before it is longer, unless one record is. */
+const RUN_BYTES_MAX = 64 * 1024
+/** Shorter stretches are copied faster byte by byte. */
+const LOOP_BYTES_MAX = 64
 
-/** Lays messages out as runs of one; each is valid until the next one is laid out. */
-export class RecordWriter {
-  readonly #scratch = Buffer.allocUnsafeSlow(OWN_BYTES_MIN)
-  readonly #run = { buffer: this.#scratch, start: 0, end: 0, count: 1, isOwned: false }
+/** Lays messages out as records that follow each other; what is taken is valid until the next one is laid out. */
+export class RunWriter {
+  readonly #scratch = Buffer.allocUnsafeSlow(RUN_BYTES_MAX)
+  readonly #run = { buffer: this.#scratch, start: 0, end: 0, count: 0, isOwned: false }
 
-  run(data: Buffer, reply: Buffer): RecordRun {
-    const header = reply.length === 0 ? 0 : HEADER_HEAD.length + fieldBytes(reply.length)
-    const content = (data.length === 0 ? 0 : fieldBytes(data.length)) + (header === 0 ? 0 : fieldBytes(header))
+  get count(): number {
+    return this.#run.count
+  }
+
+  /** Whether a record of so many bytes goes behind those that are there. */
+  hasRoom(bytes: number): boolean {
+    const { count, end, isOwned } = this.#run
+    return count === 0 || (!isOwned && bytes < OWN_BYTES_MIN && end + bytes <= RUN_BYTES_MAX)
+  }
+
+  /** There must be room for it. */
+  add(source: Buffer, dataStart: number, dataEnd: number, replyStart: number, replyEnd: number): void {
+    const [dataBytes, replyBytes] = [dataEnd - dataStart, replyEnd - replyStart]
+    const header = replyBytes === 0 ? 0 : HEADER_HEAD.length + fieldBytes(replyBytes)
+    const content = (dataBytes === 0 ? 0 : fieldBytes(dataBytes)) + (header === 0 ? 0 : fieldBytes(header))
     const bytes = fieldBytes(content)
-    const isOwned = bytes >= OWN_BYTES_MIN
-    const buffer = isOwned ? Buffer.allocUnsafeSlow(bytes) : this.#scratch
-    let at = putHead(buffer, 0, RECORD_TAG, content)
-    if (data.length > 0) {
-      at = putHead(buffer, at, PAYLOAD_TAG, data.length)
-      at += data.copy(buffer, at)
+    const run = this.#run
+    if (bytes >= OWN_BYTES_MIN) {
+      run.buffer = Buffer.allocUnsafeSlow(bytes)
+      run.isOwned = true
+    }
+    const { buffer } = run
+    let at = putHead(buffer, run.end, RECORD_TAG, content)
+    if (dataBytes > 0) {
+      at = putHead(buffer, at, PAYLOAD_TAG, dataBytes)
+      at = copyBytes(buffer, at, source, dataStart, dataEnd)
     }
     if (header > 0) {
       at = putHead(buffer, at, HEADER_TAG, header)
       at += HEADER_HEAD.copy(buffer, at)
-      at = putHead(buffer, at, VALUE_TAG, reply.length)
-      at += reply.copy(buffer, at)
+      at = putHead(buffer, at, VALUE_TAG, replyBytes)
+      at = copyBytes(buffer, at, source, replyStart, replyEnd)
     }
-    const run = this.#run
-    run.buffer = buffer
-    run.end = bytes
-    run.isOwned = isOwned
+    run.end = at
+    run.count++
+  }
+
+  /** What was laid out; then it begins anew. */
+  take(): RecordRun {
+    const run = { ...this.#run }
+    this.#run.buffer = this.#scratch
+    this.#run.end = 0
+    this.#run.count = 0
+    this.#run.isOwned = false
     return run
   }
 }
@@ -51,21 +77,26 @@ export function recordBytes(dataBytes: number, replyBytes: number): number {
   return fieldBytes((dataBytes === 0 ? 0 : fieldBytes(dataBytes)) + (header === 0 ? 0 : fieldBytes(header)))
 }
 
-/** Reads the messages of a run, one after the other, without copying any. */
+/** Reads the messages of a run, one after the other, in place: without a reply, or without data, the bounds are the same. */
 export class RecordReader {
-  data: Buffer = NO_BYTES
-  reply = ''
+  dataStart = 0
+  dataEnd = 0
+  replyStart = 0
+  replyEnd = 0
 
   /** Read the record of a checked run that begins at `position`; returns where the next one begins. */
   read(body: Buffer, position: number): number {
     const { start, end } = recordBounds(body, position)
-    this.data = NO_BYTES
-    this.reply = ''
+    this.dataStart = 0
+    this.dataEnd = 0
+    this.replyStart = 0
+    this.replyEnd = 0
     for (let at = start; at < end; at = skipField(body, at)) {
       const tag = body[at]
       if (tag === PAYLOAD_TAG) {
         const bounds = recordBounds(body, at)
-        this.data = body.subarray(bounds.start, bounds.end)
+        this.dataStart = bounds.start
+        this.dataEnd = bounds.end
       } else if (tag === HEADER_TAG) this.#header(body, at)
     }
     return end
@@ -77,7 +108,9 @@ export class RecordReader {
     if (at >= end || body[at] !== VALUE_TAG) return
     for (let index = 0; index < HEADER_HEAD.length; index++) if (body[start + index] !== HEADER_HEAD[index]) return
     const value = recordBounds(body, at)
-    if (value.end === end) this.reply = body.toString('utf8', value.start, value.end)
+    if (value.end !== end) return
+    this.replyStart = value.start
+    this.replyEnd = value.end
   }
 }
 
@@ -94,5 +127,12 @@ function putHead(target: Buffer, position: number, tag: number, length: number):
   let left = length
   for (; left >= 0x80; left = Math.floor(left / 0x80)) target[at++] = (left & 0x7f) | 0x80
   target[at++] = left
+  return at
+}
+
+function copyBytes(target: Buffer, position: number, source: Buffer, start: number, end: number): number {
+  if (end - start > LOOP_BYTES_MAX) return position + source.copy(target, position, start, end)
+  let at = position
+  for (let index = start; index < end; index++) target[at++] = source[index] as number
   return at
 }

@@ -10,11 +10,7 @@ type Reader = protobuf.Reader
 type Writer = protobuf.Writer
 
 const WIRE_VARINT = 0
-const WIRE_BYTES = 2
-const NO_BYTES = Buffer.alloc(0)
-/** Lengths up to this have one byte. */
-const ONE_BYTE_MAX = 0x7f
-const NS_PER_MS = 1_000_000n
+export const WIRE_BYTES = 2
 
 export interface ConnectRequest {
   readonly clientId: string
@@ -65,24 +61,6 @@ export interface UnsubscribeRequest {
   readonly channel: string
   /** The inbox of acks, or that of messages. */
   readonly inbox: string
-}
-
-/** A point of time as a varint writes it: two unsigned halves. */
-export interface Nanoseconds {
-  readonly low: number
-  readonly high: number
-  readonly unsigned: boolean
-}
-
-/** One message as it is delivered. */
-export interface DeliveredMessage {
-  readonly sequence: number
-  readonly channel: string
-  readonly reply: string
-  readonly data: Buffer
-  readonly timestamp: Nanoseconds
-  /** 0: it is the first time. */
-  readonly redeliveryCount: number
 }
 
 export function decodeConnectRequest(bytes: Buffer): ConnectRequest | null {
@@ -149,37 +127,6 @@ export function decodePing(bytes: Buffer): string | null {
   return decodeOne(bytes, latin1)
 }
 
-/** One message that is published. Read over and over again; the views are those of the bytes it was read from. */
-export class PubMsg {
-  clientId = ''
-  guid: Buffer = NO_BYTES
-  channel = ''
-  reply: Buffer = NO_BYTES
-  data: Buffer = NO_BYTES
-  connId = ''
-
-  /** False if it cannot be decoded; then what came before the mistake is there. */
-  read(bytes: Buffer): boolean {
-    this.clientId = ''
-    this.guid = NO_BYTES
-    this.channel = ''
-    this.reply = NO_BYTES
-    this.data = NO_BYTES
-    this.connId = ''
-    return decode(bytes, this.#field)
-  }
-
-  readonly #field = (reader: Reader, field: number, wireType: number): void => {
-    if (field === 1) this.clientId = text(reader, wireType)
-    else if (field === 2) this.guid = view(reader, wireType)
-    else if (field === 3) this.channel = text(reader, wireType)
-    else if (field === 4) this.reply = view(reader, wireType)
-    else if (field === 5) this.data = view(reader, wireType)
-    else if (field === 6) this.connId = latin1(reader, wireType)
-    else reader.skipType(wireType)
-  }
-}
-
 /** An ack. Read over and over again; what its channel is called is known from where it arrives. */
 export class Ack {
   /** Not beyond 2^53. */
@@ -232,47 +179,13 @@ export function encodeError(error: string): Buffer {
   return finish(putText(Writer.create(), 1, error))
 }
 
-/** Says that it is stored, unless an error follows. `guid` is copied. */
-export function encodePubAck(guid: Buffer): Buffer {
-  const { length } = guid
-  if (length === 0 || length > ONE_BYTE_MAX) {
-    return length === 0 ? NO_BYTES : finish(Writer.create().uint32(tagOf(1, WIRE_BYTES)).bytes(guid))
-  }
-  // What nearly all are, without a detour: there is one for each message.
-  const bytes = Buffer.allocUnsafe(length + 2)
-  bytes[0] = tagOf(1, WIRE_BYTES)
-  bytes[1] = length
-  for (let at = 0; at < length; at++) bytes[at + 2] = guid[at] as number
-  return bytes
-}
-
-/** Goes behind what `encodePubAck` gives. */
+/** Goes behind the guid, which alone says that it is stored. */
 export function encodePubAckError(error: string): Buffer {
   return finish(putText(Writer.create(), 2, error))
 }
 
-/** `data` is copied. */
-export function encodeMessage(message: DeliveredMessage): Buffer {
-  const writer = Writer.create()
-  writer.uint32(tagOf(1, WIRE_VARINT)).uint64(message.sequence)
-  putText(writer, 2, message.channel)
-  putText(writer, 3, message.reply)
-  if (message.data.length > 0) writer.uint32(tagOf(4, WIRE_BYTES)).bytes(message.data)
-  writer.uint32(tagOf(5, WIRE_VARINT)).int64(message.timestamp)
-  if (message.redeliveryCount > 0) {
-    writer.uint32(tagOf(6, WIRE_VARINT)).bool(true)
-    writer.uint32(tagOf(7, WIRE_VARINT)).uint32(message.redeliveryCount)
-  }
-  return finish(writer)
-}
-
-export function nanosecondsOf(timeMs: number): Nanoseconds {
-  const ns = BigInt(Math.floor(timeMs)) * NS_PER_MS
-  return { low: Number(ns & 0xffff_ffffn), high: Number((ns >> 32n) & 0xffff_ffffn), unsigned: false }
-}
-
 /** False for what no decoder of the original takes. */
-function decode(bytes: Buffer, take: (reader: Reader, field: number, wireType: number) => void): boolean {
+export function decode(bytes: Buffer, take: (reader: Reader, field: number, wireType: number) => void): boolean {
   try {
     const reader = Reader.create(bytes)
     while (reader.pos < reader.len) {
@@ -313,11 +226,6 @@ function slice(reader: Reader, wireType: number, encoding: 'utf8' | 'latin1'): s
   return (reader.buf as Buffer).toString(encoding, start, start + length)
 }
 
-function view(reader: Reader, wireType: number): Buffer {
-  expect(wireType, WIRE_BYTES)
-  return reader.bytes() as Buffer
-}
-
 function skipBytes(reader: Reader, wireType: number): void {
   expect(wireType, WIRE_BYTES)
   reader.skip(reader.uint32())
@@ -342,7 +250,8 @@ function numberOf({ low, high, unsigned }: protobuf.Long): number {
   return (unsigned ? high >>> 0 : high) * 0x1_0000_0000 + (low >>> 0)
 }
 
-function expect(wireType: number, wanted: number): void {
+/** Throws what `decode` takes for a mistake. */
+export function expect(wireType: number, wanted: number): void {
   if (wireType !== wanted) throw new RangeError(`wire type ${wireType} instead of ${wanted}`)
 }
 

@@ -2,6 +2,7 @@
  * Messages on their way to inboxes: gathered in a turn, and sent together when what they changed is kept.
  */
 import type { Counter } from '../../../metrics/registry.js'
+import { ReceivedMessage } from '../core/received-message.js'
 import type { Router } from '../core/router.js'
 import type { Feed } from './feed.js'
 import type { Subscription } from './subscription.js'
@@ -13,14 +14,18 @@ export interface OutboundContext {
   readonly counters: { readonly sent: Counter }
 }
 
-interface Outgoing {
+/** Where a message lies; CRLF follows it. */
+export interface LaidOut {
+  readonly buffer: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+interface Outgoing extends LaidOut {
   readonly to: Subscription
-  readonly bytes: Buffer
   /** Of a first delivery; those that are sent again are in nobody's way. */
   readonly feed: Feed | null
 }
-
-const EMPTY: Buffer = Buffer.alloc(0)
 
 export class Outbound {
   readonly #context: OutboundContext
@@ -37,9 +42,9 @@ export class Outbound {
     this.#pressed = pressed
   }
 
-  add(to: Subscription, bytes: Buffer, feed: Feed | null): void {
-    this.#gathered.push({ to, bytes, feed })
-    this.unsentBytes += bytes.length
+  add(to: Subscription, { buffer, start, end }: LaidOut, feed: Feed | null): void {
+    this.#gathered.push({ to, buffer, start, end, feed })
+    this.unsentBytes += end - start
   }
 
   /** Send what was gathered, at once or when `kept` resolves, which must not fail; calls are in their order. */
@@ -60,12 +65,14 @@ export class Outbound {
 
   #send(outgoing: readonly Outgoing[]): void {
     const { router, pressure, counters } = this.#context
-    const message = { subject: '', reply: '', headers: null, payload: EMPTY }
-    for (const { to, bytes, feed } of outgoing) {
-      this.unsentBytes -= bytes.length
+    const message = new ReceivedMessage()
+    for (const { to, buffer, start, end, feed } of outgoing) {
+      this.unsentBytes -= end - start
       if (to.isGone || to.inbox === '') continue
       message.subject = to.inbox
-      message.payload = bytes
+      message.buffer = buffer
+      message.bodyAt = start
+      message.bodyBytes = end - start
       pressure.isHigh = false
       router.publish(message)
       counters.sent.value++

@@ -1,22 +1,27 @@
 /**
  * What clients publish: checked, handed to the broker, and answered when it is as safe as the store can make it. Whether a
  * message counts is decided when it arrives; those for a channel that is still being opened wait for it, in their order.
+ *
+ * What one chunk of a connection holds for one channel is handed on as one run and settled as one: no object is made for a message.
  */
 import type { Broker } from '../../../broker/broker.js'
 import { type PublishSink, plainHow } from '../../../broker/publish.js'
 import type { Topic } from '../../../broker/topic.js'
 import type { TopicFacts } from '../../../broker/topic-facts.js'
 import type { LeveretError } from '../../../common/errors.js'
+import type { Turn, TurnTask } from '../../../common/turn.js'
 import type { Counter, MetricsRegistry } from '../../../metrics/registry.js'
 import type { PublishReceipt } from '../../../model/receipt.js'
 import type { Durability } from '../../../model/topic.js'
+import { ReceivedMessage } from '../core/received-message.js'
 import type { NatsMessage, Router } from '../core/router.js'
 import { isChannelName } from './channel-names.js'
 import type { Channels } from './channels.js'
 import type { Client, Clients } from './clients.js'
+import { AnswerGatherer, type DueAnswers, refuse } from './due-answers.js'
 import { textOf } from './fault.js'
-import { RecordWriter, recordBytes } from './message-record.js'
-import { encodePubAck, encodePubAckError, PubMsg } from './messages.js'
+import { RunWriter, recordBytes } from './message-record.js'
+import { PubMsg } from './pub-msg.js'
 
 const INVALID = 'stan: invalid publish request'
 
@@ -34,35 +39,35 @@ export interface PublishesOptions {
     readonly openingBytesMax: number
   }
   readonly metrics: MetricsRegistry
+  readonly turn: Turn
   /** Told of each channel that is published to. */
   readonly published: (channel: string) => void
 }
 
-/** An answer that is due. */
-interface Due {
-  readonly client: Client
-  readonly inbox: string
-  /** If all goes well. */
-  readonly answer: Buffer
-}
-
 /** Waits until its channel is open. */
 interface Early {
-  readonly token: number
-  readonly data: Buffer
-  readonly reply: Buffer
+  readonly client: Client
+  readonly inbox: string
+  readonly bytes: Buffer
 }
 
-export class Publishes implements PublishSink {
+export class Publishes implements PublishSink, TurnTask {
   readonly #options: PublishesOptions
   readonly #how: ReturnType<typeof plainHow>
   readonly #message = new PubMsg()
-  readonly #writer = new RecordWriter()
-  readonly #due = new Map<number, Due>()
+  readonly #run = new RunWriter()
+  readonly #answers = new AnswerGatherer()
+  /** What is gathered is for this one. */
+  #topic: Topic | null = null
+  #isScheduled = false
+  /** The inbox for answers that was named last. */
+  #inbox = ''
+  readonly #due = new Map<number, DueAnswers>()
   /** By channel. */
   readonly #early = new Map<string, Early[]>()
   #earlyBytes = 0
   #lastToken = 0
+  #pending = 0
   readonly #counters: { readonly messages: Counter; readonly bytes: Counter; readonly refused: Counter }
 
   constructor(options: PublishesOptions) {
@@ -75,7 +80,7 @@ export class Publishes implements PublishSink {
       bytes: counter('bytes_published', 'Bytes of what clients published'),
       refused: counter('publishes_refused', 'Publishes answered with an error'),
     }
-    metrics.gauge('leveret_nats_streaming_publishes_pending', 'Publishes without an answer', () => this.#due.size)
+    metrics.gauge('leveret_nats_streaming_publishes_pending', 'Publishes without an answer', () => this.#pending)
     metrics.gauge(
       'leveret_nats_streaming_opening_bytes',
       'Bytes published to channels that are being opened',
@@ -84,109 +89,133 @@ export class Publishes implements PublishSink {
   }
 
   /** A message on the subject for publishing. What is kept of it is copied. */
-  take({ payload, reply: inbox }: NatsMessage): void {
-    const message = this.#message
-    const isReadable = message.read(payload)
-    if (isReadable) {
-      this.#counters.messages.value++
-      this.#counters.bytes.value += payload.length
-    }
-    const client = isReadable ? this.#options.clients.publisher(message.clientId, message.connId) : null
-    if (client === null || message.guid.length === 0) this.#refuse(inbox, message.guid, INVALID)
-    else this.#take(message, client, inbox)
+  take(published: NatsMessage): void {
+    if (published instanceof ReceivedMessage) {
+      const { buffer, bodyAt, headerBytes, bodyBytes } = published
+      if (!published.repliesTo(this.#inbox)) this.#inbox = published.reply
+      this.#read(buffer, bodyAt + headerBytes, bodyAt + bodyBytes, this.#inbox)
+    } else this.#read(published.payload, 0, published.payload.length, published.reply)
+  }
+
+  /** Hand on what is gathered: called before anything else is done that comes later. */
+  flush(): void {
+    const topic = this.#topic
+    if (topic === null) return
+    this.#topic = null
+    const answers = this.#answers.take()
+    const token = ++this.#lastToken
+    this.#due.set(token, answers)
+    this.#pending += answers.count
+    this.#options.published(topic.name)
+    this.#options.broker.publish(topic, 0, this.#run.take(), this.#how, this, token)
+  }
+
+  runTurn(): void {
+    this.#isScheduled = false
+    this.flush()
+    this.#message.release()
   }
 
   published(token: number, _topic: TopicFacts, _receipt: PublishReceipt): void {
-    this.#answer(token, '')
+    this.#settle(token, '')
   }
 
   publishFailed(token: number, _topic: TopicFacts, error: LeveretError): void {
-    this.#answer(token, error.message)
+    this.#settle(token, error.message)
   }
 
-  #take(message: PubMsg, client: Client, inbox: string): void {
-    const { channel } = message
-    const topic = this.#options.channels.inUse(channel)
+  #read(buffer: Buffer, start: number, end: number, inbox: string): void {
+    const message = this.#message
+    const isReadable = message.read(buffer, start, end)
+    if (isReadable) {
+      this.#counters.messages.value++
+      this.#counters.bytes.value += end - start
+    }
+    const client = isReadable ? this.#options.clients.publisher(message.clientId, message.connId) : null
+    if (client === null || message.guidStart === message.guidEnd) this.#refuse(inbox, INVALID)
+    else this.#take(client, inbox, start, end)
+  }
+
+  #take(client: Client, inbox: string, start: number, end: number): void {
+    const { channel, buffer } = this.#message
+    const gathering = this.#topic
+    const isSame = gathering !== null && gathering.name === channel
+    const topic = isSame ? gathering : this.#options.channels.inUse(channel)
     const isInvalid = topic === null && !isChannelName(channel)
-    const refusal = isInvalid ? INVALID : this.#refusalOf(message, client)
+    const refusal = isInvalid ? INVALID : this.#refusalOf(client)
     if (refusal !== null) {
-      this.#refuse(inbox, message.guid, refusal)
+      this.#refuse(inbox, refusal)
       return
     }
-    const token = this.#expect(client, inbox, message.guid)
-    const early = this.#early.get(channel)
-    if (early !== undefined) this.#wait(early, token, message)
-    else if (topic === null) this.#open(token, message)
-    else this.#publish(topic, token, message.data, message.reply)
+    const early = topic === null || this.#early.size > 0 ? this.#early.get(channel) : undefined
+    if (topic !== null && early === undefined) {
+      this.#gather(topic, client, inbox)
+      return
+    }
+    client.publishes++
+    this.#pending++
+    const waiting = { client, inbox, bytes: Buffer.from(buffer.subarray(start, end)) }
+    this.#earlyBytes += waiting.bytes.length
+    if (early !== undefined) early.push(waiting)
+    else this.#open(channel, waiting)
   }
 
-  #refusalOf({ data, reply }: PubMsg, client: Client): string | null {
+  #refusalOf(client: Client): string | null {
+    const { dataStart, dataEnd, replyStart, replyEnd } = this.#message
     const { recordBytesMax, limits } = this.#options
-    if (recordBytes(data.length, reply.length) > recordBytesMax) return 'the message is too large'
+    if (recordBytes(dataEnd - dataStart, replyEnd - replyStart) > recordBytesMax) return 'the message is too large'
     if (client.publishes >= limits.publishesMax) return 'too many publishes without an answer'
     if (this.#earlyBytes > limits.openingBytesMax) return 'too much is waiting for channels to be opened'
     return null
   }
 
-  #publish(topic: Topic, token: number, data: Buffer, reply: Buffer): void {
-    this.#options.published(topic.name)
-    this.#options.broker.publish(topic, 0, this.#writer.run(data, reply), this.#how, this, token)
+  /** The message at hand goes with its neighbours. */
+  #gather(topic: Topic, client: Client, inbox: string): void {
+    const { buffer, dataStart, dataEnd, replyStart, replyEnd } = this.#message
+    if (this.#topic !== topic || !this.#run.hasRoom(recordBytes(dataEnd - dataStart, replyEnd - replyStart))) {
+      this.flush()
+      this.#topic = topic
+    }
+    this.#run.add(buffer, dataStart, dataEnd, replyStart, replyEnd)
+    this.#answers.add(client, inbox, this.#message)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#options.turn.afterwards(this)
   }
 
-  #wait(early: Early[], token: number, { data, reply }: PubMsg): void {
-    early.push({ token, data: Buffer.from(data), reply: Buffer.from(reply) })
-    this.#earlyBytes += data.length + reply.length
-  }
-
-  #open(token: number, message: PubMsg): void {
-    const { channel } = message
-    const early: Early[] = []
-    this.#early.set(channel, early)
-    this.#wait(early, token, message)
+  #open(channel: string, first: Early): void {
+    this.#early.set(channel, [first])
     this.#options.channels.use(channel).then(
-      (topic) => {
-        for (const { token, data, reply } of this.#takeEarly(channel)) this.#publish(topic, token, data, reply)
-      },
-      (error: unknown) => {
-        for (const { token } of this.#takeEarly(channel)) this.#answer(token, textOf(error))
-      },
+      (topic) => this.#takeEarly(channel, (client, inbox) => this.#gather(topic, client, inbox)),
+      (error: unknown) => this.#takeEarly(channel, (_, inbox) => this.#refuse(inbox, textOf(error))),
     )
   }
 
-  #takeEarly(channel: string): readonly Early[] {
+  /** `handle` is called with each of those that waited at hand. */
+  #takeEarly(channel: string, handle: (client: Client, inbox: string) => void): void {
     const early = this.#early.get(channel) ?? []
     this.#early.delete(channel)
-    for (const { data, reply } of early) this.#earlyBytes -= data.length + reply.length
-    return early
+    for (const { client, inbox, bytes } of early) {
+      this.#earlyBytes -= bytes.length
+      this.#pending--
+      client.publishes--
+      this.#message.read(bytes, 0, bytes.length)
+      handle(client, inbox)
+    }
+    this.flush()
   }
 
-  #expect(client: Client, inbox: string, guid: Buffer): number {
-    const token = ++this.#lastToken
-    this.#due.set(token, { client, inbox, answer: encodePubAck(guid) })
-    client.publishes++
-    return token
-  }
-
-  #answer(token: number, error: string): void {
+  #settle(token: number, error: string): void {
     const due = this.#due.get(token)
     if (due === undefined) return
     this.#due.delete(token)
-    due.client.publishes--
-    if (error !== '') this.#counters.refused.value++
-    if (due.inbox !== '') this.#send(due.inbox, error === '' ? due.answer : refused(due.answer, error))
+    this.#pending -= due.count
+    if (error !== '') this.#counters.refused.value += due.count
+    due.send(this.#options.router, error)
   }
 
-  #refuse(inbox: string, guid: Buffer, error: string): void {
+  #refuse(inbox: string, error: string): void {
     this.#counters.refused.value++
-    if (inbox !== '') this.#send(inbox, refused(encodePubAck(guid), error))
+    refuse(this.#options.router, inbox, this.#message, error)
   }
-
-  #send(subject: string, payload: Buffer): void {
-    this.#options.router.publish({ subject, reply: '', headers: null, payload })
-  }
-}
-
-/** Fields may follow each other in pieces. */
-function refused(answer: Buffer, error: string): Buffer {
-  return Buffer.concat([answer, encodePubAckError(error)])
 }

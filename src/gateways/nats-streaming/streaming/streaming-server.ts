@@ -3,6 +3,7 @@
  * Recovers what it had before it answers anybody.
  */
 import type { Broker } from '../../../broker/broker.js'
+import { Slab } from '../../../broker/slab.js'
 import type { Clock } from '../../../common/clock.js'
 import { ConfigError } from '../../../common/errors.js'
 import { inParallel } from '../../../common/in-parallel.js'
@@ -111,6 +112,7 @@ export class StreamingServer implements Service {
         journal,
         pressure,
         counters: deliveryCounters(metrics),
+        slab: new Slab(),
         lookups,
       },
       channels: this.#channels,
@@ -137,6 +139,7 @@ export class StreamingServer implements Service {
       recordBytesMax,
       limits: bounds,
       metrics,
+      turn: broker.turn,
       published: (channel) => this.#inactivity.published(channel),
     })
     this.#requests = new Requests({
@@ -156,7 +159,7 @@ export class StreamingServer implements Service {
     const { discover, pings, publishPrefix, subscribe, unsubscribe, closeSubscription, close } = this.#subjects
     this.#listen(discover, (message) => this.#requests.connect(message))
     this.#listen(pings, (message) => this.#requests.ping(message))
-    this.#listen(`${publishPrefix}.>`, (message) => this.#publishes.take(message))
+    this.#hear(`${publishPrefix}.>`, (message) => this.#publishes.take(message))
     this.#listen(subscribe, (message) => this.#requests.subscribe(message))
     this.#listen(unsubscribe, (message) => this.#requests.unsubscribe(message))
     this.#listen(closeSubscription, (message) => this.#requests.closeSubscription(message))
@@ -190,6 +193,7 @@ export class StreamingServer implements Service {
   async stop(_options: StopOptions): Promise<void> {
     for (const subscription of this.#subscriptions) this.#router.remove(subscription)
     this.#subscriptions = []
+    this.#publishes.flush()
     this.#inactivity.stop()
     this.#clients.stop()
     await this.#deliveries.stop()
@@ -209,7 +213,15 @@ export class StreamingServer implements Service {
     await this.#state.removeChannel(channel)
   }
 
+  /** What was published before is before it. */
   #listen(subject: string, handle: (message: NatsMessage) => void): void {
+    this.#hear(subject, (message) => {
+      this.#publishes.flush()
+      handle(message)
+    })
+  }
+
+  #hear(subject: string, handle: (message: NatsMessage) => void): void {
     const owner = { deliver: (_subscription: NatsSubscription, message: NatsMessage) => handle(message) }
     const subscription = { subject, queue: null, sid: '', owner }
     this.#subscriptions.push(subscription)

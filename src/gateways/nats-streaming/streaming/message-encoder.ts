@@ -1,0 +1,109 @@
+/**
+ * Messages of one channel as they are delivered, laid out from the records that they are: there is one for each delivery, so no
+ * object is made of it. CRLF follows each, for it is sent from where it lies.
+ *
+ *   message = 0x08 sequence 0x12 length channel [ 0x1a length reply ] [ 0x22 length data ] 0x28 timestamp [ 0x30 0x01 0x38 count ] CRLF
+ */
+import type { Slab } from '../../../broker/slab.js'
+import { RecordReader } from './message-record.js'
+
+const SEQUENCE_TAG = 0x08
+const CHANNEL_TAG = 0x12
+const REPLY_TAG = 0x1a
+const DATA_TAG = 0x22
+const TIMESTAMP_TAG = 0x28
+const REDELIVERED_TAG = 0x30
+const COUNT_TAG = 0x38
+const [CR, LF] = [13, 10]
+/** Tags, numbers, lengths and the line end at their longest. */
+const FRAME_BYTES = 64
+/** Shorter stretches are copied faster byte by byte. */
+const LOOP_BYTES_MAX = 64
+const VARINT_MORE = 0x80
+const NS_PER_MS = 1_000_000n
+const NO_BYTES = Buffer.alloc(0)
+
+export class MessageEncoder {
+  /** Where the last one lies; what follows it is laid elsewhere. */
+  buffer: Buffer = NO_BYTES
+  start = 0
+  end = 0
+  readonly #slab: Slab
+  readonly #record = new RecordReader()
+  readonly #channelField: Buffer
+  /** The time of the last one, and its field. */
+  #timeMs = Number.NaN
+  #timeField: Buffer = NO_BYTES
+
+  /** Where messages are laid; may be that of other channels, too. */
+  constructor(channel: string, slab: Slab) {
+    this.#slab = slab
+    const name = Buffer.from(channel)
+    const field = Buffer.alloc(FRAME_BYTES)
+    field[0] = CHANNEL_TAG
+    this.#channelField = Buffer.concat([field.subarray(0, putVarint(field, 1, name.length)), name])
+  }
+
+  /** The record at `position` of a checked run; returns where the next one begins. */
+  encode(body: Buffer, position: number, sequence: number, timeMs: number, redeliveryCount: number): number {
+    const record = this.#record
+    const next = record.read(body, position)
+    const { dataStart, dataEnd, replyStart, replyEnd } = record
+    if (timeMs !== this.#timeMs) this.#setTime(timeMs)
+    const [channelField, timeField] = [this.#channelField, this.#timeField]
+    const slab = this.#slab
+    const reserved = slab.reserve(FRAME_BYTES + channelField.length + dataEnd - dataStart + replyEnd - replyStart)
+    const { buffer } = slab
+    let at = reserved
+    buffer[at++] = SEQUENCE_TAG
+    at = putVarint(buffer, at, sequence)
+    at = copyBytes(buffer, at, channelField, 0, channelField.length)
+    if (replyEnd > replyStart) at = putBytes(buffer, at, REPLY_TAG, body, replyStart, replyEnd)
+    if (dataEnd > dataStart) at = putBytes(buffer, at, DATA_TAG, body, dataStart, dataEnd)
+    at = copyBytes(buffer, at, timeField, 0, timeField.length)
+    if (redeliveryCount > 0) {
+      buffer[at++] = REDELIVERED_TAG
+      buffer[at++] = 1
+      buffer[at++] = COUNT_TAG
+      at = putVarint(buffer, at, redeliveryCount)
+    }
+    this.buffer = buffer
+    this.start = reserved
+    this.end = at
+    buffer[at++] = CR
+    buffer[at++] = LF
+    slab.used = at
+    return next
+  }
+
+  #setTime(timeMs: number): void {
+    this.#timeMs = timeMs
+    const field = Buffer.alloc(FRAME_BYTES)
+    field[0] = TIMESTAMP_TAG
+    let at = 1
+    let left = BigInt.asUintN(64, BigInt(Math.floor(timeMs)) * NS_PER_MS)
+    for (; left >= VARINT_MORE; left >>= 7n) field[at++] = Number(left & 0x7fn) | VARINT_MORE
+    field[at++] = Number(left)
+    this.#timeField = field.subarray(0, at)
+  }
+}
+
+function putBytes(to: Buffer, position: number, tag: number, from: Buffer, start: number, end: number): number {
+  to[position] = tag
+  return copyBytes(to, putVarint(to, position + 1, end - start), from, start, end)
+}
+
+function putVarint(to: Buffer, position: number, value: number): number {
+  let at = position
+  let left = value
+  for (; left >= VARINT_MORE; left = Math.floor(left / VARINT_MORE)) to[at++] = (left % VARINT_MORE) + VARINT_MORE
+  to[at++] = left
+  return at
+}
+
+function copyBytes(to: Buffer, position: number, from: Buffer, start: number, end: number): number {
+  if (end - start > LOOP_BYTES_MAX) return position + from.copy(to, position, start, end)
+  let at = position
+  for (let index = start; index < end; index++) to[at++] = from[index] as number
+  return at
+}
