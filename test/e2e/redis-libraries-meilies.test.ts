@@ -65,6 +65,20 @@ for (const library of REDIS_LIBRARIES) {
       assert.deepEqual(user.complaints, [])
     })
 
+    test('outlives the end of a stream, and gets the events of the next one of its name', WITHIN, async (t) => {
+      const { server, user } = await start(t)
+      await server.fill('s', 1)
+      const inbox = new MessageInbox()
+      await user.subscribe('s:0', inbox.receive)
+      assert.deepEqual(await inbox.take(1), [payload('s', 0)])
+      await server.broker.deleteTopic('s')
+      await server.fill('s', 2)
+      assert.deepEqual(await inbox.take(2), [payload('s', 0), payload('s', 1)])
+      await user.unsubscribe('s:0')
+      assert.equal(await user.publish('s', 'e2', '2'), 'OK')
+      assert.deepEqual([inbox.size, user.complaints], [0, []])
+    })
+
     test('follows several streams, and all of them, until it has enough', WITHIN, async (t) => {
       const { server, user } = await start(t)
       await server.fill('a', 3)
