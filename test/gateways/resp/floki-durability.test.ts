@@ -170,3 +170,22 @@ test('a sync that fails is told to each request that it was to cover, and the qu
   await peer.expect('SET other c', '+OK')
   await peer.expect('RPUSH other a', ':1')
 })
+
+test('a queue whose first channel could not be made is made by the next SET, with what was pushed meanwhile', async (t) => {
+  const fs = new FaultyFileSystem({ seed: SEED })
+  const peer = await (await liveOn(t, fs)).connect()
+  await peer.expect('SET other c', '+OK')
+  // Where the topic keeps its groups.
+  fs.plan({ op: 'make-directory', code: 'ENOSPC', path: /q@.*4294967295/ })
+  const failed = await peer.ask('SET q c')
+  assert.equal(failed?.[0], '-', JSON.stringify(failed))
+  assert.match(String(failed?.[1]), /^Unexpected error/)
+  await peer.expect('RPUSH q a', ':1')
+  await peer.expect('SET q c', '+OK')
+  await peer.expect('SET q c', '-QAE Queue Already Exists')
+  await peer.expect('RPUSH q b', ':1')
+  assert.deepEqual(ids(await peer.fetch('HMGET q c 10')), [2])
+  // Without channels it is a queue all the same.
+  await peer.expect('DEL q c', ':1')
+  await peer.expect('SET q c', '-QAE Queue Already Exists')
+})
