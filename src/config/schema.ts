@@ -276,8 +276,10 @@ const SETTINGS_TABLE = {
     default: 1_000_000,
     min: 1,
     max: 100_000_000,
-    doc: 'Subscriptions of the MeiliES dialect, of all connections together.',
-    atLimit: 'A further `subscribe` is answered with `internal error; too many subscriptions`.',
+    doc: 'Subscriptions of the MeiliES dialect, of all connections together. Each stream that `$all` follows counts as one more.',
+    atLimit:
+      'A further `subscribe` is answered with `internal error; too many subscriptions`, and subscribes to nothing. A subscription ' +
+      'to `$all` ends with that when a stream appears for which there is no room, with `unsubscribe` where frames are not classic.',
   },
   flokiMessageTimeoutMs: {
     type: 'duration',

@@ -7,98 +7,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Change } from '../../src/groups/shared/changes.js'
-import { ACK, EXTEND, type SharedSettings, type Verdict } from '../../src/groups/shared/settings.js'
+import { ACK, type SharedSettings, type Verdict } from '../../src/groups/shared/settings.js'
 import { SharedPartition } from '../../src/groups/shared/shared-partition.js'
 import { type Offset, toOffset } from '../../src/model/offset.js'
 import { NaiveGroup } from './shared-oracle.js'
+import { arbSettings, arbStep, type PickedBatch, type Step } from './shared-steps.js'
 
-type Step =
-  | { readonly kind: 'publish'; readonly records: number }
-  | { readonly kind: 'take'; readonly member: number; readonly max: number }
-  | {
-      readonly kind: 'settle'
-      readonly member: number
-      readonly pick: number
-      readonly length: number
-      readonly verdict: Verdict
-      readonly isExact: boolean
-    }
-  | {
-      readonly kind: 'anywhere'
-      readonly member: number
-      readonly pick: number
-      readonly length: number
-      readonly verdict: Verdict
-      readonly isExact: boolean
-    }
-  | { readonly kind: 'pass'; readonly ms: number }
-  | { readonly kind: 'expire' }
-  | { readonly kind: 'leave'; readonly member: number }
-  | { readonly kind: 'dead'; readonly max: number; readonly isWritten: boolean }
-  | { readonly kind: 'seek' | 'seek-keeping'; readonly pick: number }
-  | { readonly kind: 'purge'; readonly pick: number }
-  | { readonly kind: 'pause'; readonly paused: boolean }
-  | { readonly kind: 'configure'; readonly settings: SharedSettings }
-  | { readonly kind: 'drain' }
-  | { readonly kind: 'checkpoint' }
-  | { readonly kind: 'crash' }
-
-const arbSettings: fc.Arbitrary<SharedSettings> = fc
-  .record({
-    ackWaitMs: fc.integer({ min: 1, max: 40 }),
-    inFlightMax: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 60 })),
-    spare: fc.nat({ max: 50 }),
-    maxDeliveries: fc.option(fc.integer({ min: 1, max: 4 })),
-    backoffMs: fc.oneof(fc.constant([]), fc.array(fc.nat({ max: 30 }), { maxLength: 3 })),
-  })
-  .map(({ spare, ...settings }) => ({ ...settings, spanMax: settings.inFlightMax + spare }))
-
-const arbVerdict: fc.Arbitrary<Verdict> = fc.oneof(
-  { weight: 5, arbitrary: fc.constant(ACK) },
-  { weight: 2, arbitrary: fc.option(fc.nat({ max: 30 })).map((delayMs): Verdict => ({ kind: 'retry', delayMs })) },
-  { weight: 1, arbitrary: fc.constant<Verdict>({ kind: 'reject', reason: 'bad' }) },
-  { weight: 1, arbitrary: fc.constant(EXTEND) },
-  { weight: 2, arbitrary: fc.constant<Verdict>({ kind: 'release' }) },
-)
-
-const arbMember = fc.nat({ max: 3 })
-const arbPick = fc.nat({ max: 999 })
-const arbLength = fc.oneof(fc.constant(1), fc.nat({ max: 25 }))
-
-const arbStep: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('publish' as const), records: fc.nat({ max: 30 }) }) },
-  {
-    weight: 16,
-    arbitrary: fc.record({ kind: fc.constant('take' as const), member: arbMember, max: fc.nat({ max: 20 }) }),
-  },
-  { weight: 24, arbitrary: arbSettle('settle') },
-  { weight: 3, arbitrary: arbSettle('anywhere') },
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.nat({ max: 30 }) }) },
-  { weight: 3, arbitrary: fc.constant<Step>({ kind: 'expire' }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('leave' as const), member: arbMember }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constant('dead' as const), max: fc.nat({ max: 5 }), isWritten: fc.boolean() }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('seek' as const), pick: arbPick }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('seek-keeping' as const), pick: arbPick }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('purge' as const), pick: arbPick }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('pause' as const), paused: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('configure' as const), settings: arbSettings }) },
-  { weight: 4, arbitrary: fc.constantFrom<Step>({ kind: 'drain' }, { kind: 'checkpoint' }) },
-  { weight: 1, arbitrary: fc.constant<Step>({ kind: 'crash' }) },
-)
-
-function arbSettle(kind: 'settle' | 'anywhere'): fc.Arbitrary<Step> {
-  return fc.record({
-    kind: fc.constant(kind),
-    member: arbMember,
-    pick: arbPick,
-    length: arbLength,
-    verdict: arbVerdict,
-    isExact: fc.boolean(),
-  })
-}
+const EVERYWHERE = { from: toOffset(0), to: toOffset(Number.MAX_SAFE_INTEGER) }
 
 /** The machine and the oracle side by side, with the log that the machine's caller would keep. */
 class History {
@@ -122,7 +37,7 @@ class History {
         this.oracle.publish(step.records)
         break
       case 'take':
-        this.take(this.#number(step.member), step.max)
+        this.#takeSome(this.#number(step.member), step.max, step.batch)
         break
       case 'settle':
       case 'anywhere':
@@ -168,13 +83,13 @@ class History {
   }
 
   /** How many records the member got. */
-  take(member: number, max: number): number {
+  take(member: number, max: number, within = EVERYWHERE): number {
     const inFlight = this.oracle.inFlight
-    const taken = this.machine.take(member, max, toOffset(this.oracle.end), this.nowMs)
+    const taken = this.machine.take(member, max, toOffset(this.oracle.end), this.nowMs, within)
     const offsets = taken.flatMap(({ era, from, to, deliveryCount }) =>
       spread(from, to).map((at) => [era, at, deliveryCount]),
     )
-    assert.deepEqual(offsets, this.oracle.take(member, max, this.nowMs))
+    assert.deepEqual(offsets, this.oracle.take(member, max, this.nowMs, within))
     assert.ok(this.oracle.inFlight <= Math.max(inFlight, this.oracle.settings.inFlightMax))
     return offsets.length
   }
@@ -271,6 +186,20 @@ class History {
     const hasWork = machine.hasWork(toOffset(oracle.end), nowMs)
     if (oracle.count('ready') > 0 && oracle.count('held') < oracle.settings.inFlightMax)
       assert.equal(hasWork, !oracle.paused)
+  }
+
+  /** What one batch has, as those do who read it; who is offered something gets it. */
+  #takeSome(member: number, max: number, batch: PickedBatch | null): void {
+    if (batch === null) {
+      this.take(member, max)
+      return
+    }
+    this.expire()
+    const offer = batch.isOffered ? this.machine.peek(toOffset(this.oracle.end), this.nowMs) : null
+    const place = offer?.from ?? this.#near(batch.pick)
+    const within = { from: toOffset(Math.max(0, place - batch.before)), to: toOffset(place + batch.rest) }
+    const count = this.take(member, max, within)
+    if (offer !== null && max > 0) assert.ok(count > 0, `${offer.from} was offered and not given`)
   }
 
   #settleSome(step: Step & { kind: 'settle' | 'anywhere' }): void {

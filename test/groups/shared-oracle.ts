@@ -104,8 +104,13 @@ export class NaiveGroup {
     for (let each = 0; each < records; each++) this.records.push(fresh())
   }
 
-  /** Era, offset and count of each. */
-  take(member: number, max: number, nowMs: number): [number, number, number][] {
+  /** Era, offset and count of each. What comes next and does not lie `within` is neither given nor passed over. */
+  take(
+    member: number,
+    max: number,
+    nowMs: number,
+    within: { readonly from: number; readonly to: number },
+  ): [number, number, number][] {
     if (this.paused || max < 1) return []
     this.expire(nowMs)
     const { inFlightMax, spanMax, ackWaitMs } = this.settings
@@ -118,12 +123,14 @@ export class NaiveGroup {
       ...this.asides,
       ...this.offsets(() => true).map((offset) => ({ era: this.era, offset, ...this.at(offset) })),
     ].filter(({ status }) => status === 'ready')
+    const isWithin = (offset: number): boolean => offset >= within.from && offset < within.to
     for (const { era, offset } of ready.sort((one, other) => one.turn - other.turn || one.offset - other.offset)) {
+      if (!isWithin(offset)) break
       if (taken.length < max && this.count('held') < inFlightMax) give(era, offset, this.#lease(era, offset))
     }
     if (this.count('ready') > 0 && this.count('held') < inFlightMax) return this.#taken(member, taken)
     for (let offset = this.next; offset < this.end; offset++) {
-      if (taken.length < max && this.inFlight < inFlightMax && offset - this.floor < spanMax)
+      if (isWithin(offset) && taken.length < max && this.inFlight < inFlightMax && offset - this.floor < spanMax)
         give(this.era, offset, this.at(offset))
       else break
     }

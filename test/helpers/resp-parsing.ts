@@ -80,7 +80,9 @@ const arbElement = fc.oneof(
 const arbFramed = fc
   .array(arbElement, { maxLength: 8 })
   .map((parts) => Buffer.concat([Buffer.from(`*${parts.length}\r\n`), ...parts]))
-const arbTyped = fc.stringMatching(/^[a-z]{1,8}( [a-z0-9:$]{1,8}){0,3}$/).map((line) => Buffer.from(`${line}\r\n`))
+const arbTyped = fc
+  .stringMatching(/^[ \t]{0,2}[a-z]{1,8}( [a-z0-9:$]{1,8}){0,3}$/)
+  .map((line) => Buffer.from(`${line}\r\n`))
 
 /** Requests that are framed as they should be, arrays and lines. */
 export const arbStream = fc

@@ -27,6 +27,8 @@ const FIRST_CAPACITY_BYTES = 1024
 const NOTHING = Buffer.alloc(0)
 
 const LF = 10
+const SPACE = 32
+const TAB = 9
 const CR = 13
 const PLUS = 43
 const MINUS = 45
@@ -135,7 +137,7 @@ export class RequestParser {
   #head(): boolean {
     const { request } = this
     const buffer = this.#buffer
-    while (this.#at < this.#limit && (buffer[this.#at] === CR || buffer[this.#at] === LF)) this.#at++
+    while (this.#at < this.#limit && isBlank(buffer[this.#at] as number)) this.#at++
     // What a connection does not say has not begun.
     this.#start = this.#at
     if (this.#at >= this.#limit) return false
@@ -378,4 +380,9 @@ export class RequestParser {
     source.copy(this.#buffer, this.#limit, from, from + bytes)
     this.#limit = needed
   }
+}
+
+/** Of what may stand before a request and says nothing; people who type begin lines with spaces. */
+function isBlank(byte: number): boolean {
+  return byte === LF || byte === CR || byte === SPACE || byte === TAB
 }

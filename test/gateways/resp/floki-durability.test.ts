@@ -3,48 +3,18 @@
  * be held up, and fail.
  */
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { App } from '../../../src/app.js'
-import { configWith } from '../../../src/config/load.js'
-import type { Config } from '../../../src/config/schema.js'
 import { FaultyFileSystem } from '../../helpers/faulty-file-system.js'
-import { FlokiPeer, type Message } from '../../helpers/floki-server.js'
-import { RespPeer } from '../../helpers/resp-peer.js'
-import { forgetHolder } from '../../storage/log/simulation.js'
+import { cutPower, type FlokiLife, liveOn } from '../../helpers/floki-life.js'
+import type { FlokiPeer, Message } from '../../helpers/floki-server.js'
 
 const ROUNDS = Number(process.env.LEVERET_ROUNDS ?? 12)
 const SEED = Number(process.env.LEVERET_SEED ?? 1)
 const WRITERS = 64
 const PUSHES = 20
 
-interface Life {
-  readonly app: App
-  connect(): Promise<FlokiPeer>
-}
-
-async function live(t: TestContext, fs: FaultyFileSystem, options: Partial<Config> = {}): Promise<Life> {
-  const config = configWith({ port: 0, store: 'log', data: '/data', floki: 0, ...options })
-  const app = new App(config, { fileSystem: fs.process() })
-  await app.start()
-  // One whose disk is dead cannot be closed.
-  t.after(() => app.stop({ deadlineMs: 0 }).catch(() => undefined))
-  const port = app.listeners.find(({ name }) => name === 'floki')?.port ?? 0
-  const connect = async (): Promise<FlokiPeer> => {
-    const peer = new FlokiPeer(await RespPeer.connect(port))
-    t.after(() => peer.raw[Symbol.dispose]())
-    return peer
-  }
-  return { app, connect }
-}
-
-function cutPower(fs: FaultyFileSystem): void {
-  fs.forgetPlans()
-  fs.powerLoss()
-  forgetHolder(fs)
-}
-
-function syncs({ app }: Life): number {
+function syncs({ app }: FlokiLife): number {
   return app.metrics.samples().find(({ name }) => name === 'leveret_storage_syncs_total')?.value ?? 0
 }
 
@@ -55,7 +25,7 @@ function ids(messages: readonly Message[]): number[] {
 for (let seed = SEED; seed < SEED + ROUNDS; seed++) {
   test(`F52: with sync, what was answered outlives a loss of power (LEVERET_SEED=${seed})`, async (t) => {
     const fs = new FaultyFileSystem({ seed })
-    const first = await (await live(t, fs)).connect()
+    const first = await (await liveOn(t, fs)).connect()
     await first.expect('CONFIG SET server.durability sync', '+OK')
     await first.expect('SET q c', '+OK')
     await first.expect('SETNX q d', '+OK')
@@ -71,7 +41,7 @@ for (let seed = SEED; seed < SEED + ROUNDS; seed++) {
     await first.expect('DEL gone', ':1')
     cutPower(fs)
 
-    const second = await (await live(t, fs)).connect()
+    const second = await (await liveOn(t, fs)).connect()
     await second.expect('RPUSH gone a', '-QNF Queue Not Found')
     const left = await second.fetch('HMGET q c 100')
     assert.deepEqual(
@@ -88,11 +58,11 @@ for (let seed = SEED; seed < SEED + ROUNDS; seed++) {
 
 test('F52: with async, a loss of power may take what was answered, and ids go on behind what is left', async (t) => {
   const fs = new FaultyFileSystem({ seed: SEED })
-  const first = await (await live(t, fs)).connect()
+  const first = await (await liveOn(t, fs)).connect()
   await first.expect('SET q c', '+OK')
   await first.expect('RPUSH q a b c', ':3')
   cutPower(fs)
-  const second = await (await live(t, fs)).connect()
+  const second = await (await liveOn(t, fs)).connect()
   const kept = ids(await second.fetch('HMGET q c 10'))
   assert.deepEqual(kept, [1, 2, 3].slice(0, kept.length))
   await second.expect('RPUSH q d', ':1')
@@ -101,7 +71,7 @@ test('F52: with async, a loss of power may take what was answered, and ids go on
 
 test('F53: with sync, 64 writers share their syncs', { timeout: 60_000 }, async (t) => {
   const fs = new FaultyFileSystem()
-  const life = await live(t, fs)
+  const life = await liveOn(t, fs)
   const peer = await life.connect()
   await peer.expect('SET q c', '+OK')
   await peer.expect('CONFIG SET queues.q.durability sync', '+OK')
@@ -120,7 +90,7 @@ test('F53: with sync, 64 writers share their syncs', { timeout: 60_000 }, async 
 
 test('pushes that come one by one share a sync when they are told to wait for others', async (t) => {
   const fs = new FaultyFileSystem()
-  const life = await live(t, fs, { syncDelayMs: 400, syncDelayBytes: 64 * 1024 })
+  const life = await liveOn(t, fs, { syncDelayMs: 400, syncDelayBytes: 64 * 1024 })
   const peer = await life.connect()
   await peer.expect('SET q c', '+OK')
   await peer.expect('CONFIG SET queues.q.durability sync', '+OK')
@@ -145,7 +115,7 @@ test('pushes that come one by one share a sync when they are told to wait for ot
 
 test('with async, nobody waits for the disk, and with sync everybody does', { timeout: 60_000 }, async (t) => {
   const fs = new FaultyFileSystem()
-  const life = await live(t, fs)
+  const life = await liveOn(t, fs)
   const peer = await life.connect()
   await peer.expect('SET q c', '+OK')
   await peer.expect('SET safe c', '+OK')
@@ -181,7 +151,7 @@ test('with async, nobody waits for the disk, and with sync everybody does', { ti
 
 test('a sync that fails is told to each request that it was to cover, and the queue takes no more', async (t) => {
   const fs = new FaultyFileSystem()
-  const life = await live(t, fs)
+  const life = await liveOn(t, fs)
   const peer = await life.connect()
   await peer.expect('SET q c', '+OK')
   await peer.expect('CONFIG SET queues.q.durability sync', '+OK')
@@ -199,4 +169,23 @@ test('a sync that fails is told to each request that it was to cover, and the qu
   assert.deepEqual(ids(await peer.fetch('HMGET q c 10')), [1])
   await peer.expect('SET other c', '+OK')
   await peer.expect('RPUSH other a', ':1')
+})
+
+test('a queue whose first channel could not be made is made by the next SET, with what was pushed meanwhile', async (t) => {
+  const fs = new FaultyFileSystem({ seed: SEED })
+  const peer = await (await liveOn(t, fs)).connect()
+  await peer.expect('SET other c', '+OK')
+  // Where the topic keeps its groups.
+  fs.plan({ op: 'make-directory', code: 'ENOSPC', path: /q@.*4294967295/ })
+  const failed = await peer.ask('SET q c')
+  assert.equal(failed?.[0], '-', JSON.stringify(failed))
+  assert.match(String(failed?.[1]), /^Unexpected error/)
+  await peer.expect('RPUSH q a', ':1')
+  await peer.expect('SET q c', '+OK')
+  await peer.expect('SET q c', '-QAE Queue Already Exists')
+  await peer.expect('RPUSH q b', ':1')
+  assert.deepEqual(ids(await peer.fetch('HMGET q c 10')), [2])
+  // Without channels it is a queue all the same.
+  await peer.expect('DEL q c', ':1')
+  await peer.expect('SET q c', '-QAE Queue Already Exists')
 })

@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type FlokiPeer, messagesOf, startFloki } from '../../helpers/floki-server.js'
 import { RespPeer } from '../../helpers/resp-peer.js'
+import { requestOf } from '../../helpers/resp-values.js'
 
 const NIL = '$-1'
 const NO_QUEUE = '-QNF Queue Not Found'
@@ -292,4 +293,39 @@ test('has a thousand who wait, and a thousand channels', { timeout: 60_000 }, as
       (await waiter.nextMessages()).map(({ body }) => body),
       ['last'],
     )
+})
+
+test('reads no more behind a long poll than it has room for, and sees who left with the end of the poll', async (t) => {
+  const server = await startFloki(t)
+  const peer = await server.connect()
+  await peer.expect('SET q c', '+OK')
+  const gone = await RespPeer.connect(server.port)
+  t.after(() => gone[Symbol.dispose]())
+  gone.send('HMGET', 'q', 'c', '1', '1')
+  await waitsFor(peer, 1)
+  // A socket that is not read does not tell that its peer is gone, or how much it has said.
+  const connections = async (): Promise<unknown> => (await peer.json('INFO server')).client_count
+  for (let count = 0; count < 400; count++) gone.write(requestOf('PING', 'x'.repeat(60_000)))
+  await sleep(300)
+  assert.ok(gone.socket.writableLength > 1024 * 1024, `${gone.socket.writableLength} bytes are not read`)
+  assert.equal(await connections(), 2)
+  gone[Symbol.dispose]()
+  await waitsFor(peer, 0)
+  while ((await connections()) !== 1) await sleep(5)
+  await peer.expect('RPUSH q a', ':1')
+  assert.equal((await peer.fetch('HMGET q c 1')).length, 1)
+})
+
+test('answers all that came behind a long poll, however much it is', async (t) => {
+  const server = await startFloki(t)
+  const [pusher, reader] = [await server.connect(), await server.connect()]
+  await pusher.expect('SET q c', '+OK')
+  reader.send('HMGET q c 1 20')
+  await waitsFor(pusher, 1)
+  const body = 'x'.repeat(60_000)
+  for (let count = 0; count < 100; count++) reader.send(`ECHO ${count}${body}`)
+  await sleep(100)
+  await pusher.expect('RPUSH q a', ':1')
+  assert.equal((await reader.nextMessages()).length, 1)
+  for (let count = 0; count < 100; count++) assert.deepEqual(await reader.raw.next(), ['$', `${count}${body}`])
 })

@@ -109,6 +109,15 @@ test('reads inline commands with quotes and escapes, and skips empty lines', () 
   )
 })
 
+test('takes lines that begin with spaces, and skips those that have nothing else', () => {
+  const { requests, fault } = whole('  stream-names\r\n \t\r\n   \n\tping  "a b" \r\n *1\r\n$4\r\nping\r\n')
+  assert.equal(fault, null)
+  assert.deepEqual(
+    requests.map(({ words }) => words),
+    [['stream-names'], ['ping', 'a b'], ['ping']],
+  )
+})
+
 test('a word is text only if it is UTF-8', () => {
   const parser = new RequestParser(LIMITS)
   parser.push(requestOf('é€😀', Buffer.from([0xff]), '\ufffd'))

@@ -15,6 +15,7 @@ import { Channel, type ChannelContext } from './channel.js'
 import { isQueueName } from './floki-arguments.js'
 import { FlokiFault, FlokiLimit, NO_CHANNEL, NO_QUEUE, QUEUE_EXISTS } from './floki-fault.js'
 import { KeptSettings } from './kept-settings.js'
+import { OneByOne } from './one-by-one.js'
 import { changeOf, type QueueConfig, topicSettingsOf, withTopic } from './queue-config.js'
 import { SettingsLog } from './settings-log.js'
 import { TicketDraw } from './tickets.js'
@@ -39,9 +40,10 @@ export class Queues {
   readonly #draw: TicketDraw
   /** By queue and name, those that somebody has used. */
   readonly #channels = new Map<string, Map<string, Channel>>()
-  /** The last of what is done to a queue. */
-  readonly #last = new Map<string, Promise<unknown>>()
+  readonly #order = new OneByOne()
   readonly #creating = new Set<string>()
+  /** Queues whose first channel could not be made: to make them again goes on with that. */
+  readonly #unfinished = new Set<string>()
   #opening: Promise<void> | null = null
   isOpen = false
 
@@ -109,7 +111,7 @@ export class Queues {
 
   /** Throws FlokiFault. */
   useChannel(queue: string, name: string): Promise<Channel> {
-    return this.#alone(queue, async () => {
+    return this.#order.run(queue, async () => {
       const channel = this.channelInUse(queue, name)
       if (channel !== null) return channel
       await this.#requireChannel(queue, name)
@@ -119,30 +121,27 @@ export class Queues {
 
   /** Make the queue and the channel, or (`isGentle`) what of them is missing. Throws FlokiFault. */
   create(queue: string, channel: string, isGentle: boolean): Promise<void> {
-    return this.#alone(queue, async () => {
+    return this.#order.run(queue, async () => {
       const settings = this.#options.broker.topicSettings(queue)
-      if (settings === null) await this.#make(queue)
-      else if (!isGentle) throw new FlokiFault(QUEUE_EXISTS)
+      if (settings === null) {
+        await this.#make(queue)
+        this.#unfinished.add(queue)
+      } else if (!isGentle && !this.#unfinished.has(queue)) throw new FlokiFault(QUEUE_EXISTS)
       else if (!isQueue(queue, settings)) {
         throw new FlokiFault(`ERR topic "${queue}" cannot be a queue: it keeps nothing, or has several partitions`)
       }
-      if (this.channelInUse(queue, channel) !== null) return
-      // What was said of one that others have deleted is void.
-      if (!(await this.#hasChannel(queue, channel))) await this.#kept.putStart(queue, channel, 0)
-      await this.#seat(queue, channel).catch((error: unknown) => {
-        // Names were checked, so that only their number can be wrong.
-        if (!(error instanceof InvalidArgumentError)) throw error
-        throw new FlokiLimit(`ERR ${error.message}`, { cause: error })
-      })
+      await this.#makeChannel(queue, channel)
+      this.#unfinished.delete(queue)
     })
   }
 
   /** False if there is no such queue. */
   delete(queue: string): Promise<boolean> {
-    return this.#alone(queue, async () => {
+    return this.#order.run(queue, async () => {
       if (!this.has(queue)) return false
       await this.#options.broker.deleteTopic(queue)
       this.#channels.delete(queue)
+      this.#unfinished.delete(queue)
       await this.#kept.remove(queue)
       return true
     })
@@ -150,7 +149,7 @@ export class Queues {
 
   /** False if there is no such channel. */
   deleteChannel(queue: string, name: string): Promise<boolean> {
-    return this.#alone(queue, async () => {
+    return this.#order.run(queue, async () => {
       if (!(await this.#hasChannel(queue, name))) return false
       await this.#kept.putStart(queue, name, 0)
       await this.#options.broker.deleteGroup(queue, name)
@@ -160,7 +159,7 @@ export class Queues {
 
   /** Go on with the message `id`, or what comes first after it. Throws FlokiFault. */
   seekTo(queue: string, name: string, id: number): Promise<void> {
-    return this.#alone(queue, async () => {
+    return this.#order.run(queue, async () => {
       await this.#requireChannel(queue, name)
       const offset = Math.max(0, id - 1)
       const isAhead = offset > (await this.partition(queue)).end
@@ -170,7 +169,7 @@ export class Queues {
 
   /** Go on with the first message that arrived in this second since 1970, or later. Throws FlokiFault. */
   seekToTime(queue: string, name: string, seconds: number): Promise<void> {
-    return this.#alone(queue, async () => {
+    return this.#order.run(queue, async () => {
       await this.#requireChannel(queue, name)
       await this.#seek(queue, name, { kind: 'time', timeMs: seconds * 1_000 }, 0, KEEPS_LEASES)
     })
@@ -178,7 +177,7 @@ export class Queues {
 
   /** Pass over what a channel has not got. False if there is no such channel. */
   purgeChannel(queue: string, name: string): Promise<boolean> {
-    return this.#alone(queue, async () => {
+    return this.#order.run(queue, async () => {
       if (!(await this.#hasChannel(queue, name))) return false
       await this.#seek(queue, name, { kind: 'latest' }, 0)
       return true
@@ -187,7 +186,7 @@ export class Queues {
 
   /** Remove all messages. False if there is no such queue. */
   purge(queue: string): Promise<boolean> {
-    return this.#alone(queue, async () => {
+    return this.#order.run(queue, async () => {
       if (!this.has(queue)) return false
       const { end } = await this.partition(queue)
       for (const { name } of await this.channelStates(queue)) {
@@ -212,7 +211,7 @@ export class Queues {
   /** Of queues that are made from now on. Throws FlokiFault. */
   async changeDefaults(key: string, value: string): Promise<void> {
     const change = changeOf(key, value)
-    await this.#alone('', () => {
+    await this.#order.run('', () => {
       // Only what was said here: the settings of the server go on to say the rest.
       return this.#kept.putDefaults(change)
     })
@@ -220,7 +219,7 @@ export class Queues {
 
   /** Throws FlokiFault. */
   changeConfig(queue: string, key: string, value: string): Promise<void> {
-    return this.#alone(queue, async () => {
+    return this.#order.run(queue, async () => {
       const { broker } = this.#options
       const settings = broker.topicSettings(queue)
       const before = this.config(queue)
@@ -247,7 +246,7 @@ export class Queues {
 
   /** Do it while nothing else is done to the queue, if it is there still. */
   async tend(queue: string, act: (config: QueueConfig) => Promise<void>): Promise<void> {
-    await this.#alone(queue, async () => {
+    await this.#order.run(queue, async () => {
       const config = this.config(queue)
       if (config !== null) await act(config)
     })
@@ -276,7 +275,9 @@ export class Queues {
     await this.#kept.open()
     this.#options.broker.watchTopics((name) => {
       // Somebody else makes a queue anew: what was said of the old one is void.
-      if (!this.#creating.has(name)) this.#kept.forget(name)
+      if (this.#creating.has(name)) return
+      this.#unfinished.delete(name)
+      this.#kept.forget(name)
     })
     this.isOpen = true
   }
@@ -294,6 +295,18 @@ export class Queues {
     } finally {
       this.#creating.delete(queue)
     }
+  }
+
+  /** Unless it is there. Throws FlokiFault. */
+  async #makeChannel(queue: string, channel: string): Promise<void> {
+    if (this.channelInUse(queue, channel) !== null) return
+    // What was said of one that others have deleted is void.
+    if (!(await this.#hasChannel(queue, channel))) await this.#kept.putStart(queue, channel, 0)
+    await this.#seat(queue, channel).catch((error: unknown) => {
+      // Names were checked, so that only their number can be wrong.
+      if (!(error instanceof InvalidArgumentError)) throw error
+      throw new FlokiLimit(`ERR ${error.message}`, { cause: error })
+    })
   }
 
   /** The channel with its group, which is made if it is missing, and begins with the next message. */
@@ -369,20 +382,6 @@ export class Queues {
     } catch (error) {
       if (error instanceof GroupNotFoundError || error instanceof TopicNotFoundError) return false
       throw error
-    }
-  }
-
-  async #alone<T>(queue: string, act: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(queue)
-    const acting = (async () => {
-      await before?.catch(() => undefined)
-      return await act()
-    })()
-    this.#last.set(queue, acting)
-    try {
-      return await acting
-    } finally {
-      if (this.#last.get(queue) === acting) this.#last.delete(queue)
     }
   }
 }

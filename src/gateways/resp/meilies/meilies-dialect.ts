@@ -24,11 +24,12 @@ import {
 import { array, integer, nil, RESP_OK, respError, simple } from '../resp-encode.js'
 import type { RespFault } from '../resp-fault.js'
 import type { RespRequest } from '../resp-request.js'
+import { keyOf } from './active-spec.js'
 import { EventFrames, type FrameMode } from './event-frames.js'
 import { eventBytes, isEventName, layEvent, NameHeader, putEvent } from './event-record.js'
 import { parseSpec, requireEventName, requireNoSpaces, requireStreamName, type StreamSpec } from './stream-spec.js'
 import { Streams } from './streams.js'
-import { keyOf, type SubscriptionContext, Subscriptions } from './subscriptions.js'
+import { type SubscriptionContext, Subscriptions } from './subscriptions.js'
 
 const PREFIX = 'invalid request message; '
 const BAD_ARGUMENT = `${PREFIX}Invalid argument resp type`

@@ -10,7 +10,8 @@ import type { Turn, TurnTask } from '../../../common/turn.js'
 import type { Start } from '../../../model/topic.js'
 import type { RespPeer } from '../dialect.js'
 import { array, bulk, integer, nil, push, respError, simple } from '../resp-encode.js'
-import { Delivery, type DeliveryOwner, type SpecFacts } from './delivery.js'
+import { type Active, type AllStreams, activeOf, boundedBy, deliveriesOf, isFinished, keyOf } from './active-spec.js'
+import { Delivery, type DeliveryOwner } from './delivery.js'
 import type { EventFrames, FrameMode } from './event-frames.js'
 import { ALL_STREAMS, type StreamSpec } from './stream-spec.js'
 import type { Streams } from './streams.js'
@@ -26,39 +27,21 @@ export interface SubscriptionContext {
   readonly turn: Turn
   readonly limits: {
     readonly subscriptionsMax: number
-    /** Of all connections together. */
+    /** Of all connections together; each stream that `$all` follows is one. */
     readonly meiliesSubscriptionsMax: number
     readonly deliveryBytesMax: number
     readonly outboxBytesMax: number
   }
-  /** Subscriptions of all connections. */
+  /** Subscriptions of all connections, and streams that `$all` follows. */
   readonly open: { count: number }
-}
-
-/** A spec that may still deliver. */
-interface Active extends SpecFacts {
-  readonly range: StreamSpec
-  /** Of a spec that names a stream, until it is done. */
-  delivery: Delivery | null
-  /** Of `$all`. */
-  readonly all: AllStreams | null
-  /** Ends the wait for streams that are made; of `$all`, and of a stream that was deleted. */
-  unwatch: (() => void) | null
-  /** The subscriber was told: its events may follow. */
-  isConfirmed: boolean
-}
-
-interface AllStreams {
-  /** By stream; those that there are. */
-  readonly deliveries: Map<string, Delivery>
-  /** Streams with specs of their own in the same request. */
-  readonly except: ReadonlySet<string>
 }
 
 export class Subscriptions implements DeliveryOwner, TurnTask {
   readonly #peer: RespPeer
   readonly #context: SubscriptionContext
   readonly #active = new Map<string, Active>()
+  /** Those of them that end earlier than their specs say. */
+  readonly #bounded = new Set<Active>()
   #queue: Delivery[] = []
   #isScheduled = false
   #isClosed = false
@@ -81,24 +64,24 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
   async subscribe(specs: readonly StreamSpec[], mode: FrameMode): Promise<void> {
     const all = specs.find(({ name }) => name === ALL_STREAMS)
     const named = new Set(specs.map(({ name }) => name))
+    const ranges = all === undefined ? specs : specs.map((spec) => boundedBy(all, spec))
     const opened = new Map<string, Active>()
     try {
-      for (const spec of specs) {
-        const key = keyOf(spec)
+      for (const range of ranges) {
+        const key = keyOf(range)
         if (this.#active.has(key) || opened.has(key)) continue
-        const range = all === undefined ? spec : { ...spec, to: lower(spec.to, all.to) }
-        const streams = spec.name === ALL_STREAMS ? { deliveries: new Map(), except: named } : null
-        const active = newActive({ key, text: spec.text, mode }, range, streams)
-        this.#reserve(opened.size)
+        const active = activeOf(range, mode, named)
+        this.#reserve(active, opened.size)
         opened.set(key, active)
         await (active.all === null ? this.#openOne(active) : this.#openAll(active, active.all))
       }
+      for (const { all } of opened.values()) if (all !== null && all.failure !== null) throw all.failure
     } catch (error) {
-      for (const active of opened.values()) close(active)
+      for (const active of opened.values()) this.#close(active)
       throw error
     }
-    if (this.#isClosed) for (const active of opened.values()) close(active)
-    else this.#begin(specs, opened, mode)
+    if (this.#isClosed) for (const active of opened.values()) this.#close(active)
+    else this.#begin(specs, ranges, opened, mode)
   }
 
   /** One frame for each spec, or for each that there is. Texts that are no spec, or not subscribed, count as well. */
@@ -109,6 +92,7 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
       texts.map(({ text, key }) => {
         const active = this.#active.get(key)
         if (active !== undefined) this.#forget(active)
+        for (const one of this.#bounded) if (one.text === text) this.#forget(one)
         return this.#farewell(text)
       }),
     )
@@ -157,11 +141,22 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
     connection.flushSoon()
   }
 
-  #reserve(more: number): void {
+  /** `others` are reserved and not active yet. */
+  #reserve(active: Active, others: number): void {
+    if (this.#active.size + others >= this.#context.limits.subscriptionsMax) throw tooMany()
+    this.#requireRoom(1)
+    this.#takePlace(active, 1)
+  }
+
+  #requireRoom(places: number): void {
     const { limits, open } = this.#context
-    const isFull = this.#active.size + more >= limits.subscriptionsMax
-    if (!isFull && open.count + more < limits.meiliesSubscriptionsMax) return
-    throw new SubscriptionLimitError('too many subscriptions')
+    if (open.count + places > limits.meiliesSubscriptionsMax) throw tooMany()
+  }
+
+  /** Or (less than 0) give back. */
+  #takePlace(active: Active, places: number): void {
+    active.places += places
+    this.#context.open.count += places
   }
 
   async #openOne(active: Active): Promise<void> {
@@ -177,7 +172,8 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
   async #openAll(active: Active, all: AllStreams): Promise<void> {
     const { streams } = this.#context
     const { from } = active.range
-    const names = streams.names()
+    const names = streams.names().filter((name) => this.#isWanted(all, name))
+    this.#requireRoom(names.length)
     active.unwatch = streams.broker.watchTopics((name) => this.#appeared(active, all, name))
     for (const name of names) {
       if (this.#isWanted(all, name)) await this.#openOneOfAll(active, all, name, startOf(from))
@@ -189,7 +185,17 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
     if (!this.#isWanted(all, name)) return
     this.#openOneOfAll(active, all, name, startOf(active.range.from ?? 0)).catch((error: unknown) => {
       log('%s of %s: %O', name, active.text, error)
+      if (error instanceof SubscriptionLimitError) this.#fellShort(active, all, error)
     })
+  }
+
+  /** Who would miss a stream is told so, and follows none of them any more. */
+  #fellShort(active: Active, all: AllStreams, error: SubscriptionLimitError): void {
+    all.failure = error
+    if (this.#active.get(active.key) !== active) return
+    this.#forget(active)
+    this.#send(active.mode === 'classic' ? respError(`internal error; ${error.message}`) : this.#farewell(active.text))
+    this.#peer.connection.flushSoon()
   }
 
   #isWanted(all: AllStreams, name: string): boolean {
@@ -197,13 +203,15 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
   }
 
   async #openOneOfAll(active: Active, all: AllStreams, stream: string, start: Start): Promise<void> {
+    this.#requireRoom(1)
     const delivery = new Delivery(stream, active, false, this)
     all.deliveries.set(stream, delivery)
+    this.#takePlace(active, 1)
     try {
       await this.#open(delivery, start, active.range.to)
     } catch (error) {
       if (delivery.isClosed) return
-      all.deliveries.delete(stream)
+      this.#unfollow(active, all, stream)
       if (!isGone(error)) throw error
       this.#appeared(active, all, stream)
       return
@@ -216,12 +224,21 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
     delivery.open(onlyReader(stream, await this.#context.streams.broker.subscribe(stream, start, to, delivery)))
   }
 
-  #begin(specs: readonly StreamSpec[], opened: ReadonlyMap<string, Active>, mode: FrameMode): void {
-    for (const spec of specs) {
-      const key = keyOf(spec)
+  #begin(
+    specs: readonly StreamSpec[],
+    ranges: readonly StreamSpec[],
+    opened: ReadonlyMap<string, Active>,
+    mode: FrameMode,
+  ): void {
+    for (const [index, range] of ranges.entries()) {
+      const key = keyOf(range)
       const active = opened.get(key)
-      if (active !== undefined && !this.#active.has(key) && !isFinished(active)) this.#remember(active)
-      this.#confirm(spec, this.#active.get(key), mode)
+      if (active !== undefined && isFinished(active)) this.#close(active)
+      else if (active !== undefined) {
+        this.#active.set(key, active)
+        if (range.to !== specs[index]?.to) this.#bounded.add(active)
+      }
+      this.#confirm(range, this.#active.get(key), mode)
     }
     for (const active of opened.values()) {
       active.isConfirmed = true
@@ -334,55 +351,39 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
     const active = this.#active.get(delivery.spec.key)
     if (active === undefined) return
     if (active.all === null) this.#forget(active)
-    else active.all.deliveries.delete(delivery.stream)
+    else this.#unfollow(active, active.all, delivery.stream)
   }
 
-  #remember(active: Active): void {
-    this.#active.set(active.key, active)
-    this.#context.open.count++
+  #unfollow(active: Active, all: AllStreams, stream: string): void {
+    if (all.deliveries.delete(stream)) this.#takePlace(active, -1)
   }
 
   #forget(active: Active): void {
-    close(active)
-    if (this.#active.delete(active.key)) this.#context.open.count--
+    this.#close(active)
+    this.#active.delete(active.key)
+    this.#bounded.delete(active)
+  }
+
+  #close(active: Active): void {
+    active.unwatch?.()
+    active.unwatch = null
+    for (const delivery of deliveriesOf(active)) delivery.close()
+    active.delivery = null
+    active.all?.deliveries.clear()
+    this.#takePlace(active, -active.places)
   }
 }
 
-/** The same for specs that ask for the same. */
-export function keyOf({ name, from, to }: StreamSpec): string {
-  return `${name}:${from ?? ''}:${to ?? ''}`
+function tooMany(): SubscriptionLimitError {
+  return new SubscriptionLimitError('too many subscriptions')
 }
 
 function isGone(error: unknown): boolean {
   return error instanceof LeveretError && error.code === 'LVT_TOPIC_NOT_FOUND'
 }
 
-function isFinished({ delivery, all }: Active): boolean {
-  return delivery === null && all === null
-}
-
-function deliveriesOf({ delivery, all }: Active): Iterable<Delivery> {
-  return all === null ? (delivery === null ? [] : [delivery]) : all.deliveries.values()
-}
-
-function newActive(facts: SpecFacts, range: StreamSpec, all: AllStreams | null): Active {
-  return { ...facts, range, delivery: null, all, unwatch: null, isConfirmed: false }
-}
-
-function close(active: Active): void {
-  active.unwatch?.()
-  active.unwatch = null
-  for (const delivery of deliveriesOf(active)) delivery.close()
-  active.delivery = null
-  active.all?.deliveries.clear()
-}
-
 function startOf(from: number | null): Start {
   return from === null ? { kind: 'latest' } : { kind: 'offset', offset: from }
-}
-
-function lower(a: number | null, b: number | null): number | null {
-  return a === null || b === null ? (a ?? b) : Math.min(a, b)
 }
 
 function subscribed(stream: string): Buffer {
