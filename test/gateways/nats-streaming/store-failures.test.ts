@@ -255,3 +255,36 @@ test('a message that is damaged on the disk is passed over and told, and those a
   await durable.until(5)
   peer.ack(durable, 1, 2, 4, 5, 6)
 })
+
+test('a subscribe that is being kept while others delete the channel is one to its successor', async (t) => {
+  const { fs, server } = await failing(t)
+  const { broker } = server.app
+  const peer = await server.connect('me')
+  await peer.fill('foo', 3)
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  t.after(release)
+  let isHeld = (): void => undefined
+  const reached = new Promise<void>((resolve) => {
+    isHeld = resolve
+  })
+  fs.beforeSync(async (path) => {
+    if (!STATE.test(path)) return
+    isHeld()
+    await held
+  })
+  const subscribing = peer.subscribe({ subject: 'foo', durableName: 'dur' })
+  await reached
+  const settings = broker.topicSettings('foo')
+  assert.ok(settings !== null)
+  await broker.deleteTopic('foo')
+  await broker.createTopic('foo', settings)
+  release()
+  fs.beforeSync(null)
+  const durable = await subscribing
+  await peer.publish('foo', 'new')
+  await durable.until(1)
+  assert.deepEqual(shown(durable), [[1, 'new', false]])
+})

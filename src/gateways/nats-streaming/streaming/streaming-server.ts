@@ -27,8 +27,8 @@ import { type StreamingSubjects, streamingSubjects } from './streaming-subjects.
 
 /** No channel can be called that. */
 const STATE_TOPIC = '__leveret.nats-streaming'
-/** What a store keeps that cannot drop old values alone. */
-const STATE_RECORDS_MAX = 1_000_000
+/** What a store keeps that cannot drop old values alone: it keeps nothing over a restart either. */
+const STATE_RECORDS_MAX = 1_000
 /** Channels. */
 const RECOVERED_AT_ONCE = 16
 
