@@ -66,6 +66,7 @@ export class NatsWire {
   }
 
   unsubscribe(sid: string): void {
+    this.#handlers.delete(sid)
     this.write(`UNSUB ${sid}\r\n`)
   }
 

@@ -132,7 +132,8 @@ test('TestStartPositionFailures: what keeps a start from being found is the answ
 test('TestMsgLookupFailures: what cannot be read is logged, stays pending, and is sent later', async (t) => {
   const { server, fail, heal, untilLine } = await failing(t)
   const peer = await server.connect('me')
-  await peer.fill('foo', 3)
+  // Each in a batch of its own, for the ring to hold the last one only.
+  for (const data of ['1', '2', '3']) assert.equal(await peer.publish('foo', data), '')
   const subscription = await peer.subscribe({ subject: 'foo', startPosition: FIRST, ackWaitInSecs: 1 })
   await subscription.until(3)
   await shrinkRing(server, 'foo')
@@ -254,4 +255,37 @@ test('a message that is damaged on the disk is passed over and told, and those a
   assert.equal(await peer.publish('foo', 'message 6'), '')
   await durable.until(5)
   peer.ack(durable, 1, 2, 4, 5, 6)
+})
+
+test('a subscribe that is being kept while others delete the channel is one to its successor', async (t) => {
+  const { fs, server } = await failing(t)
+  const { broker } = server.app
+  const peer = await server.connect('me')
+  await peer.fill('foo', 3)
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  t.after(release)
+  let isHeld = (): void => undefined
+  const reached = new Promise<void>((resolve) => {
+    isHeld = resolve
+  })
+  fs.beforeSync(async (path) => {
+    if (!STATE.test(path)) return
+    isHeld()
+    await held
+  })
+  const subscribing = peer.subscribe({ subject: 'foo', durableName: 'dur' })
+  await reached
+  const settings = broker.topicSettings('foo')
+  assert.ok(settings !== null)
+  await broker.deleteTopic('foo')
+  await broker.createTopic('foo', settings)
+  release()
+  fs.beforeSync(null)
+  const durable = await subscribing
+  await peer.publish('foo', 'new')
+  await durable.until(1)
+  assert.deepEqual(shown(durable), [[1, 'new', false]])
 })

@@ -138,6 +138,8 @@ export class Deliveries {
     const asked = this.#asked(request)
     const lastSent = subscriptions.needsStart(asked) ? await lastSentOf(context.broker, this.#clock, request) : 0
     if (client.isGone || this.#isStopped) return UNKNOWN_CLIENT
+    // Others deleted the channel meanwhile, and there is a new one of that name.
+    if (this.#byChannel.get(request.channel) !== delivery) return await this.#subscribe(client, request, told)
     const outcome = subscriptions.subscribe(asked, lastSent, this.#clock.monotonic())
     if (outcome.kind === 'refused') return outcome.error
     const { subscription, replaced, kind } = outcome
@@ -154,6 +156,7 @@ export class Deliveries {
       this.#undo(delivery, subscription, kind === 'created')
       return failure
     }
+    if (this.#byChannel.get(request.channel) !== delivery) return await this.#subscribe(client, request, told)
     const { journal } = context
     if (journal.hasDebug) journal.debug(subscribedLine(outcome, request, lastSent, this.#clock.now()))
     told(subscription.ackInbox)

@@ -27,8 +27,8 @@ import { type StreamingSubjects, streamingSubjects } from './streaming-subjects.
 
 /** No channel can be called that. */
 const STATE_TOPIC = '__leveret.nats-streaming'
-/** What a store keeps that cannot drop old values alone. */
-const STATE_RECORDS_MAX = 1_000_000
+/** What a store keeps that cannot drop old values alone: it keeps nothing over a restart either. */
+const STATE_RECORDS_MAX = 1_000
 /** Channels. */
 const RECOVERED_AT_ONCE = 16
 
@@ -74,16 +74,7 @@ export class StreamingServer implements Service {
   constructor(options: StreamingOptions) {
     const { broker, router, clock, metrics, durability, recordBytesMax, bounds, pressure } = options
     const { journal = debugJournal, limits = DEFAULT_STORE_LIMITS } = options
-    this.#state = new StreamingState(
-      new StateTopic({
-        broker,
-        clock,
-        name: STATE_TOPIC,
-        otherwise: { records: STATE_RECORDS_MAX, bytes: null, ageMs: null },
-      }),
-      durability,
-      options.clusterId,
-    )
+    this.#state = stateOf(options)
     this.#clusterId = options.clusterId
     this.#journal = journal
     this.#router = router
@@ -227,6 +218,11 @@ export class StreamingServer implements Service {
     this.#subscriptions.push(subscription)
     this.#router.add(subscription)
   }
+}
+
+function stateOf({ broker, clock, durability, clusterId }: StreamingOptions): StreamingState {
+  const otherwise = { records: STATE_RECORDS_MAX, bytes: null, ageMs: null }
+  return new StreamingState(new StateTopic({ broker, clock, name: STATE_TOPIC, otherwise }), durability, clusterId)
 }
 
 function deliveryCounters(metrics: MetricsRegistry): DeliveryCounters {
