@@ -308,7 +308,7 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
     const active = this.#active.get(spec.key)
     if (isGone(failure) && active !== undefined) {
       delivery.close()
-      active.all?.deliveries.delete(stream)
+      if (active.all !== null) this.#unfollow(active, active.all, stream)
       // While it was not heard that the stream is gone, there may have come another of its name.
       if (active.all !== null) this.#appeared(active, active.all, stream)
       else this.#followAnew(active)
