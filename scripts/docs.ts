@@ -4,9 +4,10 @@
  */
 import { writeFileSync } from 'node:fs'
 import { METRICS_PAGE } from './metrics-page.js'
+import { NATS_FLAGS_PAGE } from './nats-flags-page.js'
 import { SETTINGS_PAGES } from './settings-pages.js'
 
-for (const { path, text } of [...SETTINGS_PAGES, METRICS_PAGE]) {
+for (const { path, text } of [...SETTINGS_PAGES, METRICS_PAGE, NATS_FLAGS_PAGE]) {
   writeFileSync(path, text)
   console.log(`wrote ${path}`)
 }

@@ -57,6 +57,15 @@ paint: done
 polish: done
 sand: done
 `,
+  'nats-streaming.ts': `published two cups
+published a plate
+published a spoon
+first: 1 two cups
+first: 2 a plate
+second: 2 a plate, again
+second: 3 a spoon
+second: 4 a bowl
+`,
   'retention.ts': `published 2 readings to a topic that keeps them for 2000 ms
 a subscriber that comes later:
   offset 0: cellar 8 C
@@ -72,10 +81,11 @@ describe('examples', () => {
   let server: Server
   let ports: Readonly<Record<string, string>>
   before(async () => {
-    server = await startServer(['--meilies', '0', '--floki', '0'])
+    server = await startServer(['--meilies', '0', '--floki', '0', '--nats-streaming', '0'])
     const [, meilies = ''] = await server.process.printed(/^listening meilies 127\.0\.0\.1:(\d+)$/m)
     const [, floki = ''] = await server.process.printed(/^listening floki 127\.0\.0\.1:(\d+)$/m)
-    ports = { PORT: String(server.port), MEILIES_PORT: meilies, FLOKI_PORT: floki }
+    const [, nats = ''] = await server.process.printed(/^listening nats-streaming 127\.0\.0\.1:(\d+)$/m)
+    ports = { PORT: String(server.port), MEILIES_PORT: meilies, FLOKI_PORT: floki, NATS_PORT: nats }
   })
   after(() => server.stop())
 
@@ -94,7 +104,8 @@ describe('examples', () => {
     await gone.stop()
     const port = String(gone.port)
     for (const name of readdirSync('examples')) {
-      const { code, stderr } = await runSource(`examples/${name}`, { PORT: port, MEILIES_PORT: port, FLOKI_PORT: port })
+      const ports = { PORT: port, MEILIES_PORT: port, FLOKI_PORT: port, NATS_PORT: port }
+      const { code, stderr } = await runSource(`examples/${name}`, ports)
       assert.equal(code, 1)
       assert.match(stderr, new RegExp(`^.*127\\.0\\.0\\.1:${port}.*\\n$`), name)
     }
