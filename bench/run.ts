@@ -86,6 +86,9 @@ async function main(): Promise<void> {
 /** Of the peers that stand in the tables of a bench. */
 function versionsFor(name: Name, { nats, jetstream, redis }: Peers): Pick<Conditions, 'nats' | 'redis'> {
   if (name === 'resp') return { nats: null, redis: redis?.version ?? null }
+  if (name === 'nats' && nats !== null && jetstream !== null && nats.version !== jetstream.version) {
+    return { nats: `${nats.version} and, for JetStream, ${jetstream.version}` }
+  }
   if (name !== 'durable' && name !== 'groups') return { nats: nats?.version ?? null }
   return { nats: jetstream?.version ?? null, redis: redis?.version ?? null }
 }

@@ -76,6 +76,43 @@ test('more messages than one batch takes are answered in their order, all of the
   )
 })
 
+test('what one connection publishes for two clients to two channels, small and large, keeps its order and its answers', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  const other = await server.connect()
+  const sizes = [1, 100, 20_000, 63, 64, 65, 70_000, 0, 500, 16_384]
+  const sent = { a: [] as string[], b: [] as string[] }
+  const guids = { a: [] as string[], b: [] as string[] }
+  // The first of each open their channels, the others come when they are open.
+  for (const round of [0, 1]) {
+    for (let index = 0; index < 200; index++) {
+      const channel = index % 3 === 0 ? 'b' : 'a'
+      const data = String(index % 10).repeat(sizes[index % sizes.length] ?? 0)
+      const by = index % 7 < 3 ? peer : other
+      const fields = { clientID: by.clientId, connID: Buffer.from(by.connId), reply: index % 11 === 0 ? 'answer' : '' }
+      guids[channel].push(peer.send(channel, data, fields))
+      sent[channel].push(data)
+    }
+    await peer.acked(200 * (round + 1))
+  }
+  for (const channel of ['a', 'b'] as const) {
+    const own = new Set(guids[channel])
+    const acks = peer.acks.filter(({ guid }) => own.has(guid))
+    assert.deepEqual(
+      acks.map(({ guid, error }) => `${guid} ${error}`),
+      guids[channel].map((guid) => `${guid} `),
+    )
+    const subscription = await peer.subscribe({ subject: channel, startPosition: FIRST, maxInFlight: 1_000 })
+    const messages = await subscription.until(sent[channel].length)
+    assert.deepEqual(
+      messages.map(({ data }) => data.toString()),
+      sent[channel],
+    )
+  }
+  assert.equal(server.metric('publishes_pending'), 0)
+  assert.equal(server.metric('opening_bytes'), 0)
+})
+
 test('a message that nobody wants an answer to is stored all the same', async (t) => {
   const server = await startStan(t)
   const peer = await server.connect()
