@@ -279,7 +279,7 @@ const SETTINGS_TABLE = {
     doc: 'Subscriptions of the MeiliES dialect, of all connections together. Each stream that `$all` follows counts as one more.',
     atLimit:
       'A further `subscribe` is answered with `internal error; too many subscriptions`, and subscribes to nothing. A subscription ' +
-      'to `$all` ends with that when a stream appears for which there is no room, with `unsubscribe` where frames are not classic.',
+      'to `$all` ends with that when a stream appears for which there is no room, and so does the connection where frames are not classic.',
   },
   flokiMessageTimeoutMs: {
     type: 'duration',

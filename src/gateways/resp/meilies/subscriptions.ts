@@ -194,8 +194,13 @@ export class Subscriptions implements DeliveryOwner, TurnTask {
     all.failure = error
     if (this.#active.get(active.key) !== active) return
     this.#forget(active)
-    this.#send(active.mode === 'classic' ? respError(`internal error; ${error.message}`) : this.#farewell(active.text))
-    this.#peer.connection.flushSoon()
+    if (active.mode === 'classic') {
+      this.#send(respError(`internal error; ${error.message}`))
+      this.#peer.connection.flushSoon()
+    } else {
+      // A frame that answers nothing breaks libraries of Redis; one that is closed comes back and asks anew.
+      this.#peer.shutDown()
+    }
   }
 
   #isWanted(all: AllStreams, name: string): boolean {
