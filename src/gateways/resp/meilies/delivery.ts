@@ -3,6 +3,7 @@
  * sent yet is where the place says.
  */
 import type { PartitionReader, ReaderListener } from '../../../broker/partition-reader.js'
+import { UnsupportedError } from '../../../common/errors.js'
 import type { RespVersion } from '../resp-encode.js'
 import { type FrameMode, type FrameShape, shapeOf } from './event-frames.js'
 
@@ -70,4 +71,12 @@ export class Delivery implements ReaderListener {
     this.#reader?.close()
     this.#reader = null
   }
+}
+
+/** Throws UnsupportedError for a topic of several partitions, and closes what was opened of it. */
+export function onlyReader(stream: string, readers: readonly PartitionReader[]): PartitionReader {
+  const [reader] = readers
+  if (reader !== undefined && readers.length === 1) return reader
+  for (const other of readers) other.close()
+  throw new UnsupportedError(`topic "${stream}" has ${readers.length} partitions, and a stream has one`)
 }

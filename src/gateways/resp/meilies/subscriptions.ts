@@ -4,14 +4,14 @@
  */
 import type { PartitionReader } from '../../../broker/partition-reader.js'
 import type { Clock } from '../../../common/clock.js'
-import { LeveretError, SubscriptionLimitError, UnsupportedError } from '../../../common/errors.js'
+import { LeveretError, SubscriptionLimitError } from '../../../common/errors.js'
 import { createLog } from '../../../common/log.js'
 import type { Turn, TurnTask } from '../../../common/turn.js'
 import type { Start } from '../../../model/topic.js'
 import type { RespPeer } from '../dialect.js'
 import { array, bulk, integer, nil, push, respError, simple } from '../resp-encode.js'
 import { type Active, type AllStreams, activeOf, boundedBy, deliveriesOf, isFinished, keyOf } from './active-spec.js'
-import { Delivery, type DeliveryOwner } from './delivery.js'
+import { Delivery, type DeliveryOwner, onlyReader } from './delivery.js'
 import type { EventFrames, FrameMode } from './event-frames.js'
 import { ALL_STREAMS, type StreamSpec } from './stream-spec.js'
 import type { Streams } from './streams.js'
@@ -393,11 +393,4 @@ function startOf(from: number | null): Start {
 
 function subscribed(stream: string): Buffer {
   return array([simple('subscribed'), simple(stream)])
-}
-
-function onlyReader(stream: string, readers: readonly PartitionReader[]): PartitionReader {
-  const [reader] = readers
-  if (reader !== undefined && readers.length === 1) return reader
-  for (const other of readers) other.close()
-  throw new UnsupportedError(`topic "${stream}" has ${readers.length} partitions, and a stream has one`)
 }
