@@ -74,16 +74,7 @@ export class StreamingServer implements Service {
   constructor(options: StreamingOptions) {
     const { broker, router, clock, metrics, durability, recordBytesMax, bounds, pressure } = options
     const { journal = debugJournal, limits = DEFAULT_STORE_LIMITS } = options
-    this.#state = new StreamingState(
-      new StateTopic({
-        broker,
-        clock,
-        name: STATE_TOPIC,
-        otherwise: { records: STATE_RECORDS_MAX, bytes: null, ageMs: null },
-      }),
-      durability,
-      options.clusterId,
-    )
+    this.#state = new StreamingState(stateTopicOf(broker, clock), durability, options.clusterId)
     this.#clusterId = options.clusterId
     this.#journal = journal
     this.#router = router
@@ -227,6 +218,11 @@ export class StreamingServer implements Service {
     this.#subscriptions.push(subscription)
     this.#router.add(subscription)
   }
+}
+
+function stateTopicOf(broker: Broker, clock: Clock): StateTopic {
+  const otherwise = { records: STATE_RECORDS_MAX, bytes: null, ageMs: null }
+  return new StateTopic({ broker, clock, name: STATE_TOPIC, otherwise })
 }
 
 function deliveryCounters(metrics: MetricsRegistry): DeliveryCounters {
