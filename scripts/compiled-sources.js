@@ -1,5 +1,5 @@
 /**
- * Answers with a folder that holds src/ and client/ of this clone as JavaScript: .cache/run/<hash of the sources>/, or one
+ * Answers with a folder that holds the process of this clone as JavaScript, src/main.js: .cache/run/<hash of the sources>/, or one
  * in the temporary directory where the clone cannot be written to. Called by bin/leveret.js, plain JavaScript because
  * nothing has been compiled before it. Unchanged sources are compiled once; folders are never written to again, so any
  * number of processes may start at once.
@@ -30,7 +30,7 @@ export function compiledSources(clone) {
   if (isComplete(target)) return target
   removeOld(cache)
   const compiler = join(root, 'scripts', 'compile-sources.js')
-  const { status } = spawnSync(process.execPath, [compiler, root, target, ...files], {
+  const { status } = spawnSync(process.execPath, [compiler, root, target], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   if (status !== 0) throw new Error('the sources could not be compiled; the lines above say why')
