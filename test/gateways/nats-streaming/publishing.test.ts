@@ -208,6 +208,19 @@ test('topics that keep nothing, or have several partitions, are no channels, and
   assert.equal(await peer.publish('kept', 'x'), '')
 })
 
+test('a name that no topic can have is refused with the reason, for publishers and for subscribers', async (t) => {
+  const server = await startStan(t)
+  const peer = await server.connect()
+  for (const [name, why] of [
+    ['a\x15b', 'a topic name cannot hold control characters'],
+    ['x'.repeat(256), 'a topic name has at most 255 bytes, this one has 256'],
+  ] as const) {
+    const expected = `topic "${name}" cannot be a channel: ${why}`
+    assert.equal((await peer.trySubscribe({ subject: name })).error, expected)
+    assert.equal(await peer.publish(name, 'x'), expected)
+  }
+})
+
 test('what a client publishes are records, and records are messages', async (t) => {
   const server = await startStan(t)
   const peer = await server.connect()

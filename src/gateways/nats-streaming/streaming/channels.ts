@@ -4,7 +4,7 @@
  */
 import type { Broker } from '../../../broker/broker.js'
 import type { Topic } from '../../../broker/topic.js'
-import { LeveretError } from '../../../common/errors.js'
+import { InvalidArgumentError, LeveretError } from '../../../common/errors.js'
 import { sameSettings, type TopicSettings } from '../../../model/topic.js'
 import { isChannelName } from './channel-names.js'
 import { StreamingFault } from './fault.js'
@@ -116,6 +116,9 @@ export class Channels {
       await this.#broker.createTopic(name, topicSettingsOf(this.#limits.of(name)))
       this.#created(name, true)
     } catch (error) {
+      // No topic can be called that: channels of the original could have control characters, and more than 255 bytes.
+      if (error instanceof InvalidArgumentError)
+        throw new StreamingFault(cannotBe(name, error.message), { cause: error })
       // Somebody else was quicker, and wanted it otherwise.
       if (!(error instanceof LeveretError) || error.code !== 'LVT_TOPIC_CONFLICT') throw error
     }
@@ -161,8 +164,12 @@ export class Channels {
 
   #require(name: string, settings: TopicSettings): void {
     if (this.#isChannel(name, settings)) return
-    throw new StreamingFault(`topic "${name}" cannot be a channel: it keeps nothing, or has several partitions`)
+    throw new StreamingFault(cannotBe(name, 'it keeps nothing, or has several partitions'))
   }
+}
+
+function cannotBe(name: string, why: string): string {
+  return `topic "${name}" cannot be a channel: ${why}`
 }
 
 /** What keeps one record a key has holes wherever one was replaced. */
