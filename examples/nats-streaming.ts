@@ -8,13 +8,14 @@ import { once } from 'node:events'
 import process from 'node:process'
 import { connect, type Message, type Stan, type Subscription } from 'node-nats-streaming'
 
+const cluster = process.env['NATS_CLUSTER'] ?? 'test-cluster'
 const url = `nats://127.0.0.1:${process.env['NATS_PORT'] ?? 4222}`
 // Names that nobody else has, so that the answer does not depend on what ran before.
 const id = randomUUID()
 const channel = `orders-${id}`
 
 async function client(name: string): Promise<Stan> {
-  const stan = connect('test-cluster', `${name}-${id}`, { url })
+  const stan = connect(cluster, `${name}-${id}`, { url })
   stan.on('error', (error: Error) => {
     console.error(`no orders by ${url}: ${error.message}`)
     process.exit(1)

@@ -158,7 +158,7 @@ function optionsOf(values: Values, channels: StreamingConfig['channels'], env: O
   const dir = values.text('dir')
   if (store === 'FILE' && dir === null) throw new OptionMistake('for FILE stores, root directory must be specified')
   return {
-    clusterId: values.text('clusterId') ?? 'test-cluster',
+    clusterId: clusterIdOf(values),
     discoverPrefix: values.text('discoverPrefix') ?? '_STAN.discover',
     store,
     dir: store === 'FILE' ? dir : null,
@@ -178,6 +178,13 @@ function optionsOf(values: Values, channels: StreamingConfig['channels'], env: O
     pidFile: values.text('pidFile'),
     portsFolder: values.text('portsFileDir'),
   }
+}
+
+/** It is part of the subjects that clients publish to. */
+function clusterIdOf(values: Values): string {
+  const id = values.text('clusterId') ?? 'test-cluster'
+  if (/^[^\s.*>]+(\.[^\s.*>]+)*$/.test(id)) return id
+  throw new OptionMistake(`cluster ID ${JSON.stringify(id)} cannot be part of a subject`)
 }
 
 function storeOf(values: Values): ServerOptions['store'] {

@@ -90,6 +90,14 @@ test('TestStoreTypeUnknown, TestFileStoreMissingDirectory', () => {
   assert.equal(run('-dir /x').options.dir, null)
 })
 
+test('a cluster ID that no subject can hold is refused', () => {
+  const of = (id: string): string => mistake('-c a', { a: `streaming { id: ${JSON.stringify(id)} }` })
+  for (const id of ['a b', 'a..b', '.a', '*', 'a.>']) {
+    assert.equal(of(id), `cluster ID ${JSON.stringify(id)} cannot be part of a subject`)
+  }
+  assert.equal(run('-cid a.b-c_1').options.clusterId, 'a.b-c_1')
+})
+
 test('negative limits are refused', () => {
   assert.equal(mistake('-mc -1'), 'max channels limit cannot be negative (-1)')
   assert.equal(mistake('-msu=-2'), 'max subscriptions limit cannot be negative (-2)')
