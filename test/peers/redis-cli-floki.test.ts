@@ -40,7 +40,7 @@ const SESSION: readonly (readonly [typed: string, ...shown: string[]])[] = [
     'CONFIG GET queues.my',
     '1) "{\\"my_queue\\":{\\"name\\":\\"my_queue\\",\\"data_directory\\":\\"PATH\\",\\"segment_size\\":134217728,' +
       '\\"message_timeout\\":60,\\"retention_period\\":0,\\"hard_retention_period\\":86400,\\"retention_size\\":0,' +
-      '\\"hard_retention_size\\":0,\\"durability\\":\\"async\\"}}"',
+      '\\"hard_retention_size\\":0,\\"segment_period\\":3600,\\"durability\\":\\"async\\"}}"',
   ],
   ['INFO queues.none', '{}1) "{}"'],
   ['CONFIG GET queues.none'],
