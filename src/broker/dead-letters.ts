@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto'
 import { type LeveretError, TopicNotFoundError, UnsupportedError } from '../common/errors.js'
 import type { Counter } from '../metrics/registry.js'
+import { fieldBytes, putFieldHead } from '../model/put-field.js'
 import type { PublishReceipt } from '../model/receipt.js'
-import { RECORD_TAG, recordBounds } from '../model/run.js'
+import { HEADER_NAME_TAG, HEADER_TAG, HEADER_VALUE_TAG, RECORD_TAG, recordBounds } from '../model/run.js'
 import { KEEP_FOREVER } from '../model/topic.js'
 import type { DeadLetter, PublishHow } from '../storage/engine.js'
 import type { PublishSink } from './publish.js'
@@ -15,9 +16,6 @@ import type { ControllerContext } from './topic-controller.js'
 import type { TopicFacts } from './topic-facts.js'
 import type { TopicRegistry } from './topic-registry.js'
 
-const HEADER_TAG = 0x1a
-const NAME_TAG = 0x0a
-const VALUE_TAG = 0x12
 /** Room that a delivery needs beside its record. */
 const FRAME_ROOM_BYTES = 64
 /** Sequences of one producer: as many as are remembered, so that none of them is ever too old. */
@@ -114,12 +112,14 @@ class Burial implements PublishSink {
 }
 
 function header(name: string, value: string): Buffer {
-  return field(HEADER_TAG, Buffer.concat([field(NAME_TAG, Buffer.from(name)), field(VALUE_TAG, Buffer.from(value))]))
+  return field(
+    HEADER_TAG,
+    Buffer.concat([field(HEADER_NAME_TAG, Buffer.from(name)), field(HEADER_VALUE_TAG, Buffer.from(value))]),
+  )
 }
 
 function field(tag: number, content: Buffer): Buffer {
-  const length: number[] = []
-  let left = content.length
-  for (; left >= 0x80; left = Math.floor(left / 0x80)) length.push((left & 0x7f) | 0x80)
-  return Buffer.concat([Buffer.from([tag, ...length, left]), content])
+  const bytes = Buffer.allocUnsafe(fieldBytes(content.length))
+  content.copy(bytes, putFieldHead(bytes, 0, tag, content.length))
+  return bytes
 }

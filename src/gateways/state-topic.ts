@@ -11,6 +11,7 @@ import { plainHow } from '../broker/publish.js'
 import type { Topic } from '../broker/topic.js'
 import type { Clock } from '../common/clock.js'
 import { LeveretError } from '../common/errors.js'
+import { fieldBytes, putFieldHead } from '../model/put-field.js'
 import { KEY_TAG, PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../model/run.js'
 import {
   DEFAULT_TOPIC_SETTINGS,
@@ -186,27 +187,12 @@ function encodeChanges(changes: readonly StateChange[]): Buffer {
   const body = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + fieldBytes(size), 0))
   let at = 0
   for (const [index, { key, value }] of changes.entries()) {
-    at = writeHead(body, at, RECORD_TAG, sizes[index] as number)
-    at = writeHead(body, at, KEY_TAG, Buffer.byteLength(key))
+    at = putFieldHead(body, at, RECORD_TAG, sizes[index] as number)
+    at = putFieldHead(body, at, KEY_TAG, Buffer.byteLength(key))
     at += body.write(key, at)
     if (value === null) continue
-    at = writeHead(body, at, PAYLOAD_TAG, value.length)
+    at = putFieldHead(body, at, PAYLOAD_TAG, value.length)
     at += value.copy(body, at)
   }
   return body
-}
-
-function fieldBytes(length: number): number {
-  let bytes = 2 + length
-  for (let left = length; left >= 0x80; left = Math.floor(left / 0x80)) bytes++
-  return bytes
-}
-
-function writeHead(body: Buffer, start: number, tag: number, length: number): number {
-  let at = start
-  body[at++] = tag
-  let left = length
-  for (; left >= 0x80; left = Math.floor(left / 0x80)) body[at++] = (left & 0x7f) | 0x80
-  body[at++] = left
-  return at
 }

@@ -6,6 +6,10 @@
 export const RECORD_TAG = 0x7a
 export const KEY_TAG = 0x0a
 export const PAYLOAD_TAG = 0x12
+export const HEADER_TAG = 0x1a
+/** Within a header. */
+export const HEADER_NAME_TAG = 0x0a
+export const HEADER_VALUE_TAG = 0x12
 
 /** The position after skipping `records` records of a run that has been checked. */
 export function skipRecords(body: Uint8Array, start: number, records: number): number {
@@ -83,6 +87,23 @@ export function isEmptyPayload(body: Buffer, start: number, end: number): boolea
     isEmpty = bounds.start === bounds.end
   }
   return isEmpty
+}
+
+/**
+ * Where the value of the header that begins at `position` (its tag) is, if it is the one whose content begins with `head`, its
+ * name, and nothing follows the value; null otherwise.
+ */
+export function headerValue(
+  body: Uint8Array,
+  position: number,
+  head: Uint8Array,
+): { readonly start: number; readonly end: number } | null {
+  const { start, end } = recordBounds(body, position)
+  const at = start + head.length
+  if (at >= end || body[at] !== HEADER_VALUE_TAG) return null
+  for (let index = 0; index < head.length; index++) if (body[start + index] !== head[index]) return null
+  const value = recordBounds(body, at)
+  return value.end === end ? value : null
 }
 
 /** The position behind the field whose tag begins at `start`. */

@@ -3,14 +3,22 @@
  *
  *   record = 0x7a length [ 0x12 length data ] [ 0x1a length 0x0a 0x0a "stan-reply" 0x12 length reply ]
  */
-import type { RecordRun } from '../../../model/record.js'
-import { PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../../../model/run.js'
 
-const HEADER_TAG = 0x1a
-const NAME_TAG = 0x0a
-const VALUE_TAG = 0x12
+import { fieldBytes, putFieldHead } from '../../../model/put-field.js'
+import type { RecordRun } from '../../../model/record.js'
+import {
+  HEADER_NAME_TAG,
+  HEADER_TAG,
+  HEADER_VALUE_TAG,
+  headerValue,
+  PAYLOAD_TAG,
+  RECORD_TAG,
+  recordBounds,
+  skipField,
+} from '../../../model/run.js'
+
 const HEADER_NAME = Buffer.from('stan-reply')
-const HEADER_HEAD = Buffer.concat([Buffer.from([NAME_TAG, HEADER_NAME.length]), HEADER_NAME])
+const HEADER_HEAD = Buffer.concat([Buffer.from([HEADER_NAME_TAG, HEADER_NAME.length]), HEADER_NAME])
 /** Records from this size on are laid into a buffer that the broker keeps, instead of being copied once more. */
 const OWN_BYTES_MIN = 16 * 1024
 /** A run ends before it is longer, unless one record is. */
@@ -45,15 +53,15 @@ export class RunWriter {
       run.isOwned = true
     }
     const { buffer } = run
-    let at = putHead(buffer, run.end, RECORD_TAG, content)
+    let at = putFieldHead(buffer, run.end, RECORD_TAG, content)
     if (dataBytes > 0) {
-      at = putHead(buffer, at, PAYLOAD_TAG, dataBytes)
+      at = putFieldHead(buffer, at, PAYLOAD_TAG, dataBytes)
       at = copyBytes(buffer, at, source, dataStart, dataEnd)
     }
     if (header > 0) {
-      at = putHead(buffer, at, HEADER_TAG, header)
+      at = putFieldHead(buffer, at, HEADER_TAG, header)
       at += HEADER_HEAD.copy(buffer, at)
-      at = putHead(buffer, at, VALUE_TAG, replyBytes)
+      at = putFieldHead(buffer, at, HEADER_VALUE_TAG, replyBytes)
       at = copyBytes(buffer, at, source, replyStart, replyEnd)
     }
     run.end = at
@@ -97,37 +105,15 @@ export class RecordReader {
         const bounds = recordBounds(body, at)
         this.dataStart = bounds.start
         this.dataEnd = bounds.end
-      } else if (tag === HEADER_TAG) this.#header(body, at)
+      } else if (tag === HEADER_TAG) {
+        const reply = headerValue(body, at, HEADER_HEAD)
+        if (reply === null) continue
+        this.replyStart = reply.start
+        this.replyEnd = reply.end
+      }
     }
     return end
   }
-
-  #header(body: Buffer, position: number): void {
-    const { start, end } = recordBounds(body, position)
-    const at = start + HEADER_HEAD.length
-    if (at >= end || body[at] !== VALUE_TAG) return
-    for (let index = 0; index < HEADER_HEAD.length; index++) if (body[start + index] !== HEADER_HEAD[index]) return
-    const value = recordBounds(body, at)
-    if (value.end !== end) return
-    this.replyStart = value.start
-    this.replyEnd = value.end
-  }
-}
-
-/** Tag and length included. */
-function fieldBytes(content: number): number {
-  let bytes = 2 + content
-  for (let left = content; left >= 0x80; left = Math.floor(left / 0x80)) bytes++
-  return bytes
-}
-
-function putHead(target: Buffer, position: number, tag: number, length: number): number {
-  let at = position
-  target[at++] = tag
-  let left = length
-  for (; left >= 0x80; left = Math.floor(left / 0x80)) target[at++] = (left & 0x7f) | 0x80
-  target[at++] = left
-  return at
 }
 
 function copyBytes(target: Buffer, position: number, source: Buffer, start: number, end: number): number {

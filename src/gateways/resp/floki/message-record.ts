@@ -3,6 +3,8 @@
  *
  *   record = 0x7a length [ 0x12 length body ]
  */
+
+import { fieldBytes, putFieldHead } from '../../../model/put-field.js'
 import type { RecordRun } from '../../../model/record.js'
 import { PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../../../model/run.js'
 import { digits, putBytes, putNumber } from '../put-bytes.js'
@@ -22,8 +24,7 @@ const ANSWER_HEAD_BYTES_MAX = 19
 
 /** Bytes of the record of a message. */
 export function messageBytes(bodyBytes: number): number {
-  const content = contentBytes(bodyBytes)
-  return 1 + varintBytes(content) + content
+  return fieldBytes(contentBytes(bodyBytes))
 }
 
 /**
@@ -37,11 +38,11 @@ export function messageRun(request: RespRequest, first: number, bytes: number): 
   let at = 0
   for (let index = first; index < request.count; index++) {
     const length = request.length(index)
-    at = putHead(buffer, at, RECORD_TAG, contentBytes(length))
+    at = putFieldHead(buffer, at, RECORD_TAG, contentBytes(length))
     if (length === 0) continue
     at = putBytes(
       buffer,
-      putHead(buffer, at, PAYLOAD_TAG, length),
+      putFieldHead(buffer, at, PAYLOAD_TAG, length),
       request.buffer,
       request.start(index),
       request.end(index),
@@ -53,9 +54,9 @@ export function messageRun(request: RespRequest, first: number, bytes: number): 
 /** One message by itself. */
 export function messageRecord(body: Buffer): Buffer {
   const record = Buffer.allocUnsafe(messageBytes(body.length))
-  let at = putHead(record, 0, RECORD_TAG, contentBytes(body.length))
+  let at = putFieldHead(record, 0, RECORD_TAG, contentBytes(body.length))
   if (body.length > 0) {
-    at = putHead(record, at, PAYLOAD_TAG, body.length)
+    at = putFieldHead(record, at, PAYLOAD_TAG, body.length)
     body.copy(record, at)
   }
   return record
@@ -65,8 +66,9 @@ export function messageRecord(body: Buffer): Buffer {
 export function layMessage(request: RespRequest, index: number, place: number): void {
   const { buffer } = request
   const length = request.length(index)
-  const at = putHead(buffer, place, RECORD_TAG, contentBytes(length))
-  if (length > 0) buffer.copyWithin(putHead(buffer, at, PAYLOAD_TAG, length), request.start(index), request.end(index))
+  const at = putFieldHead(buffer, place, RECORD_TAG, contentBytes(length))
+  if (length > 0)
+    buffer.copyWithin(putFieldHead(buffer, at, PAYLOAD_TAG, length), request.start(index), request.end(index))
 }
 
 function runInPlace(request: RespRequest, index: number, bytes: number): RecordRun {
@@ -74,8 +76,8 @@ function runInPlace(request: RespRequest, index: number, bytes: number): RecordR
   const length = request.length(index)
   const end = request.end(index)
   const start = end - bytes
-  const at = putHead(buffer, start, RECORD_TAG, contentBytes(length))
-  if (length > 0) putHead(buffer, at, PAYLOAD_TAG, length)
+  const at = putFieldHead(buffer, start, RECORD_TAG, contentBytes(length))
+  if (length > 0) putFieldHead(buffer, at, PAYLOAD_TAG, length)
   return { buffer, start, end, count: 1, isOwned }
 }
 
@@ -141,20 +143,5 @@ function putLine(target: Buffer, position: number, type: number, value: number):
 }
 
 function contentBytes(bodyBytes: number): number {
-  return bodyBytes === 0 ? 0 : 1 + varintBytes(bodyBytes) + bodyBytes
-}
-
-function putHead(target: Buffer, position: number, tag: number, length: number): number {
-  let at = position
-  target[at++] = tag
-  let left = length
-  for (; left >= 0x80; left = Math.floor(left / 0x80)) target[at++] = (left & 0x7f) | 0x80
-  target[at++] = left
-  return at
-}
-
-function varintBytes(value: number): number {
-  let bytes = 1
-  for (let left = value; left >= 0x80; left = Math.floor(left / 0x80)) bytes++
-  return bytes
+  return bodyBytes === 0 ? 0 : fieldBytes(bodyBytes)
 }

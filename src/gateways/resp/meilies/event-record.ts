@@ -4,14 +4,21 @@
  *   record = 0x7a length [ 0x12 length data ] 0x1a length 0x0a 0x0c "meilies-name" 0x12 length name
  */
 import { isUtf8 } from 'node:buffer'
-import { PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../../../model/run.js'
+import { fieldBytes, putFieldHead } from '../../../model/put-field.js'
+import {
+  HEADER_NAME_TAG,
+  HEADER_TAG,
+  HEADER_VALUE_TAG,
+  headerValue,
+  PAYLOAD_TAG,
+  RECORD_TAG,
+  recordBounds,
+  skipField,
+} from '../../../model/run.js'
 import { putBytes } from '../put-bytes.js'
 
-const HEADER_TAG = 0x1a
-const NAME_TAG = 0x0a
-const VALUE_TAG = 0x12
 const HEADER_NAME = Buffer.from('meilies-name')
-const HEADER_HEAD = Buffer.concat([Buffer.from([NAME_TAG, HEADER_NAME.length]), HEADER_NAME])
+const HEADER_HEAD = Buffer.concat([Buffer.from([HEADER_NAME_TAG, HEADER_NAME.length]), HEADER_NAME])
 /** What an event is called that was published without a name. */
 const UNNAMED = Buffer.from('record')
 const LF = 10
@@ -19,8 +26,7 @@ const CR = 13
 
 /** Bytes of the record of an event. */
 export function eventBytes(nameBytes: number, dataBytes: number): number {
-  const content = contentBytes(nameBytes, dataBytes)
-  return 1 + varintBytes(content) + content
+  return fieldBytes(contentBytes(nameBytes, dataBytes))
 }
 
 /** Write an event with `name` and `data` from `source`; returns the position behind it. */
@@ -33,9 +39,9 @@ export function putEvent(
 ): number {
   const nameBytes = name.end - name.start
   const dataBytes = data.end - data.start
-  let at = putHead(target, position, RECORD_TAG, contentBytes(nameBytes, dataBytes))
+  let at = putFieldHead(target, position, RECORD_TAG, contentBytes(nameBytes, dataBytes))
   if (dataBytes > 0) {
-    at = putHead(target, at, PAYLOAD_TAG, dataBytes)
+    at = putFieldHead(target, at, PAYLOAD_TAG, dataBytes)
     at = putBytes(target, at, source, data.start, data.end)
   }
   return putHeader(target, at, source, name)
@@ -48,9 +54,9 @@ function putHeader(
   { start, end }: { readonly start: number; readonly end: number },
 ): number {
   const nameBytes = end - start
-  let at = putHead(target, position, HEADER_TAG, headerContentBytes(nameBytes))
+  let at = putFieldHead(target, position, HEADER_TAG, headerContentBytes(nameBytes))
   at = putBytes(target, at, HEADER_HEAD, 0, HEADER_HEAD.length)
-  at = putHead(target, at, VALUE_TAG, nameBytes)
+  at = putFieldHead(target, at, HEADER_VALUE_TAG, nameBytes)
   return putBytes(target, at, source, start, end)
 }
 
@@ -80,10 +86,10 @@ export class NameHeader {
 /** Lay an event with the data `buffer[start, end)` and this header of its name at `place` of the same buffer, in front of it. */
 export function layEvent(buffer: Buffer, place: number, header: Buffer, start: number, end: number): void {
   const dataBytes = end - start
-  const payload = dataBytes === 0 ? 0 : 1 + varintBytes(dataBytes) + dataBytes
-  let at = putHead(buffer, place, RECORD_TAG, payload + header.length)
+  const payload = dataBytes === 0 ? 0 : fieldBytes(dataBytes)
+  let at = putFieldHead(buffer, place, RECORD_TAG, payload + header.length)
   if (dataBytes > 0) {
-    at = putHead(buffer, at, PAYLOAD_TAG, dataBytes)
+    at = putFieldHead(buffer, at, PAYLOAD_TAG, dataBytes)
     buffer.copyWithin(at, start, end)
   }
   buffer.set(header, at + dataBytes)
@@ -113,21 +119,15 @@ export class EventReader {
         const data = recordBounds(body, at)
         this.dataStart = data.start
         this.dataEnd = data.end
-      } else if (tag === HEADER_TAG) this.#header(body, at)
+      } else if (tag === HEADER_TAG) {
+        const name = headerValue(body, at, HEADER_HEAD)
+        if (name === null || !isEventName(body, name.start, name.end)) continue
+        this.names = body
+        this.nameStart = name.start
+        this.nameEnd = name.end
+      }
     }
     return end
-  }
-
-  #header(body: Buffer, position: number): void {
-    const { start, end } = recordBounds(body, position)
-    const at = start + HEADER_HEAD.length
-    if (at >= end || body[at] !== VALUE_TAG) return
-    for (let index = 0; index < HEADER_HEAD.length; index++) if (body[start + index] !== HEADER_HEAD[index]) return
-    const value = recordBounds(body, at)
-    if (value.end !== end || !isEventName(body, value.start, value.end)) return
-    this.names = body
-    this.nameStart = value.start
-    this.nameEnd = value.end
   }
 }
 
@@ -144,30 +144,14 @@ export function isEventName(body: Buffer, start: number, end: number): boolean {
 }
 
 function contentBytes(nameBytes: number, dataBytes: number): number {
-  const payload = dataBytes === 0 ? 0 : 1 + varintBytes(dataBytes) + dataBytes
+  const payload = dataBytes === 0 ? 0 : fieldBytes(dataBytes)
   return payload + headerBytes(nameBytes)
 }
 
 function headerBytes(nameBytes: number): number {
-  const content = headerContentBytes(nameBytes)
-  return 1 + varintBytes(content) + content
+  return fieldBytes(headerContentBytes(nameBytes))
 }
 
 function headerContentBytes(nameBytes: number): number {
-  return HEADER_HEAD.length + 1 + varintBytes(nameBytes) + nameBytes
-}
-
-function putHead(target: Buffer, position: number, tag: number, length: number): number {
-  let at = position
-  target[at++] = tag
-  let left = length
-  for (; left >= 0x80; left = Math.floor(left / 0x80)) target[at++] = (left & 0x7f) | 0x80
-  target[at++] = left
-  return at
-}
-
-function varintBytes(value: number): number {
-  let bytes = 1
-  for (let left = value; left >= 0x80; left = Math.floor(left / 0x80)) bytes++
-  return bytes
+  return HEADER_HEAD.length + fieldBytes(nameBytes)
 }
