@@ -35,3 +35,11 @@ export class Interruption {
     }
   }
 }
+
+/** Until somebody asked for an end. */
+export function untilInterrupted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

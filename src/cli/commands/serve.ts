@@ -7,6 +7,7 @@ import { ConfigError } from '../../common/errors.js'
 import { loadConfig } from '../../config/load.js'
 import { type Config, type ConfigKey, flagOf } from '../../config/schema.js'
 import { keepHeapRoom } from '../heap-room.js'
+import { untilInterrupted } from '../interruption.js'
 import { ProblemWatch } from '../problem-watch.js'
 import { isSystemError, systemErrorText } from '../system-errors.js'
 import { EXIT_FAILURE, EXIT_OK, LineOutput, say, type Terminal } from '../terminal.js'
@@ -40,7 +41,7 @@ export async function serve(
   for (const { name, host, port } of app.listeners) output.write(`listening ${name} ${shown(host)}:${port}`)
   output.write('ready')
   await output.end()
-  await abortOf(terminal.interrupted)
+  await untilInterrupted(terminal.interrupted)
   try {
     await app.stop({ deadlineMs: config.drainMs })
   } finally {
@@ -66,11 +67,4 @@ function configUnder(names: Readonly<Partial<Record<ConfigKey, string>>>, load: 
 
 function shown(host: string): string {
   return host.includes(':') ? `[${host}]` : host
-}
-
-function abortOf(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -11,6 +11,7 @@ import { ConfigError, LeveretError } from '../../common/errors.js'
 import { systemRandom } from '../../common/random.js'
 import { loadConfig } from '../../config/load.js'
 import { keepHeapRoom } from '../heap-room.js'
+import { untilInterrupted } from '../interruption.js'
 import { ProblemWatch } from '../problem-watch.js'
 import { isSystemError, systemErrorText } from '../system-errors.js'
 import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, type Terminal } from '../terminal.js'
@@ -127,7 +128,7 @@ class Server {
     const ports = this.#writeFiles(host, port)
     this.#ready(host, port)
     try {
-      await interruptionOf(this.#terminal.interrupted)
+      await untilInterrupted(this.#terminal.interrupted)
       this.#log.line('INF', 'STREAM: Shutting down.')
       this.#log.line('INF', 'Initiating Shutdown...')
       await app.stop({ deadlineMs: config.drainMs })
@@ -246,13 +247,6 @@ function settingsOf(options: ServerOptions): Readonly<Record<string, unknown>> {
 /** A file that another one names is looked for beside it. */
 function readConfigFile(path: string, from: string | null): string {
   return readFileSync(from === null || isAbsolute(path) ? path : join(dirname(from), path), 'utf8')
-}
-
-function interruptionOf(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 /** The last lines are out. */
