@@ -28,6 +28,7 @@ const NOTHING_SENT = { ignored: 'clients are served on the address that is given
 const CLOSED = { ignored: 'the server leans on no NATS server of others' }
 const MONITORING = { ignored: 'there are no monitoring pages yet; metrics are read from an embedded broker' }
 const NO_CLUSTER = { ignored: 'it is for servers that are clustered' }
+const UNTRACED = { ignored: 'connections and single messages are not logged; -SD logs clients and subscriptions' }
 const NO_SQL = { ignored: 'it is for the store SQL' }
 const AUTHORISATION = {
   refused: 'nobody can be asked for a password yet, and a server open to all is not what you asked for',
@@ -47,7 +48,7 @@ export const PARAMETERS: readonly Parameter[] = [
   streaming('store', 'string', 'st store', 'st store store_type storetype'),
   streaming('dir', 'string', 'dir', 'dir datastore'),
   streaming('stanDebug', 'bool', 'SD stan_debug', 'sd stan_debug'),
-  streaming('stanTrace', 'bool', 'SV stan_trace', 'sv stan_trace'),
+  streaming('stanTrace', 'bool', 'SV stan_trace', 'sv stan_trace', UNTRACED),
   streaming('stanDebugTrace', 'bool', 'SDV', ''),
   streaming('heartbeatInterval', 'duration', 'hbi hb_interval', 'hbi hb_interval server_to_client_hb_interval'),
   streaming('heartbeatTimeout', 'duration', 'hbt hb_timeout', 'hbt hb_timeout server_to_client_hb_timeout'),
@@ -187,7 +188,7 @@ export const PARAMETERS: readonly Parameter[] = [
   nats('host', 'string', 'a addr net', 'host net'),
   nats('port', 'int', 'p port', 'port'),
   nats('listen', 'string', '', 'listen'),
-  nats('serverName', 'string', 'n name server_name', 'server_name'),
+  nats('serverName', 'string', 'n name server_name', 'server_name', { ignored: 'the server calls itself leveret' }),
   nats('config', 'string', 'c config', ''),
   nats('testConfig', 'bool', 't', ''),
   nats('pidFile', 'string', 'P pid', 'pid_file pidfile'),
@@ -196,9 +197,9 @@ export const PARAMETERS: readonly Parameter[] = [
   nats('logTime', 'bool', 'T logtime', 'logtime'),
   nats('logTimeUtc', 'bool', 'logtime_utc', 'logtime_utc'),
   nats('logSizeLimit', 'size', 'log_size_limit', 'log_size_limit'),
-  nats('debug', 'bool', 'D debug', 'debug'),
-  nats('trace', 'bool', 'V trace', 'trace'),
-  nats('debugTrace', 'bool', 'DV DVV VV', ''),
+  nats('debug', 'bool', 'D debug', 'debug', UNTRACED),
+  nats('trace', 'bool', 'V trace', 'trace', UNTRACED),
+  nats('debugTrace', 'bool', 'DV DVV VV', '', UNTRACED),
   nats('help', 'bool', 'h help', ''),
   nats('helpTls', 'bool', 'help_tls', ''),
   nats('version', 'bool', 'v version', ''),
