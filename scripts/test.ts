@@ -4,11 +4,14 @@
  */
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import process from 'node:process'
 import { chooseSuites, type Group } from './test-suites.js'
 
 /** A file that has not ended after this long is killed and failed: an open handle costs one file, never the whole run. */
 const FILE_TIMEOUT_MS = 180_000
+/** Node's own choice, a processor less than there are, leaves one of two idle: many suites wait for disks and for processes of their own. */
+const FILES_AT_ONCE_MIN = 2
 
 const GROUPS: Record<string, readonly Group[]> = {
   '--all': ['unit', 'system'],
@@ -31,7 +34,11 @@ function main(words: readonly string[]): void {
     return
   }
 
-  const runner = ['--import', 'tsx', '--test', `--test-timeout=${FILE_TIMEOUT_MS}`, ...options, ...files]
+  const filesAtOnce = Math.max(FILES_AT_ONCE_MIN, availableParallelism() - 1)
+  const ours = [`--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${filesAtOnce}`]
+  // It tells failures once more at the end, where they are found in a long log.
+  if (!options.some((option) => option.startsWith('--test-reporter'))) ours.push('--test-reporter=spec')
+  const runner = ['--import', 'tsx', '--test', ...ours, ...options, ...files]
   const child = spawn(process.execPath, runner, { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
   child.on('exit', (code) => {
