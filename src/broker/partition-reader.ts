@@ -117,8 +117,9 @@ export class PartitionReader {
   /** Take up to `recordsMax` records of one batch, up to `bytesMax` bytes and at least one. `nowMs` is monotonic time. */
   take(recordsMax: number, bytesMax: number, nowMs: number): TakeResult {
     if (this.failure !== null) return 'failed'
-    if (this.loss !== null && this.loss.to > this.#next) return this.#tookLoss(this.loss)
+    // First: a read that was under way when the end was reached may tell of a loss beyond it.
     if (this.#isAtEnd) return 'ended'
+    if (this.loss !== null && this.loss.to > this.#next) return this.#tookLoss(this.loss)
     const batch = this.#current()
     if (this.#isAtEnd) return 'ended'
     if (batch === null) return this.loss !== null && this.loss.to > this.#next ? this.#tookLoss(this.loss) : 'waiting'

@@ -248,6 +248,22 @@ test('names no offset at or beyond its end in a loss', async () => {
   }
 })
 
+test('tells nothing of a loss that a read under way finds when the end has been reached without it', async () => {
+  const partition = new FakePartition({ ringRecords: 1 })
+  partition.append(1)
+  partition.trim(1)
+  partition.append(1)
+  const reader = partition.reader(0, 1)
+  const account = newAccount()
+  assert.equal(takeAll(reader, account, 1, 0), 'waiting')
+  reader.skipTrimmed()
+  partition.trim(2)
+  assert.equal(takeAll(reader, account, 1, 0), 'ended')
+  await partition.answer()
+  assert.equal(takeAll(reader, account, 1, 0), 'ended')
+  assert.deepEqual(account.lost, [{ from: 0, to: 1, cause: 'trimmed' }])
+})
+
 test('a topic that keeps nothing tells the overrun and counts it', () => {
   const partition = new FakePartition({ keepsRecords: false })
   const reader = partition.reader(0)
