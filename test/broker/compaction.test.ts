@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { compactRun } from '../../src/broker/compact-run.js'
 import { type AcceptedKey, CompactionWindow } from '../../src/broker/compaction.js'
 import { Slab } from '../../src/broker/slab.js'
 import { decodeRun, encodeRun } from '../../src/protocol/records.js'
 import { recordSaying } from '../helpers/batches.js'
+import { fc } from '../helpers/fast-check.js'
 
 const WINDOW_MS = 100
 

@@ -4,11 +4,11 @@
  * time, and says how often it came before.
  */
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../helpers/fast-check.js'
 import { ACK_WAIT_MS, GroupLife } from '../helpers/group-crash-life.js'
+import { SEED as seed } from '../helpers/seed.js'
 
 const RUNS = 40 * Number(process.env['LEVERET_ROUNDS'] ?? 1)
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
 
 const pick = fc.nat({ max: 999 })
 const arbOutcome = fc.constantFrom(

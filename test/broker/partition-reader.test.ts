@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { PartitionReader, type ReaderListener, type ReaderSource } from '../../src/broker/partition-reader.js'
 import type { TopicFacts } from '../../src/broker/topic-facts.js'
 import { TopicRing } from '../../src/broker/topic-ring.js'
@@ -14,6 +13,7 @@ import type { Loss, StoredBatch } from '../../src/model/record.js'
 import { DEFAULT_TOPIC_SETTINGS } from '../../src/model/topic.js'
 import type { Chunk, Cursor } from '../../src/storage/engine.js'
 import { batchAt, offsetsSaid } from '../helpers/batches.js'
+import { fc } from '../helpers/fast-check.js'
 
 /** What the engine brings at once. */
 const BATCHES_READ = 4

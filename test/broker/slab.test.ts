@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { Slab } from '../../src/broker/slab.js'
+import { fc } from '../helpers/fast-check.js'
 
 test('what was copied stays as it was, whatever is copied after it', () => {
   const arbPieces = fc.array(

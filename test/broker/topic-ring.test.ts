@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { TopicRing } from '../../src/broker/topic-ring.js'
 import { toOffset } from '../../src/model/offset.js'
 import type { StoredBatch } from '../../src/model/record.js'
 import { batchAt } from '../helpers/batches.js'
+import { fc } from '../helpers/fast-check.js'
 
 /** The ring as one would write it without a thought for speed. */
 class NaiveRing {

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { after, test } from 'node:test'
-import fc from 'fast-check'
 import xxhash from 'xxhash-wasm'
 import { runCommandLine } from '../../src/cli/args.js'
 import { systemClock } from '../../src/common/clock.js'
+import { fc } from '../helpers/fast-check.js'
 import {
   positionOf,
   segmentBytes,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { LineSplitter } from '../../src/cli/lines.js'
+import { fc } from '../helpers/fast-check.js'
 
 const LIMIT = 1024
 

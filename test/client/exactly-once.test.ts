@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { type Client, connect, KEEP_FOREVER, type Receipt, text } from '../../client/index.js'
 import { createBroker } from '../../src/index.js'
+import { fc } from '../helpers/fast-check.js'
 import { TcpProxy } from '../helpers/tcp-proxy.js'
 
 const RECORDS = 300

@@ -5,10 +5,10 @@
 import { test } from 'node:test'
 import { SeededRandom } from '../helpers/faulty-random.js'
 import { MemberLives } from '../helpers/member-lives.js'
+import { SEED as first } from '../helpers/seed.js'
 
 const LIVES = 12 * Number(process.env['LEVERET_ROUNDS'] ?? 1)
 const STEPS = 60
-const first = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
 
 for (const mode of ['shared', 'partitioned'] as const) {
   test(`whatever becomes of the members of a ${mode} group, every record is dealt with`, async (context) => {

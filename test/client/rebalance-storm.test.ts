@@ -2,11 +2,9 @@
  * Members of a partitioned group come and go all the time. `npm run soak -- --only storm` does it for ten minutes.
  */
 import assert from 'node:assert/strict'
-import process from 'node:process'
 import { test } from 'node:test'
 import { weatherStorm } from '../helpers/rebalance-storm.js'
-
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
+import { SEED as seed } from '../helpers/seed.js'
 
 test('while members come and go no partition has two that ack it, no record is skipped, and all are processed', async (context) => {
   context.diagnostic(`seed ${seed}`)

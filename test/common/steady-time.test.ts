@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { EPOCHS_MAX, STEP_MS_MIN, SteadyTime } from '../../src/common/steady-time.js'
+import { fc } from '../helpers/fast-check.js'
 import { VirtualClock } from '../helpers/virtual-clock.js'
 
 const HOUR = 3_600_000

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/config/units.js'
+import { fc } from '../helpers/fast-check.js'
 
 test('reads durations with their unit', () => {
   const cases: readonly (readonly [string, number | null])[] = [

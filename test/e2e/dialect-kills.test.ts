@@ -3,12 +3,10 @@
  * `npm run soak -- --only dialect-kills` does for ten minutes. `LEVERET_SEED` repeats a run.
  */
 import assert from 'node:assert/strict'
-import process from 'node:process'
 import { test } from 'node:test'
 import { killDialects } from '../helpers/kill-dialects.js'
 import { spread } from '../helpers/kill-server.js'
-
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
+import { SEED as seed } from '../helpers/seed.js'
 
 test('both dialects keep what they answered, however often the server is killed', { timeout: 150_000 }, async (t) => {
   t.diagnostic(`seed ${seed}`)

@@ -5,9 +5,9 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import fc from 'fast-check'
 import type { ClientFrame, SubscribeFrame } from '../../src/protocol/frames.js'
 import { arbChanges, arbClientFrame, arbCuts, changeBytes } from '../helpers/arbitraries.js'
+import { fc } from '../helpers/fast-check.js'
 import { type Server, startServer } from '../helpers/leveret-process.js'
 import { grownBytes, residentBytes } from '../helpers/process-memory.js'
 import { framedMessage, RawPeer } from '../helpers/raw-peer.js'

@@ -8,6 +8,7 @@ import process from 'node:process'
 import { test } from 'node:test'
 import { killRounds } from '../helpers/kill-rounds.js'
 import { spread } from '../helpers/kill-server.js'
+import { SEED as seed } from '../helpers/seed.js'
 
 const ROUNDS_MIN = 15
 const BUDGET_MS = 20_000
@@ -15,7 +16,6 @@ const BUDGET_MS = 20_000
 const RESTART_MAX_MS = 10_000
 const RESTART_MEDIAN_MAX_MS = 2_500
 
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
 const roundsMin = Number(process.env['LEVERET_ROUNDS'] ?? ROUNDS_MIN)
 
 test('keeps every acknowledged record, in order and once, however often it is killed', async (context) => {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import fc from 'fast-check'
+import { fc } from '../helpers/fast-check.js'
 import { type Server, startServer } from '../helpers/leveret-process.js'
 import { MODERN, NatsPeer, QUIET } from '../helpers/nats-peer.js'
 import { grownBytes, residentBytes } from '../helpers/process-memory.js'

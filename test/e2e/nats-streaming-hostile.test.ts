@@ -5,11 +5,12 @@
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import fc from 'fast-check'
+import { fc } from '../helpers/fast-check.js'
 import { pause } from '../helpers/kill-server.js'
 import { Running } from '../helpers/leveret-process.js'
 import { NatsWire } from '../helpers/nats-wire.js'
 import { grownBytes, residentBytes } from '../helpers/process-memory.js'
+import { SEED as seed } from '../helpers/seed.js'
 import { stanBytes, stanFields } from '../helpers/stan-messages.js'
 import { FIRST, StanPeer } from '../helpers/stan-peer.js'
 import { TcpProxy } from '../helpers/tcp-proxy.js'
@@ -283,7 +284,6 @@ test('whatever comes is answered, once, with an error that clients know (R19)', 
   const { pid } = server.child
   let resident = residentBytes(pid)
   let runs = 0
-  const seed = Number(process.env.LEVERET_SEED ?? Date.now() % 2 ** 31)
   t.diagnostic(`seed ${seed}`)
   await fc.assert(
     fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 12 }), async (requests) => {

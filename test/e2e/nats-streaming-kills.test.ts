@@ -6,8 +6,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { spread } from '../helpers/kill-server.js'
 import { stanRounds } from '../helpers/kill-stan.js'
+import { SEED as seed } from '../helpers/seed.js'
 
-const seed = Number(process.env.LEVERET_SEED ?? Date.now() % 2 ** 31)
 const KILLS = 6
 
 test('keeps what was acknowledged, either way, however often it is killed', { timeout: 170_000 }, async (t) => {

@@ -7,9 +7,9 @@ import process from 'node:process'
 import { after, before, test } from 'node:test'
 import { DialectServer, MemoryPeak } from '../helpers/dialect-server.js'
 import { fuzzDialect } from '../helpers/resp-fuzz.js'
+import { SEED as seed } from '../helpers/seed.js'
 
 const MIB = 1024 * 1024
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
 const runs = Number(process.env['LEVERET_ROUNDS'] ?? 400)
 
 let servers: readonly [DialectServer, DialectServer]

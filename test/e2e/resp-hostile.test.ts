@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import fc from 'fast-check'
 import { type DialectName, DialectServer } from '../helpers/dialect-server.js'
+import { fc } from '../helpers/fast-check.js'
 import { grownBytes, residentBytes } from '../helpers/process-memory.js'
 import { RespPeer } from '../helpers/resp-peer.js'
 import { requestOf } from '../helpers/resp-values.js'

@@ -7,11 +7,10 @@ import { test } from 'node:test'
 import { connect, KEEP_FOREVER } from '../../client/index.js'
 import { MortalServer, spread } from '../helpers/kill-server.js'
 import { RECOVERY, RECOVERY_LOG, shutdownRounds } from '../helpers/kill-shutdown.js'
+import { SEED as seed } from '../helpers/seed.js'
 
 const ROUNDS = 4
 const STOP_MAX_MS = 10_000
-
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
 
 test('SIGTERM under load answers everybody, ends with 0 in time, and leaves nothing to recover', async (context) => {
   context.diagnostic(`seed ${seed}`)

@@ -3,11 +3,9 @@
  * `npm run soak -- --only work-queue` does it with a hundred times the records.
  */
 import assert from 'node:assert/strict'
-import process from 'node:process'
 import { test } from 'node:test'
 import { workThrough } from '../helpers/kill-work-queue.js'
-
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
+import { SEED as seed } from '../helpers/seed.js'
 
 test('every record is processed while workers and the server are killed, and the dead letters are those made to fail', async (context) => {
   context.diagnostic(`seed ${seed}`)

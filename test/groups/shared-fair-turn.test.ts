@@ -1,8 +1,8 @@
 /** Turns among the members of a shared group. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { FairTurn } from '../../src/groups/shared/fair-turn.js'
+import { fc } from '../helpers/fast-check.js'
 
 /** Who is served when each gets `records` a turn, as long as somebody asks. */
 function serve(turn: FairTurn, records: number, turnsMax: number): number[] {

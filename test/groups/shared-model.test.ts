@@ -5,11 +5,11 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import type { Change } from '../../src/groups/shared/changes.js'
 import { ACK, type SharedSettings, type Verdict } from '../../src/groups/shared/settings.js'
 import { SharedPartition } from '../../src/groups/shared/shared-partition.js'
 import { type Offset, toOffset } from '../../src/model/offset.js'
+import { fc } from '../helpers/fast-check.js'
 import { NaiveGroup } from './shared-oracle.js'
 import { arbSettings, arbStep, type PickedBatch, type Step } from './shared-steps.js'
 

@@ -1,8 +1,8 @@
 /** Bits by offset in a window that moves up. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { RingBits } from '../../src/groups/shared/ring-bits.js'
+import { fc } from '../helpers/fast-check.js'
 
 const CAPACITY = 64
 

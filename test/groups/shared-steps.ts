@@ -1,8 +1,9 @@
 /**
  * What may happen to a shared group, by chance. For shared-model.test.ts.
  */
-import fc from 'fast-check'
+
 import { ACK, EXTEND, type SharedSettings, type Verdict } from '../../src/groups/shared/settings.js'
+import { fc } from '../helpers/fast-check.js'
 
 /** Which batch is at hand: the one with the record that the group would give next, or any. */
 export interface PickedBatch {

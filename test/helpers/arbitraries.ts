@@ -2,7 +2,7 @@
  * Arbitrary frames, records, texts and cuts for fast-check: what a peer may send, with the edges of every number and
  * of Unicode drawn often. Run counts are bounded; fast-check prints the seed of a failure.
  */
-import fc from 'fast-check'
+
 import { GROUP_ACTIONS, type GroupPartition, type GroupState, MODES } from '../../src/model/group.js'
 import { toOffset } from '../../src/model/offset.js'
 import type { Header, NewRecord, RecordRun } from '../../src/model/record.js'
@@ -16,6 +16,7 @@ import {
   type TopicDescription,
 } from '../../src/protocol/frames.js'
 import { encodeRun } from '../../src/protocol/records.js'
+import { fc } from './fast-check.js'
 
 const UINT32_MAX = 0xffff_ffff
 const EDGES = [0, 1, 127, 128, 255, 16_383, 16_384, 2_097_151, 2_097_152, 268_435_455, 268_435_456, 0x7fff_ffff]

@@ -3,9 +3,9 @@
  * pieces and one in cuts, and must answer the same; both must stay as quick and as small as they were.
  */
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
 import { systemClock } from '../../src/common/clock.js'
 import type { DialectName, DialectServer } from './dialect-server.js'
+import { fc } from './fast-check.js'
 import { pause } from './kill-server.js'
 import { cut } from './resp-parsing.js'
 import type { RespPeer } from './resp-peer.js'

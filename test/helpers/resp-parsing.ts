@@ -3,9 +3,9 @@
  * anything but requests and one fault, in no time, and in no more memory than the bytes that are there.
  */
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
 import { type RequestLimits, RequestParser } from '../../src/gateways/resp/request-parser.js'
 import { RespFault } from '../../src/gateways/resp/resp-fault.js'
+import { fc } from './fast-check.js'
 
 export const LIMITS: RequestLimits = { elementsMax: 64, bulkBytesMax: 4096, requestBytesMax: 8192 }
 /** Nothing that fits into the limits takes so long, on the slowest of machines. */

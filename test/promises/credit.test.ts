@@ -1,8 +1,8 @@
 /** Records in flight: one until Commit by default, never more than the window, and what each kind of Commit gives back. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import fc from 'fast-check'
 import { createBroker, type EmbeddedBroker } from '../../src/index.js'
+import { fc } from '../helpers/fast-check.js'
 import { commitFrame, KEPT, payloadsIn, publishFrame, subscribeFrame, WireClient } from '../helpers/wire-client.js'
 
 let broker: EmbeddedBroker

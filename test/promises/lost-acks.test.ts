@@ -12,10 +12,10 @@ import { test } from 'node:test'
 import { createBroker, type EmbeddedBroker } from '../../src/index.js'
 import { SEQUENCES_KEPT } from '../../src/storage/store.js'
 import { below, SeededRandom } from '../helpers/faulty-random.js'
+import { SEED as seed } from '../helpers/seed.js'
 import { VirtualClock } from '../helpers/virtual-clock.js'
 import { KEPT, payloadsIn, publishFrame, recordsOf, WireClient } from '../helpers/wire-client.js'
 
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
 const PUBLISHES = 1_500 * Number(process.env['LEVERET_ROUNDS'] ?? 1)
 const PRODUCERS = 5
 const RESTART_EVERY = 500

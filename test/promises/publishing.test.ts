@@ -1,10 +1,10 @@
 /** What a publisher is promised: order, places, expected offsets, retries that store nothing twice, and parts. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import fc from 'fast-check'
 import { partitionOf } from '../../src/broker/partitioner.js'
 import { createBroker, type EmbeddedBroker } from '../../src/index.js'
 import type { NewRecord } from '../../src/model/record.js'
+import { fc } from '../helpers/fast-check.js'
 import {
   commitFrame,
   type FrameOf,

@@ -6,10 +6,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createBroker } from '../../src/index.js'
 import { below, chance, SeededRandom } from '../helpers/faulty-random.js'
+import { SEED } from '../helpers/seed.js'
 import { StormLedger, StormMember } from '../helpers/storm-member.js'
 import { KEPT, WireClient } from '../helpers/wire-client.js'
 
-const SEED = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
 const ROUNDS = Number(process.env['LEVERET_ROUNDS'] ?? 300)
 const PARTITIONS = 6
 const MEMBERS_MAX = 5

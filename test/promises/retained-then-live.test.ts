@@ -7,10 +7,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import fc from 'fast-check'
 import { createBroker, type EmbeddedBroker } from '../../src/index.js'
 import type { TopicSettings } from '../../src/model/topic.js'
 import type { DeliveryFrame } from '../../src/protocol/frames.js'
+import { fc } from '../helpers/fast-check.js'
 import {
   commitFrame,
   FLEETING,

@@ -3,11 +3,11 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { ClientFrameDecoder } from '../../src/protocol/decode-client.js'
 import { encodeClientFrame, publishHeadBytesMax, putPublishHead } from '../../src/protocol/encode-client.js'
 import type { ClientFrame, PublishFrame } from '../../src/protocol/frames.js'
 import { arbClientFrame, arbUnknownFields, comparable } from '../helpers/arbitraries.js'
+import { fc } from '../helpers/fast-check.js'
 import { stockClientFrame } from '../helpers/stock-frames.js'
 import { loadStock, withUnknownFields } from '../helpers/stock-protobuf.js'
 

@@ -4,12 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { ProtocolError } from '../../src/common/errors.js'
 import { ClientFrameDecoder } from '../../src/protocol/decode-client.js'
 import { ServerFrameDecoder } from '../../src/protocol/decode-server.js'
 import type { ClientFrame, ServerFrame } from '../../src/protocol/frames.js'
 import { arbChanges, arbClientFrame, arbServerFrame, changeBytes } from '../helpers/arbitraries.js'
+import { fc } from '../helpers/fast-check.js'
 import { stockClientFrame, stockServerFrame } from '../helpers/stock-frames.js'
 import { loadStock, type StockType } from '../helpers/stock-protobuf.js'
 

@@ -3,7 +3,6 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { ServerFrameDecoder } from '../../src/protocol/decode-server.js'
 import {
   DELIVERY_HEADER_BYTES_MAX,
@@ -16,6 +15,7 @@ import {
 } from '../../src/protocol/encode-server.js'
 import type { DeliveryFrame, PublishedFrame, ServerFrame } from '../../src/protocol/frames.js'
 import { arbServerFrame, arbUnknownFields, comparable } from '../helpers/arbitraries.js'
+import { fc } from '../helpers/fast-check.js'
 import { stockServerFrame } from '../helpers/stock-frames.js'
 import { loadStock, withUnknownFields } from '../helpers/stock-protobuf.js'
 

@@ -4,12 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { ProtocolError } from '../../src/common/errors.js'
 import type { NewRecord } from '../../src/model/record.js'
 import { recordBounds, recordKey, skipRecords } from '../../src/model/run.js'
 import { countRecords, decodeRecord, encodeRun } from '../../src/protocol/records.js'
 import { arbChanges, arbRecords, arbUnknownFields, changeBytes } from '../helpers/arbitraries.js'
+import { fc } from '../helpers/fast-check.js'
 import { loadStock, type StockMessage, withUnknownFields } from '../helpers/stock-protobuf.js'
 
 const publish = loadStock().type('Publish')

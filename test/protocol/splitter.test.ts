@@ -4,12 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { encode } from 'it-length-prefixed'
 import { contiguous, splitFrames } from '../../client/framing.js'
 import { ProtocolError } from '../../src/common/errors.js'
 import { FrameSplitter } from '../../src/protocol/frame-splitter.js'
 import { arbCuts } from '../helpers/arbitraries.js'
+import { fc } from '../helpers/fast-check.js'
 import { type Split, splitWithPackage } from '../helpers/strict-length.js'
 
 const FRAME_BYTES_MAX = 8 * 1024 * 1024

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { InFlight } from '../../src/session/in-flight.js'
+import { fc } from '../helpers/fast-check.js'
 
 const arbStep = fc.oneof(
   fc.record({ do: fc.constant('add'), at: fc.nat({ max: 3 }), count: fc.integer({ min: 1, max: 8 }) }),

@@ -1,8 +1,8 @@
 /** The offsets that a member of a group has in flight: held against a plain set. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { joined, OffsetSet, rangesOf } from '../../src/session/offset-set.js'
+import { fc } from '../helpers/fast-check.js'
 
 function offsetsOf(ranges: readonly { from: number; to: number }[]): number[] {
   return ranges.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, index) => from + index))

@@ -5,13 +5,14 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import type { Verdict } from '../../src/groups/shared/settings.js'
 import { toOffset } from '../../src/model/offset.js'
 import type { LocalEngine } from '../../src/storage/local/local-engine.js'
 import { batchAt } from '../helpers/batches.js'
 import { EngineDisk, howOf, KEPT } from '../helpers/engine-disk.js'
+import { fc } from '../helpers/fast-check.js'
 import { GroupSeat } from '../helpers/group-seat.js'
+import { SEED as seed } from '../helpers/seed.js'
 
 const QUIET_TURNS = 12
 const RETRY: Verdict = { kind: 'retry', delayMs: 500 }
@@ -170,7 +171,6 @@ class Life {
   readonly #ackedBefore = new Set<number>()
 }
 
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
 const RUNS = 60 * Number(process.env['LEVERET_ROUNDS'] ?? 1)
 
 test('every record is done with once, through restarts and members that vanish', async (context) => {

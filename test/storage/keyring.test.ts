@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import fc from 'fast-check'
 import { ConfigError } from '../../src/common/errors.js'
 import { systemRandom } from '../../src/common/random.js'
 import { Keyring, SEAL_BYTES, sealedKeyId, UnsealError, type UnsealFailure } from '../../src/storage/log/keyring.js'
+import { fc } from '../helpers/fast-check.js'
 
 const ALGORITHMS = ['aes-256-gcm', 'chacha20-poly1305'] as const
 const KEY = Buffer.from('603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4', 'hex')

@@ -4,11 +4,11 @@
  * power that fails. No partition has two members whose commits count, what is safe stays so, and no record is skipped.
  */
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../helpers/fast-check.js'
 import { PositionedLife } from '../helpers/positioned-life.js'
+import { SEED as seed } from '../helpers/seed.js'
 
 const RUNS = 40 * Number(process.env['LEVERET_ROUNDS'] ?? 1)
-const seed = Number(process.env['LEVERET_SEED'] ?? Date.now() % 2 ** 31)
 
 const pick = fc.nat({ max: 999 })
 const name = fc.constantFrom('a', 'b', 'c')

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { toOffset } from '../../src/model/offset.js'
 import type { Receipt } from '../../src/storage/engine.js'
 import { ProducerTable, SEQUENCES_REMEMBERED } from '../../src/storage/local/producer-table.js'
+import { fc } from '../helpers/fast-check.js'
 
 const receipt = (baseOffset: number): Receipt => ({
   baseOffset: toOffset(baseOffset),

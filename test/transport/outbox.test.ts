@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { Outbox, OutboxSlab } from '../../src/transport/outbox.js'
+import { fc } from '../helpers/fast-check.js'
 
 const arbStep = fc.record({
   who: fc.nat({ max: 2 }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { type Reply, ReplyReader } from '../../../src/cli/meilies/reply-reader.js'
+import { fc } from '../../helpers/fast-check.js'
 
 const text = fc.string({ maxLength: 20 }).filter((value) => !/[\r\n]/.test(value))
 const { reply: arbReply } = fc.letrec<{ reply: Reply }>((tie) => ({

@@ -1,9 +1,9 @@
 /** The syntax of NATS' configuration files, as its documentation shows it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { type ConfigValue, parseConfig } from '../../../src/cli/nats-streaming/config-syntax.js'
 import { OptionMistake } from '../../../src/cli/nats-streaming/option-mistake.js'
+import { fc } from '../../helpers/fast-check.js'
 
 const NOTHING = {
   env: {},

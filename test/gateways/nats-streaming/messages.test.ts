@@ -3,7 +3,6 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { Slab } from '../../../src/broker/slab.js'
 import { systemRandom } from '../../../src/common/random.js'
 import { Router, type Subscriber } from '../../../src/gateways/nats-streaming/core/router.js'
@@ -25,6 +24,7 @@ import {
   encodeSubscriptionResponse,
 } from '../../../src/gateways/nats-streaming/streaming/messages.js'
 import { PubMsg } from '../../../src/gateways/nats-streaming/streaming/pub-msg.js'
+import { fc } from '../../helpers/fast-check.js'
 import { stanFields as read, stanBytes as stock } from '../../helpers/stan-messages.js'
 
 const GUID = 'G'.repeat(22)

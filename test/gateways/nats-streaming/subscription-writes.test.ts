@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { ChannelSubscriptions } from '../../../src/gateways/nats-streaming/streaming/channel-subscriptions.js'
 import type { StateWrite, Subscription } from '../../../src/gateways/nats-streaming/streaming/subscription.js'
 import { below, SeededRandom } from '../../helpers/faulty-random.js'
+import { SEED as seed } from '../../helpers/seed.js'
 
 const IN_FLIGHT = 16_384
 
@@ -44,7 +45,6 @@ test('writes one small record a turn of a busy durable, however much is acked', 
 })
 
 test('lets what is acked out of order wait for a little when there is much of it', (t) => {
-  const seed = Math.floor(Math.random() * 2 ** 31)
   t.diagnostic(`seed ${seed}`)
   const random = new SeededRandom(seed)
   const machine = new ChannelSubscriptions('foo', { subscriptionsMax: 10, isDurableReplaced: false })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { NatsFault } from '../../../src/gateways/nats-streaming/core/nats-fault.js'
 import { OP, OperationParser } from '../../../src/gateways/nats-streaming/core/operation-parser.js'
+import { fc } from '../../helpers/fast-check.js'
 
 const LIMITS = { controlLineBytesMax: 256, payloadBytesMax: 4096 }
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import {
   type NatsMessage,
   type NatsSubscription,
@@ -16,6 +15,7 @@ import {
   subjectMatches,
   textFromSubject,
 } from '../../../src/gateways/nats-streaming/core/subjects.js'
+import { fc } from '../../helpers/fast-check.js'
 
 const token = fc.constantFrom('a', 'b', 'c', 'A', 'ab', 'a*')
 const published = fc.array(fc.oneof({ weight: 12, arbitrary: token }, fc.constantFrom('*', '>', '')), {

@@ -1,10 +1,10 @@
 /** Frames of runs of events, against frames that are written the plain way. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { Turn } from '../../../src/common/turn.js'
 import { EventFrames, shapeOf } from '../../../src/gateways/resp/meilies/event-frames.js'
 import { eventBytes, putEvent } from '../../../src/gateways/resp/meilies/event-record.js'
+import { fc } from '../../helpers/fast-check.js'
 
 const NAMES = ['placed', 'paid', 'a', 'größer', 'x'.repeat(500)]
 

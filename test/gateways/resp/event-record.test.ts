@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { isUtf8 } from 'node:buffer'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { EventReader, eventBytes, putEvent } from '../../../src/gateways/resp/meilies/event-record.js'
 import { countRecords, decodeRun, encodeRun } from '../../../src/protocol/records.js'
+import { fc } from '../../helpers/fast-check.js'
 
 const eventName = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter((name) => !/[\r\n]/.test(name))
 const lengths = fc.constantFrom(0, 1, 100, 127, 128, 129, 16_383, 16_384, 70_000)

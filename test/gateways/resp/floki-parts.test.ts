@@ -1,12 +1,12 @@
 /** Tickets, messages as records, and numbers as Floki reads them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { digitsOf, durationMsOf, sizeOf, ticketOf, unsigned } from '../../../src/gateways/resp/floki/floki-arguments.js'
 import { FlokiFault } from '../../../src/gateways/resp/floki/floki-fault.js'
 import { MessageReplies, messageBytes, messageRun } from '../../../src/gateways/resp/floki/message-record.js'
 import { TicketDraw, Tickets } from '../../../src/gateways/resp/floki/tickets.js'
 import { RequestParser } from '../../../src/gateways/resp/request-parser.js'
+import { fc } from '../../helpers/fast-check.js'
 import { requestOf } from '../../helpers/resp-values.js'
 
 /** Ids that repeat, so that a ticket is drawn that is in use. */

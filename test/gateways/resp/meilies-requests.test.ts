@@ -1,9 +1,9 @@
 /** What single requests of the MeiliES dialect are answered with, byte by byte. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { connect } from '../../../client/index.js'
 import { KEEP_FOREVER } from '../../../src/model/topic.js'
+import { fc } from '../../helpers/fast-check.js'
 import { ARGUMENT_ERROR, startMeilies } from '../../helpers/meilies-server.js'
 import { requestOf } from '../../helpers/resp-values.js'
 

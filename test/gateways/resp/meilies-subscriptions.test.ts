@@ -1,7 +1,7 @@
 /** What subscribers of the MeiliES dialect are sent: which events, in what order, and in whose frames. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../helpers/fast-check.js'
 import { ARGUMENT_ERROR, classicEvent, startMeilies, subscribedFrame } from '../../helpers/meilies-server.js'
 import type { RespPeer } from '../../helpers/resp-peer.js'
 import type { RespValue } from '../../helpers/resp-values.js'

@@ -1,7 +1,6 @@
 /** Requests that are published together: none is lost between two of them, and each has its own reply. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { Topic } from '../../../src/broker/topic.js'
 import { layMessage, messageBytes } from '../../../src/gateways/resp/floki/message-record.js'
 import { eventBytes, layEvent, NameHeader, putEvent } from '../../../src/gateways/resp/meilies/event-record.js'
@@ -17,6 +16,7 @@ import { RequestParser } from '../../../src/gateways/resp/request-parser.js'
 import type { RecordRun } from '../../../src/model/record.js'
 import { countRecords } from '../../../src/model/run.js'
 import { DEFAULT_TOPIC_SETTINGS } from '../../../src/model/topic.js'
+import { fc } from '../../helpers/fast-check.js'
 import { startFloki } from '../../helpers/floki-server.js'
 import { requestOf } from '../../helpers/resp-values.js'
 

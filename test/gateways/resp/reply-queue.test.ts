@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { ReplyQueue } from '../../../src/gateways/resp/reply-queue.js'
 import { Outbox, OutboxSlab } from '../../../src/transport/outbox.js'
+import { fc } from '../../helpers/fast-check.js'
 
 test('replies leave in the order of their requests, whenever they are settled, and as soon as they may', () => {
   /** true: a request that is answered at once; a number: one that is settled after so many others, in any order. */

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { RequestParser } from '../../../src/gateways/resp/request-parser.js'
+import { fc } from '../../helpers/fast-check.js'
 import { arbStream, arbWord, fuzzParser, LIMITS, parse, whole } from '../../helpers/resp-parsing.js'
 import { requestOf } from '../../helpers/resp-values.js'
+import { SEED as seed } from '../../helpers/seed.js'
 
 test('makes the same of whatever comes however it is cut, and nothing but requests and a fault', (t) => {
-  const seed = Date.now() % 2 ** 31
   t.diagnostic(`seed ${seed}`)
   const { refused, requests } = fuzzParser(seed, 3000)
   assert.ok(refused > 500 && requests > 1000, `${refused} refused, ${requests} requests`)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { array, bulk, integer, map, nil, push, respError, simple } from '../../../src/gateways/resp/resp-encode.js'
+import { fc } from '../../helpers/fast-check.js'
 import { type RespValue, valueAt } from '../../helpers/resp-values.js'
 
 function read(bytes: Buffer): RespValue {

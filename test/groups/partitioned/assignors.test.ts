@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import {
   ASSIGNORS,
   type Assignment,
@@ -10,6 +9,7 @@ import {
   assignSticky,
   type MemberId,
 } from '../../../src/groups/partitioned/assignors.js'
+import { fc } from '../../helpers/fast-check.js'
 
 const arbMembers = fc.uniqueArray(fc.constantFrom(...'abcdefgh', 'B', 'é', '漢', 'a-1', ''), { maxLength: 9 })
 const arbPrevious = fc.array(fc.option(fc.constantFrom('a', 'b', 'c', 'd', 'gone')), { maxLength: 40 })

@@ -1,7 +1,6 @@
 /** Bytes of batches, index entries and lines of facts: what is written is read again, and no flipped bit passes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { toOffset } from '../../../src/model/offset.js'
 import {
   batchBytes,
@@ -18,6 +17,7 @@ import { Keyring, SEAL_BYTES } from '../../../src/storage/log/keyring.js'
 import { decodeEntry, encodeEntry, INDEX_ENTRY_BYTES, indexSeed } from '../../../src/storage/log/offset-index.js'
 import { decodeLine, encodeLine, lineAt } from '../../../src/storage/log/sealed-lines.js'
 import { arbText, arbUint32, arbUint53 } from '../../helpers/arbitraries.js'
+import { fc } from '../../helpers/fast-check.js'
 
 const place = new Place('data', 7, 3)
 const keyring = Keyring.parse('ab'.repeat(32))

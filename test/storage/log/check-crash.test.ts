@@ -1,6 +1,5 @@
 /** No crash is taken for damage, and what a repair leaves opens with everything that was acknowledged. */
 import assert from 'node:assert/strict'
-import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { InvalidArgumentError } from '../../../src/common/errors.js'
 import { toOffset } from '../../../src/model/offset.js'
@@ -10,6 +9,7 @@ import { Crash } from '../../helpers/faulty-errors.js'
 import { FaultyFileSystem } from '../../helpers/faulty-file-system.js'
 import { appendKeyed, assertCompacted, KEEPS_LATEST, type Known, readKeyed } from '../../helpers/keyed-log.js'
 import { LogPlace } from '../../helpers/log-place.js'
+import { SEED as seed } from '../../helpers/seed.js'
 import { forgetHolder } from './simulation.js'
 
 const SEGMENT_BYTES = 400
@@ -54,7 +54,6 @@ async function crashed(seed: number, at: number): Promise<{ fs: FaultyFileSystem
 
 for (const end of ['powerLoss', 'kill'] as const) {
   test(`no crash is taken for damage: ${end}`, async () => {
-    const seed = randomInt(2 ** 31)
     const { calls } = await crashed(seed, Number.POSITIVE_INFINITY)
     assert.ok(calls > 300, `only ${calls} calls`)
     let repaired = 0

@@ -1,7 +1,6 @@
 /** What is kept of the sequences in a log is all that an engine asks for, and no more than that. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { toOffset } from '../../../src/model/offset.js'
 import { ProducerTable, SEQUENCES_REMEMBERED } from '../../../src/storage/local/producer-table.js'
 import { LastSequences } from '../../../src/storage/log/last-sequences.js'
@@ -9,6 +8,7 @@ import type { ProducedBatch } from '../../../src/storage/store.js'
 import { SEQUENCES_KEPT } from '../../../src/storage/store.js'
 import { batchAt } from '../../helpers/batches.js'
 import { EngineDisk, howOf, KEPT } from '../../helpers/engine-disk.js'
+import { fc } from '../../helpers/fast-check.js'
 
 const batch = (producer: string, sequence: number, offset: number): ProducedBatch => {
   return { producer, sequence, baseOffset: toOffset(offset), timestampMs: 0 }
