@@ -176,13 +176,13 @@ for (const [what, arbFrame] of [
 }
 
 /**
- * Refusals of what is malformed depend on the bytes alone; other answers also on what is in the topics by then. A
- * publish may be refused after what follows it, so the order is left out.
+ * Refusals of what is malformed depend on the bytes alone; other answers also on what is in the topics by then, and on
+ * which subscriptions have ended. A publish may be refused after what follows it, so the order is left out.
  */
 function refusals(frames: readonly StockMessage[]): string[] {
   const all = frames.flatMap(({ id = 0, failure }) => {
     const { code = '' } = (failure ?? {}) as { code?: string }
-    return code === 'LVT_PROTOCOL' || code === 'LVT_UNSUPPORTED' ? [`${id} ${code}`] : []
+    return code === 'LVT_PROTOCOL' ? [`${id} ${code}`] : []
   })
   return all.sort()
 }
