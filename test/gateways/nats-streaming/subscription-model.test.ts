@@ -12,6 +12,7 @@ import {
   type SubscribeRequest,
   type Subscription,
 } from '../../../src/gateways/nats-streaming/streaming/subscription.js'
+import { EVERYBODY_LISTENS } from '../../helpers/everybody-listens.js'
 import { below, chance, SeededRandom } from '../../helpers/faulty-random.js'
 import { SEED as first } from '../../helpers/seed.js'
 import { type ModelGroup, SubscriptionModel } from '../../helpers/subscription-model.js'
@@ -35,7 +36,7 @@ class World {
     this.random = new SeededRandom(seed)
     this.replaces = seed % 2 === 0
     const rules = { subscriptionsMax: SUBSCRIPTIONS_MAX, isDurableReplaced: this.replaces }
-    this.machine = new ChannelSubscriptions('foo', rules)
+    this.machine = new ChannelSubscriptions('foo', rules, EVERYBODY_LISTENS)
   }
 
   step(): void {

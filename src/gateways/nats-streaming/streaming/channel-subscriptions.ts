@@ -34,9 +34,16 @@ export interface ChannelRules {
   readonly isDurableReplaced: boolean
 }
 
+/** Whoever runs the machine. */
+export interface ChannelHost {
+  /** What is due again has to wait, because its client does not answer. */
+  skipped(subscription: Subscription): void
+}
+
 export class ChannelSubscriptions {
   readonly channel: string
   readonly #rules: ChannelRules
+  readonly #host: ChannelHost
   readonly #groups = new Map<string, Group>()
   readonly #byAckInbox = new Map<string, Member>()
   readonly #byInbox = new Map<string, Set<Member>>()
@@ -47,9 +54,10 @@ export class ChannelSubscriptions {
   #offline = 0
   #nextId = 1
 
-  constructor(channel: string, rules: ChannelRules) {
+  constructor(channel: string, rules: ChannelRules, host: ChannelHost) {
     this.channel = channel
     this.#rules = rules
+    this.#host = host
     this.#writes = new SubscriptionWrites(channel)
     this.#listener = {
       changed: (group) => this.#writes.changed(group),
@@ -165,8 +173,10 @@ export class ChannelSubscriptions {
       const untilMs = member.dueMs <= nowMs ? nowMs + SLACK_MS : nowMs
       while (member.dueMs <= untilMs) {
         if (due.length === max) return due
-        if (isInVain(member)) member.pausedUntilMs = nowMs + Math.max(member.ackWaitMs, SLACK_MS + 1)
-        else due.push(member.group.takeDue(member))
+        if (isInVain(member)) {
+          member.pausedUntilMs = nowMs + Math.max(member.ackWaitMs, SLACK_MS + 1)
+          this.#host.skipped(member)
+        } else due.push(member.group.takeDue(member))
       }
       this.#reschedule(member)
     }

@@ -15,7 +15,7 @@ import { readStored, restoreChannel, type SequenceBounds, type StoredChannel } f
 import { lastSentOf } from './start-position.js'
 import type { StoreLimits } from './store-limits.js'
 import type { SubscribeRequest, Subscription } from './subscription.js'
-import { leftLine, subscribedLine } from './subscription-lines.js'
+import { leftLine, skippedLine, subscribedLine } from './subscription-lines.js'
 
 const UNKNOWN_CLIENT = 'stan: unknown clientID'
 const SECOND_MS = 1_000
@@ -232,7 +232,13 @@ export class Deliveries {
         subscriptionsMax: limits.of(channel).subscriptionsMax ?? Number.POSITIVE_INFINITY,
         isDurableReplaced,
       }
-      delivery = new ChannelDelivery(new ChannelSubscriptions(channel, rules), context)
+      const { journal } = context
+      const host = {
+        skipped: (subscription: Subscription): void => {
+          if (journal.hasDebug) journal.debug(skippedLine(subscription))
+        },
+      }
+      delivery = new ChannelDelivery(new ChannelSubscriptions(channel, rules, host), context)
       this.#byChannel.set(channel, delivery)
     }
     return delivery
