@@ -34,7 +34,7 @@ const LOOKUPS_MAX = 256
 /** An inbox with much to take rests for so long. */
 const HELD_MS = 10
 const UNREADABLE_MS = 1_000
-/** A client that is not there is looked for again after so long. */
+/** Clients that are not there are looked for again after so long. */
 const ABSENT_MS = 100
 /** Clients have so long to come back after a restart before what they had is sent again. */
 const RETURN_MS = 5_000
@@ -76,6 +76,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   readonly #outbound: Outbound
   #isScheduled = false
   #isLooking = false
+  #isAwaiting = false
   #isStopped = false
   #wake: Timer | null = null
   #wakeMs = 0
@@ -196,6 +197,26 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.#lookUpDue(nowMs)
     this.#outbound.sendAfter(this.#keeper.keepTurn())
     this.#arm(nowMs)
+    this.#awaitAbsent()
+  }
+
+  /** Who is away may come back: what there is for it waits, and goes at once when it does. */
+  #awaitAbsent(): void {
+    if (this.#isAwaiting || this.subscriptions.absent === 0) return
+    this.#isAwaiting = true
+    this.#after(ABSENT_MS, () => {
+      this.#isAwaiting = false
+      for (const group of this.subscriptions.returned()) this.#wakeGroup(group)
+      this.#schedule()
+    })
+  }
+
+  #after(ms: number, run: () => void): void {
+    const timer = this.#context.clock.after(ms, () => {
+      this.#timers.delete(timer)
+      run()
+    })
+    this.#timers.add(timer)
   }
 
   #schedule(): void {
@@ -226,14 +247,9 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
 
   /** Read for a group what it takes, up to a stretch. */
   #feed(feed: Feed, nowMs: number): void {
-    if (feed.isClosed || feed.isHeld || feed.group.room === 0) return
+    if (feed.isClosed || feed.isHeld || !this.subscriptions.isAttended(feed.group) || feed.group.room === 0) return
     if (this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
       this.#rest(feed, HELD_MS)
-      return
-    }
-    if (!this.#isHeard(feed.group)) {
-      // Its clients are away and may come back: what is sent now would be missed, and come again after the ack wait only.
-      this.#rest(feed, ABSENT_MS)
       return
     }
     const reader = feed.reader()
@@ -244,13 +260,6 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
       if (reader.loss?.cause === 'corrupt') this.#damaged(reader.loss.from + 1, reader.loss.to)
       this.#again(feed)
     } else if (this.#give(feed, reader, nowMs)) this.#again(feed)
-  }
-
-  /** Whether any of its members listens. */
-  #isHeard({ subscriptions }: DeliveryGroup): boolean {
-    const { router } = this.#context
-    for (const { inbox } of subscriptions) if (inbox !== '' && router.isHeard(inbox)) return true
-    return false
   }
 
   /** In the next turn of the loop, after others. */
@@ -349,12 +358,10 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     if (feed.isHeld || this.#isStopped) return
     this.#context.counters.held.value++
     feed.isHeld = true
-    const timer = this.#context.clock.after(ms, () => {
-      this.#timers.delete(timer)
+    this.#after(ms, () => {
       feed.isHeld = false
       if (!feed.isClosed) this.awake(feed)
     })
-    this.#timers.add(timer)
   }
 
   #arm(nowMs: number): void {

@@ -50,6 +50,11 @@ export class Deliveries {
       'Subscriptions, offline durables included',
       sum(({ subscriptions }) => subscriptions.count),
     )
+    options.metrics.gauge(
+      'leveret_nats_streaming_subscriptions_absent',
+      'Subscriptions that something waits for while nobody listens to their inboxes',
+      sum(({ subscriptions }) => subscriptions.absent),
+    )
   }
 
   /**
@@ -232,8 +237,9 @@ export class Deliveries {
         subscriptionsMax: limits.of(channel).subscriptionsMax ?? Number.POSITIVE_INFINITY,
         isDurableReplaced,
       }
-      const { journal } = context
+      const { journal, router } = context
       const host = {
+        isHeard: (inbox: string): boolean => router.isHeard(inbox),
         skipped: (subscription: Subscription): void => {
           if (journal.hasDebug) journal.debug(skippedLine(subscription))
         },
