@@ -153,6 +153,24 @@ test('a member that is away gets nothing while another one of its group listens,
   assert.equal(server.metric('messages_sent_total') - sent, 40 + lost.size, 'nothing was sent to nobody')
 })
 
+test('a client that does not read keeps its connection, however often the ack wait is over, and reads all of it later', async (t) => {
+  const server = await startStan(t)
+  const publisher = await server.connect('publisher')
+  const reader = await server.connect('reader')
+  const subscription = await reader.subscribe({ subject: 'foo', startPosition: FIRST, ackWaitInSecs: 1 })
+  reader.wire.pause()
+  const big = Buffer.alloc(100_000, 'x')
+  for (let count = 0; count < 200; count++) assert.equal(await publisher.publish('foo', big), '')
+  // Every second it would get all of it again: more than the 64 MiB that may wait for a connection.
+  await new Promise((resolve) => setTimeout(resolve, 5_000))
+  assert.equal(server.broker.metrics().find(({ name }) => name === 'leveret_nats_connections')?.value, 2)
+  reader.wire.resume()
+  for (let acked = 0; new Set(subscription.sequences).size < 200; ) {
+    await subscription.until(acked + 1)
+    for (; acked < subscription.messages.length; acked++) reader.ack(subscription, subscription.sequences[acked] ?? 0)
+  }
+})
+
 for (const [kind, fields] of Object.entries({ ...KINDS, 'a plain subscription': {} })) {
   test(`what ${kind} has not acked waits for its client, and its count does not grow meanwhile`, async (t) => {
     const server = await startStan(t)

@@ -37,7 +37,11 @@ class World {
     this.random = new SeededRandom(seed)
     this.replaces = seed % 2 === 0
     const rules = { subscriptionsMax: SUBSCRIPTIONS_MAX, isDurableReplaced: this.replaces }
-    const host = { isHeard: (inbox: string) => !this.away.has(inbox), skipped: () => undefined }
+    const host = {
+      isHeard: (inbox: string) => !this.away.has(inbox),
+      isPressed: () => false,
+      skipped: () => undefined,
+    }
     this.machine = new ChannelSubscriptions('foo', rules, host)
   }
 

@@ -298,6 +298,15 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
 
   #lookUpDue(nowMs: number): void {
     if (this.#isLooking || this.#isWaitingForReturn(nowMs)) return
+    if (this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
+      // `arm` would ask again at once.
+      this.#isLooking = true
+      this.#after(HELD_MS, () => {
+        this.#isLooking = false
+        this.#schedule()
+      })
+      return
+    }
     const due = this.subscriptions.due(nowMs, LOOKUPS_MAX)
     if (due.length === 0) return
     if (!this.isThere) {
@@ -332,6 +341,10 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   }
 
   #foundAgain(message: PendingMessage, body: Buffer, position: number, timestampMs: number): void {
+    if (this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
+      this.subscriptions.defer(message)
+      return
+    }
     const to = this.subscriptions.redeliver(message, this.#context.clock.monotonic())
     if (to === null) return
     this.#context.counters.redelivered.value++

@@ -28,6 +28,9 @@ import { WakeHeap } from './wake-heap.js'
 /** What is due this soon is sent again with what is due now. */
 const SLACK_MS = 15
 
+/** Whoever has much to take is looked at again after so long. */
+const PRESSED_MS = 100
+
 export interface ChannelRules {
   /** Infinity for no limit. */
   readonly subscriptionsMax: number
@@ -39,6 +42,8 @@ export interface ChannelRules {
 export interface ChannelHost {
   /** Whether anybody would get what is sent there. */
   isHeard(inbox: string): boolean
+  /** Whoever listens there has much to take already. */
+  isPressed(inbox: string): boolean
   /** What is due again has to wait, because its client does not answer. */
   skipped(subscription: Subscription): void
 }
@@ -204,6 +209,8 @@ export class ChannelSubscriptions {
         if (member.isInVain) {
           member.pausedUntilMs = nowMs + Math.max(member.ackWaitMs, SLACK_MS + 1)
           this.#host.skipped(member)
+        } else if (this.#isPressed(member)) {
+          member.pausedUntilMs = nowMs + PRESSED_MS
         } else if (member.group.look()) due.push(member.group.takeDue(member))
       }
       this.#reschedule(member)
@@ -217,6 +224,11 @@ export class ChannelSubscriptions {
    */
   redeliver(message: PendingMessage, nowMs: number): Subscription | null {
     return (message.group as Group).redeliver(message as Waiting, nowMs)
+  }
+
+  /** It cannot be sent now: it is due as it was. */
+  defer(message: PendingMessage): void {
+    ;(message.group as Group).defer(message as Waiting)
   }
 
   /** Its record is not kept any more: nobody waits for it. */
@@ -282,6 +294,11 @@ export class ChannelSubscriptions {
     }
     this.#writes.dropIds()
     return this.#writes.take(true, 0)
+  }
+
+  /** What is due again is likely among what it has not taken yet: more of that would cost it its connection. */
+  #isPressed({ group, inbox, due }: Member): boolean {
+    return group.members.length === 1 && due.first?.isPinned !== true && this.#host.isPressed(inbox)
   }
 
   #restoreGroup({ id, start, lastSent, kept, members, shadow, waiting, owners, isCut }: RestoredGroup): void {

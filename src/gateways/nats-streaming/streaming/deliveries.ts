@@ -240,6 +240,7 @@ export class Deliveries {
       const { journal, router } = context
       const host = {
         isHeard: (inbox: string): boolean => router.isHeard(inbox),
+        isPressed: (inbox: string): boolean => router.isPressed(inbox),
         skipped: (subscription: Subscription): void => {
           if (journal.hasDebug) journal.debug(skippedLine(subscription))
         },

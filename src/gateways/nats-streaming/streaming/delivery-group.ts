@@ -208,10 +208,7 @@ export class Group implements DeliveryGroup {
     return entry
   }
 
-  /**
-   * Who gets a message again, room or not; null when it is done with or is somebody else's affair by now. When nobody is
-   * there it waits as it is for who comes first.
-   */
+  /** Who gets a message again, room or not; null when it is done with, somebody else's affair by now, or nobody is there. */
   redeliver(entry: Waiting, nowMs: number): Member | null {
     const holder = entry.holder
     if (!entry.isOut || holder === null) return null
@@ -233,6 +230,13 @@ export class Group implements DeliveryGroup {
     entry.redeliveries = entry.redeliveries === COUNT_MAX ? 1 : entry.redeliveries + 1
     this.#postpone(member, entry, dueMs > nowMs ? dueMs : nowMs + member.ackWaitMs)
     return member
+  }
+
+  /** It is not sent now, and no later than it was to be. */
+  defer(entry: Waiting): void {
+    if (!entry.isOut || entry.holder === null) return
+    entry.isOut = false
+    this.#schedule(entry.holder, entry)
   }
 
   /** Nobody can say whether its record is there: ask again an ack wait later. */
