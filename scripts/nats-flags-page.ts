@@ -2,13 +2,8 @@
  * The page docs/nats-streaming-flags.md as text, made from what reads the command line of nats-streaming-server. Pure, so that a test
  * can tell whether the file is current; scripts/docs.ts writes it.
  */
-import {
-  type Fate,
-  PARAMETERS,
-  type Parameter,
-  REFUSED_BLOCKS,
-  type Section,
-} from '../src/cli/nats-streaming/parameters.js'
+import { dashed, type Fate, type Parameter, type Section } from '../src/cli/nats-streaming/parameter.js'
+import { PARAMETERS, REFUSED_BLOCKS } from '../src/cli/nats-streaming/parameters.js'
 
 /** Section of the parameters, its title, and where its keys stand in a file. */
 const SECTIONS: readonly (readonly [Section, string, string])[] = [
@@ -32,8 +27,8 @@ function page(): string {
   return `<!-- Printed by \`npm run docs\` from src/cli/nats-streaming/parameters.ts: change it there. -->
 # Flags and keys of nats-streaming-server
 
-Every flag of the original, with one dash or two, and every key of its configuration file (\`-sc\` or \`-c\`). What is ignored is told
-at the start with its reason; what is refused keeps the server from starting. A flag that nobody knows ends it with 2, as it did.
+Every flag of the original, with one dash or two, and every key of its configuration file (\`-sc\` or \`-c\`), with what it is for. What is
+ignored is told at the start with its reason; what is refused keeps the server from starting. A flag that nobody knows ends it with 2, as it did.
 
 ${SECTIONS.map(section).join('\n')}
 ## Blocks that are refused
@@ -57,11 +52,11 @@ ${rows.join('\n')}
 }
 
 function row({ flags, keys, kind, fate }: Parameter): string {
-  const shown = flags.map((flag) => `\`${flag.length < 4 ? '-' : '--'}${flag}\``).join(', ')
+  const shown = flags.map((flag) => `\`${dashed(flag)}\``).join(', ')
   return `| ${shown} | ${keys.map((key) => `\`${key}\``).join(', ')} | ${kind} | ${told(fate)} |`
 }
 
 function told(fate: Fate): string {
-  if (fate === 'honoured') return 'honoured'
+  if ('honoured' in fate) return fate.honoured
   return 'ignored' in fate ? `ignored: ${fate.ignored}` : `**refused**: ${fate.refused}`
 }

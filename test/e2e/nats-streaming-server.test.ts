@@ -159,7 +159,10 @@ test('a flag that nobody knows ends with the usage and 2, and one that is not do
   assert.deepEqual([refused.code, refused.stderr.includes('--user') || refused.stderr.includes('-user')], [1, true])
   const help = await launch(t, ['--help']).ended
   assert.equal(help.code, 0)
-  assert.match(help.stdout.toString(), /-cid, --cluster_id <string>/)
+  assert.match(
+    help.stdout.toString(),
+    /-cid, --cluster_id <string> +the ID of the cluster, .* \(default test-cluster\)\n/,
+  )
   const version = await launch(t, ['-v']).ended
   assert.match(version.stdout.toString(), /^nats-streaming-server version 0\.25\.6, nats-server: v2\.9\.\d+\n$/)
 })

@@ -14,6 +14,7 @@ import type {
   SubscribeRequest,
   Subscription,
 } from '../../src/gateways/nats-streaming/streaming/subscription.js'
+import { EVERYBODY_LISTENS } from './everybody-listens.js'
 
 const NAME = 'paper'
 
@@ -28,7 +29,7 @@ export class ChannelOnPaper {
 
   constructor(rules: Partial<ChannelRules> = {}) {
     this.#rules = { subscriptionsMax: 1_000, isDurableReplaced: false, ...rules }
-    this.machine = new ChannelSubscriptions(NAME, this.#rules)
+    this.machine = new ChannelSubscriptions(NAME, this.#rules, EVERYBODY_LISTENS)
   }
 
   /** The client of a durable is the same for all of them unless it is named; it begins with the first message. */
@@ -123,7 +124,7 @@ export class ChannelOnPaper {
 
   restart(isClientKnown: (clientId: string) => boolean = () => true): void {
     this.#keep(true)
-    this.machine = new ChannelSubscriptions(NAME, this.#rules)
+    this.machine = new ChannelSubscriptions(NAME, this.#rules, EVERYBODY_LISTENS)
     const stored = readStored(this.#kept, []).get(NAME)
     const bounds = { first: this.last === 0 ? 0 : 1, last: this.last }
     if (stored !== undefined) this.machine.restore(restoreChannel(stored, bounds, isClientKnown))

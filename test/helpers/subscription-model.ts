@@ -9,6 +9,8 @@ export interface ModelMember {
   readonly request: SubscribeRequest
   isReady: boolean
   isFailing: boolean
+  /** Nobody listens to its inbox. */
+  isAway: boolean
   pausedUntilMs: number
 }
 
@@ -72,7 +74,7 @@ export class SubscriptionModel {
       this.groups.push(group)
     }
     const id = group.shadow?.id ?? this.#nextId++
-    const member = { id, request, isReady: false, isFailing: false, pausedUntilMs: 0 }
+    const member = { id, request, isReady: false, isFailing: false, isAway: false, pausedUntilMs: 0 }
     if (group.members.length === 0) {
       for (const entry of group.pending.sort((a, b) => a.sequence - b.sequence)) {
         Object.assign(entry, { holder: member, dueMs: 0, isPinned: true, isOut: false, order: this.#order++ })
@@ -86,8 +88,9 @@ export class SubscriptionModel {
   /** Who may get something new, the best first. */
   give(group: ModelGroup, sequence: number, nowMs: number): number | null {
     if (group.pending.some(({ isPinned }) => isPinned)) return null
-    const live = group.members.filter(({ isReady, isFailing }) => isReady && !isFailing)
-    const asked = live.length > 0 ? live : group.members.filter(({ isReady }) => isReady)
+    const here = group.members.filter(isHere)
+    const live = here.filter(({ isFailing }) => !isFailing)
+    const asked = live.length > 0 ? live : here
     const open = asked.filter((member) => this.heldBy(group, member) < member.request.maxInFlight)
     // Of those that do not answer the first in line, of the others the one with the fewest.
     const least = Math.min(...open.map((member) => this.heldBy(group, member)))
@@ -154,6 +157,10 @@ export class SubscriptionModel {
     const whenOf = (entry: ModelPending) => (entry.isPinned ? entry.dueMs : Math.max(entry.dueMs, member.pausedUntilMs))
     if (first === undefined || whenOf(first) > nowMs) return []
     const now = held.filter((entry) => whenOf(entry) <= nowMs + 15)
+    if (!group.members.some(isHere)) {
+      if (member.isFailing && !group.isQueue && !first.isPinned) member.pausedUntilMs = nowMs + member.request.ackWaitMs
+      return []
+    }
     if (!member.isFailing || group.isQueue || now.every(({ isPinned }) => isPinned)) return now
     member.pausedUntilMs = nowMs + member.request.ackWaitMs
     return now.filter(({ isPinned }) => isPinned)
@@ -163,7 +170,12 @@ export class SubscriptionModel {
     const entry = group.pending.find((known) => known.sequence === sequence && known.isOut)
     const holder = entry?.holder ?? null
     if (entry === undefined || holder === null) return null
-    const to = group.isQueue && (!entry.isPinned || holder.isFailing) ? this.#best(group) : holder
+    const staysPut = isHere(holder) && (!group.isQueue || (entry.isPinned && !holder.isFailing))
+    const to = staysPut ? holder : group.isQueue ? this.#best(group) : null
+    if (to === null) {
+      Object.assign(entry, { isOut: false, order: this.#order++ })
+      return null
+    }
     const next = to === holder ? entry.expiryMs + to.request.ackWaitMs : 0
     const dueMs = next > nowMs ? next : nowMs + to.request.ackWaitMs
     const count = entry.count + 1
@@ -186,9 +198,10 @@ export class SubscriptionModel {
     Object.assign(entry, { isOut: false, isPinned: false, dueMs, expiryMs: dueMs, order: this.#order++ })
   }
 
-  /** Room or not, somebody gets it. */
-  #best(group: ModelGroup): ModelMember {
-    const ready = group.members.filter(({ isReady }) => isReady)
+  /** Room or not, somebody gets it, if anybody is there. */
+  #best(group: ModelGroup): ModelMember | null {
+    const ready = group.members.filter(isHere)
+    if (ready.length === 0) return null
     const live = ready.filter(({ isFailing }) => !isFailing)
     const open = live.filter((member) => this.heldBy(group, member) < member.request.maxInFlight)
     const least = Math.min(...open.map((member) => this.heldBy(group, member)))
@@ -200,6 +213,10 @@ export class SubscriptionModel {
   #rotate(group: ModelGroup, chosen: ModelMember): void {
     if (group.members[0] === chosen) group.members.push(group.members.shift() as ModelMember)
   }
+}
+
+export function isHere({ isReady, isAway }: ModelMember): boolean {
+  return isReady && !isAway
 }
 
 function byDue(a: ModelPending, b: ModelPending): number {

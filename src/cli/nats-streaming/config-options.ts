@@ -5,7 +5,8 @@
 import type { ConfigMap, ConfigValue } from './config-syntax.js'
 import type { OptionValue } from './flags.js'
 import { OptionMistake } from './option-mistake.js'
-import { CLUSTERED, type Kind, type Parameter, parameterOfKey, REFUSED_BLOCKS, type Section } from './parameters.js'
+import type { Kind, Parameter, Section } from './parameter.js'
+import { CLUSTERED, parameterOfKey, REFUSED_BLOCKS } from './parameters.js'
 import { parseGoDuration } from './values.js'
 
 export interface GivenKey {

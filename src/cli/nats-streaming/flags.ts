@@ -3,7 +3,8 @@
  * behind `=`, and the first word that is no flag ends the flags.
  */
 import { OptionMistake } from './option-mistake.js'
-import { type Kind, type Parameter, parameterOfFlag } from './parameters.js'
+import type { Kind, Parameter } from './parameter.js'
+import { parameterOfFlag } from './parameters.js'
 import { parseGoDuration, parseNatsSize } from './values.js'
 
 export type OptionValue = string | number | boolean | readonly string[]

@@ -3,24 +3,7 @@
  * it is honoured, ignored with a line that says why, or the start is refused. Source: the server's usage text and documentation.
  */
 
-export type Kind = 'string' | 'int' | 'size' | 'duration' | 'bool' | 'strings'
-
-/** What a parameter that is not honoured is answered with, when it is given. */
-export type Fate = 'honoured' | { readonly ignored: string } | { readonly refused: string }
-
-/** Where its keys stand in a configuration file: the block of streaming, one within it, or the part of the NATS server. */
-export type Section = 'nats' | 'streaming' | 'limits' | 'file' | 'sql' | 'cluster' | 'tls'
-
-export interface Parameter {
-  readonly name: string
-  readonly section: Section
-  readonly kind: Kind
-  /** Without dashes; the first one is shown in messages. */
-  readonly flags: readonly string[]
-  /** In lower case. */
-  readonly keys: readonly string[]
-  readonly fate: Fate
-}
+import { inGroup, nats, type Parameter, type Section, section, streaming } from './parameter.js'
 
 const CHECKED = { ignored: 'leveret checks what it reads, always' }
 const OWN_LOG = { ignored: "leveret's log needs no such setting" }
@@ -43,27 +26,73 @@ export const CLUSTERED = streaming('clustered', 'bool', 'clustered', '', { refus
 
 export const PARAMETERS: readonly Parameter[] = [
   // Streaming.
-  streaming('clusterId', 'string', 'cid cluster_id', 'id cid cluster_id'),
-  streaming('discoverPrefix', 'string', '', 'discover_prefix'),
-  streaming('store', 'string', 'st store', 'st store store_type storetype'),
-  streaming('dir', 'string', 'dir', 'dir datastore'),
-  streaming('stanDebug', 'bool', 'SD stan_debug', 'sd stan_debug'),
-  streaming('stanTrace', 'bool', 'SV stan_trace', 'sv stan_trace', UNTRACED),
-  streaming('stanDebugTrace', 'bool', 'SDV', ''),
-  streaming('heartbeatInterval', 'duration', 'hbi hb_interval', 'hbi hb_interval server_to_client_hb_interval'),
-  streaming('heartbeatTimeout', 'duration', 'hbt hb_timeout', 'hbt hb_timeout server_to_client_hb_timeout'),
-  streaming('heartbeatFailures', 'int', 'hbf hb_fail_count', 'hbf hb_fail_count server_to_client_hb_fail_count'),
+  streaming(
+    'clusterId',
+    'string',
+    'cid cluster_id',
+    'id cid cluster_id',
+    'the ID of the cluster, which clients have to name (default test-cluster)',
+  ),
+  streaming(
+    'discoverPrefix',
+    'string',
+    '',
+    'discover_prefix',
+    'what the subject for connecting begins with (default _STAN.discover)',
+  ),
+  streaming(
+    'store',
+    'string',
+    'st store',
+    'st store store_type storetype',
+    'where messages are kept: MEMORY or FILE (default MEMORY)',
+  ),
+  streaming('dir', 'string', 'dir', 'dir datastore', 'the folder of the store FILE, made if it is missing'),
+  streaming(
+    'heartbeatInterval',
+    'duration',
+    'hbi hb_interval',
+    'hbi hb_interval server_to_client_hb_interval',
+    'how often a client is asked whether it is there (default 30s)',
+  ),
+  streaming(
+    'heartbeatTimeout',
+    'duration',
+    'hbt hb_timeout',
+    'hbt hb_timeout server_to_client_hb_timeout',
+    'how long its answer may take (default 10s)',
+  ),
+  streaming(
+    'heartbeatFailures',
+    'int',
+    'hbf hb_fail_count',
+    'hbf hb_fail_count server_to_client_hb_fail_count',
+    'a client is closed after more failed heartbeats in a row than this (default 10)',
+  ),
   streaming(
     'replaceDurable',
     'bool',
     'replace_durable',
     'replace_durable replace_durables replace_duplicate_durable replace_duplicate_durables',
+    'who subscribes to a durable in use takes it over, and is not refused (default false)',
   ),
-  streaming('encrypt', 'bool', 'encrypt', 'encrypt'),
-  streaming('encryptionCipher', 'string', 'encryption_cipher', 'encryption_cipher'),
-  streaming('encryptionKey', 'string', 'encryption_key', 'encryption_key'),
-  streaming('streamingConfig', 'string', 'sc stan_config', ''),
-  streaming('signal', 'string', 'sl signal', ''),
+  streaming('encrypt', 'bool', 'encrypt', 'encrypt', 'encrypt the store FILE (default false)'),
+  streaming('encryptionCipher', 'string', 'encryption_cipher', 'encryption_cipher', 'how: AES or CHACHA (default AES)'),
+  streaming(
+    'encryptionKey',
+    'string',
+    'encryption_key',
+    'encryption_key',
+    'with what; better in the variable NATS_STREAMING_ENCRYPTION_KEY, which others cannot see',
+  ),
+  streaming('streamingConfig', 'string', 'sc stan_config', '', 'a configuration file for streaming'),
+  streaming(
+    'signal',
+    'string',
+    'sl signal',
+    '',
+    'send stop, quit, reopen or reload to the server that runs, or as quit=PID to one of several',
+  ),
   streaming('natsServer', 'string', 'ns nats_server', 'ns nats_server nats_server_url', {
     refused: 'leveret is the NATS server itself, and cannot be a client of another one yet',
   }),
@@ -74,7 +103,6 @@ export const PARAMETERS: readonly Parameter[] = [
   CLUSTERED,
   streaming('ioBatchSize', 'int', 'io_batch_size', '', { ignored: 'what arrives together is written together' }),
   streaming('ioSleepTime', 'int', 'io_sleep_time', '', { ignored: 'what arrives together is written together' }),
-  streaming('syslogName', 'string', 'syslog_name', 'syslog_name', { ignored: 'it is for Windows' }),
   streaming('credentials', 'string', '', 'credentials', CLOSED),
   streaming('username', 'string', '', 'username user', CLOSED),
   streaming('password', 'string', '', 'password pass', CLOSED),
@@ -87,14 +115,56 @@ export const PARAMETERS: readonly Parameter[] = [
   section('tls', 'tlsServerName', 'string', '', 'server_name server_hostname', CLOSED),
   section('tls', 'tlsSkipVerify', 'bool', '', 'skip_verify insecure', CLOSED),
   // Limits of the store.
-  section('limits', 'maxChannels', 'int', 'mc max_channels', 'mc max_channels maxchannels'),
-  section('limits', 'maxSubs', 'int', 'msu max_subs', 'msu max_subs max_subscriptions maxsubscriptions'),
-  section('limits', 'maxMsgs', 'int', 'mm max_msgs', 'mm max_msgs maxmsgs max_count maxcount'),
-  section('limits', 'maxBytes', 'size', 'mb max_bytes', 'mb max_bytes maxbytes'),
-  section('limits', 'maxAge', 'duration', 'ma max_age', 'ma max_age maxage'),
-  section('limits', 'maxInactivity', 'duration', 'mi max_inactivity', 'mi max_inactivity maxinactivity'),
+  section(
+    'limits',
+    'maxChannels',
+    'int',
+    'mc max_channels',
+    'mc max_channels maxchannels',
+    'channels altogether (default 100)',
+  ),
+  section(
+    'limits',
+    'maxSubs',
+    'int',
+    'msu max_subs',
+    'msu max_subs max_subscriptions maxsubscriptions',
+    'subscriptions of a channel, offline durables included (default 1000)',
+  ),
+  section(
+    'limits',
+    'maxMsgs',
+    'int',
+    'mm max_msgs',
+    'mm max_msgs maxmsgs max_count maxcount',
+    'messages of a channel (default 1000000)',
+  ),
+  section(
+    'limits',
+    'maxBytes',
+    'size',
+    'mb max_bytes',
+    'mb max_bytes maxbytes',
+    'bytes of the messages of a channel (default 1024000000)',
+  ),
+  section('limits', 'maxAge', 'duration', 'ma max_age', 'ma max_age maxage', 'how long a message is kept (default 0s)'),
+  section(
+    'limits',
+    'maxInactivity',
+    'duration',
+    'mi max_inactivity',
+    'mi max_inactivity maxinactivity',
+    'how long a channel is kept that nobody publishes or subscribes to (default 0s)',
+  ),
   // The store FILE.
-  section('file', 'fileSync', 'bool', 'file_sync', 'sync do_sync sync_on_flush'),
+  section(
+    'file',
+    'fileSync',
+    'bool',
+    'file_sync',
+    'sync do_sync sync_on_flush',
+    'acknowledge a message when it is on the disk, and not when the system has it (default true)',
+  ),
   section('file', 'fileCompactEnabled', 'bool', 'file_compact_enabled', 'compact compact_enabled', OWN_LOG),
   section('file', 'fileCompactFrag', 'int', 'file_compact_frag', 'compact_frag compact_fragmentation', OWN_LOG),
   section('file', 'fileCompactInterval', 'int', 'file_compact_interval', 'compact_interval', OWN_LOG),
@@ -185,41 +255,38 @@ export const PARAMETERS: readonly Parameter[] = [
     NO_CLUSTER,
   ),
   // The NATS server.
-  nats('host', 'string', 'a addr net', 'host net'),
-  nats('port', 'int', 'p port', 'port'),
-  nats('listen', 'string', '', 'listen'),
+  nats('host', 'string', 'a addr net', 'host net', 'the address to listen on (default 0.0.0.0)'),
+  nats('port', 'int', 'p port', 'port', 'the port to listen on, -1 for any that is free (default 4222)'),
+  nats('listen', 'string', '', 'listen', 'both as host:port; what `host` and `port` say counts more'),
   nats('serverName', 'string', 'n name server_name', 'server_name', { ignored: 'the server calls itself leveret' }),
-  nats('config', 'string', 'c config', ''),
-  nats('testConfig', 'bool', 't', ''),
-  nats('pidFile', 'string', 'P pid', 'pid_file pidfile'),
-  nats('portsFileDir', 'string', 'ports_file_dir', 'ports_file_dir'),
-  nats('logFile', 'string', 'l log', 'log_file logfile'),
-  nats('logTime', 'bool', 'T logtime', 'logtime'),
-  nats('logTimeUtc', 'bool', 'logtime_utc', 'logtime_utc'),
-  nats('logSizeLimit', 'size', 'log_size_limit', 'log_size_limit'),
-  nats('debug', 'bool', 'D debug', 'debug', UNTRACED),
-  nats('trace', 'bool', 'V trace', 'trace', UNTRACED),
-  nats('debugTrace', 'bool', 'DV DVV VV', '', UNTRACED),
-  nats('help', 'bool', 'h help', ''),
-  nats('helpTls', 'bool', 'help_tls', ''),
-  nats('version', 'bool', 'v version', ''),
-  nats('maxControlLine', 'size', '', 'max_control_line'),
-  nats('maxPayload', 'size', '', 'max_payload'),
-  nats('maxPending', 'size', '', 'max_pending'),
-  nats('maxConnections', 'int', '', 'max_connections max_conn'),
-  nats('maxSubscriptions', 'int', '', 'max_subscriptions max_subs'),
-  nats('pingInterval', 'duration', '', 'ping_interval'),
-  nats('pingMax', 'int', '', 'ping_max'),
-  nats('writeDeadline', 'duration', '', 'write_deadline'),
+  nats('config', 'string', 'c config', '', 'a configuration file, also for streaming unless that has one of its own'),
+  nats('testConfig', 'bool', 't', '', 'look through flags and files, and end (default false)'),
+  nats('pidFile', 'string', 'P pid', 'pid_file pidfile', 'write the ID of the process to this file'),
+  nats(
+    'portsFileDir',
+    'string',
+    'ports_file_dir',
+    'ports_file_dir',
+    'write the port that it listens on to a file in this folder',
+  ),
+  nats('maxControlLine', 'size', '', 'max_control_line', 'bytes of a protocol line (default 4KB)'),
+  nats('maxPayload', 'size', '', 'max_payload', 'bytes of a message with its headers (default 1MB)'),
+  nats('maxPending', 'size', '', 'max_pending', 'bytes that wait for a connection before it is closed (default 64MB)'),
+  nats('maxConnections', 'int', '', 'max_connections max_conn', 'connections at once'),
+  nats('maxSubscriptions', 'int', '', 'max_subscriptions max_subs', 'subscriptions of a connection (default 100000)'),
+  nats(
+    'pingInterval',
+    'duration',
+    '',
+    'ping_interval',
+    'how often a silent connection is asked whether it is there (default 2m)',
+  ),
+  nats('pingMax', 'int', '', 'ping_max', 'pings without an answer before it is closed (default 2)'),
+  nats('writeDeadline', 'duration', '', 'write_deadline', 'how long a connection may take nothing (default 10s)'),
   nats('httpPort', 'int', 'm http_port', 'http_port monitor_port', MONITORING),
   nats('http', 'string', '', 'http', MONITORING),
   nats('httpsPort', 'int', 'ms https_port', 'https_port', MONITORING),
   nats('https', 'string', '', 'https', MONITORING),
-  nats('syslog', 'bool', 's syslog', 'syslog', { ignored: 'lines go to standard error, or to the log file' }),
-  nats('remoteSyslog', 'string', 'r remote_syslog', 'remote_syslog', {
-    ignored: 'lines go to standard error, or to the log file',
-  }),
-  nats('maxTracedMsgLen', 'int', 'max_traced_msg_len', 'max_traced_msg_len', { ignored: 'payloads are never logged' }),
   nats('clientAdvertise', 'string', 'client_advertise', 'client_advertise', NOTHING_SENT),
   nats('clusterAdvertise', 'string', 'cluster_advertise', '', NOTHING_SENT),
   nats('noAdvertise', 'bool', 'no_advertise', '', NOTHING_SENT),
@@ -238,6 +305,49 @@ export const PARAMETERS: readonly Parameter[] = [
   nats('tlsCert', 'string', 'tlscert', '', TLS),
   nats('tlsKey', 'string', 'tlskey', '', TLS),
   nats('tlsCa', 'string', 'tlscacert', '', TLS),
+  ...inGroup('logging', [
+    streaming(
+      'stanDebug',
+      'bool',
+      'SD stan_debug',
+      'sd stan_debug',
+      'log clients, subscriptions and their ends (default false)',
+    ),
+    streaming('stanTrace', 'bool', 'SV stan_trace', 'sv stan_trace', UNTRACED),
+    streaming('stanDebugTrace', 'bool', 'SDV', '', 'the same: there is nothing more to trace (default false)'),
+    nats('logFile', 'string', 'l log', 'log_file logfile', 'log to this file instead of standard error'),
+    nats(
+      'logTime',
+      'bool',
+      'T logtime',
+      'logtime',
+      'begin each line with the time; =false leaves it out (default true)',
+    ),
+    nats('logTimeUtc', 'bool', 'logtime_utc', 'logtime_utc', 'the time of UTC, not of here (default false)'),
+    nats(
+      'logSizeLimit',
+      'size',
+      'log_size_limit',
+      'log_size_limit',
+      'begin a new file after so many bytes; 0 is never (default 0)',
+    ),
+    nats('debug', 'bool', 'D debug', 'debug', UNTRACED),
+    nats('trace', 'bool', 'V trace', 'trace', UNTRACED),
+    nats('debugTrace', 'bool', 'DV DVV VV', '', UNTRACED),
+    nats('syslog', 'bool', 's syslog', 'syslog', { ignored: 'lines go to standard error, or to the log file' }),
+    nats('remoteSyslog', 'string', 'r remote_syslog', 'remote_syslog', {
+      ignored: 'lines go to standard error, or to the log file',
+    }),
+    nats('maxTracedMsgLen', 'int', 'max_traced_msg_len', 'max_traced_msg_len', {
+      ignored: 'payloads are never logged',
+    }),
+    streaming('syslogName', 'string', 'syslog_name', 'syslog_name', { ignored: 'it is for Windows' }),
+  ]),
+  ...inGroup('common', [
+    nats('help', 'bool', 'h help', '', 'show this text'),
+    nats('helpTls', 'bool', 'help_tls', '', 'show it as well: connections cannot be encrypted yet'),
+    nats('version', 'bool', 'v version', '', 'show the version'),
+  ]),
 ]
 
 /** Blocks of a configuration file for the NATS server that are not ignored, because they would be missed. */
@@ -261,27 +371,4 @@ export function parameterOfFlag(flag: string): Parameter | null {
 /** Null for keys that nobody knows. */
 export function parameterOfKey(of: Section, key: string): Parameter | null {
   return PARAMETERS.find(({ section: its, keys }) => its === of && keys.includes(key.toLowerCase())) ?? null
-}
-
-function streaming(name: string, kind: Kind, flags: string, keys: string, fate: Fate = 'honoured'): Parameter {
-  return section('streaming', name, kind, flags, keys, fate)
-}
-
-function nats(name: string, kind: Kind, flags: string, keys: string, fate: Fate = 'honoured'): Parameter {
-  return section('nats', name, kind, flags, keys, fate)
-}
-
-function section(
-  of: Section,
-  name: string,
-  kind: Kind,
-  flags: string,
-  keys: string,
-  fate: Fate = 'honoured',
-): Parameter {
-  return { name, section: of, kind, flags: words(flags), keys: words(keys), fate }
-}
-
-function words(text: string): readonly string[] {
-  return text === '' ? [] : text.split(' ')
 }

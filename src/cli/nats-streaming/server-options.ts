@@ -126,7 +126,7 @@ class Values {
 
   add(name: string, fate: GivenKey['parameter']['fate'], shown: string, value: OptionValue): void {
     this.#values.set(name, value)
-    if (fate === 'honoured') return
+    if ('honoured' in fate) return
     // To switch off what is not there is fine, and so is to name nothing.
     if (value === false || value === '') return
     if ('refused' in fate) throw new OptionMistake(`${shown}: ${fate.refused}`)

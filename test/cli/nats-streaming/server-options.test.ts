@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { OptionMistake } from '../../../src/cli/nats-streaming/option-mistake.js'
 import { PARAMETERS } from '../../../src/cli/nats-streaming/parameters.js'
 import { readServerOptions, type ServerOptions } from '../../../src/cli/nats-streaming/server-options.js'
+import { usageText } from '../../../src/cli/nats-streaming/usage.js'
 import {
   formatGoDuration,
   friendlyBytes,
@@ -209,12 +210,35 @@ test('an address is a flag, or keys of the NATS part', () => {
   )
 })
 
-test('no flag means two things, and every one that is not honoured says why', () => {
+test('no flag means two things, and each says what it is for, or why it is not honoured', () => {
   const flags = PARAMETERS.flatMap((parameter) => parameter.flags)
   assert.equal(new Set(flags).size, flags.length)
   for (const { name, fate } of PARAMETERS) {
-    if (fate !== 'honoured') assert.match('ignored' in fate ? fate.ignored : fate.refused, /\w+ \w+/, name)
+    assert.match(Object.values(fate).join(), /\w+ \w+/, name)
   }
+})
+
+test('the usage has every flag, and what a flag that is honoured is for', () => {
+  const lines = usageText().split('\n')
+  for (const { flags, fate } of PARAMETERS) {
+    for (const flag of flags) {
+      const shown = new RegExp(`(?:^| |/)--?${flag}(?=[ ,/]|$)`)
+      const found = lines.filter((line) => shown.test(line.split('  (')[0] ?? ''))
+      assert.equal(found.length, 1, `-${flag}: ${found.join('\n')}`)
+      if ('honoured' in fate) assert.ok(found[0]?.endsWith(fate.honoured), flag)
+    }
+  }
+  for (const line of lines) assert.ok(line.length <= 140, line)
+})
+
+test('a default that the usage names is what holds without the flag', () => {
+  const counted = PARAMETERS.flatMap(({ flags: [flag], fate }) => {
+    const [, value] = /\(default (\S+)\)$/.exec('honoured' in fate ? fate.honoured : '') ?? []
+    if (flag === undefined || value === undefined) return []
+    assert.deepEqual(asked(`-${flag}=${value}`), asked(''), `-${flag}`)
+    return [flag]
+  })
+  assert.ok(counted.length > 20, counted.join())
 })
 
 test('durations and sizes are as Go and NATS write them', () => {

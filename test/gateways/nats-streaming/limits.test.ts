@@ -70,6 +70,46 @@ test('channels keep as many messages as they may, also those with limits of thei
   assert.equal((await all.until(30)).length, 30)
 })
 
+test('the operator is told once of each channel that its limits are reached', async (t) => {
+  for (const [reached, full, told] of [
+    [
+      { messagesMax: 5 },
+      5,
+      /^Reached limits for store "foo" \(msgs=5\/5 bytes=\d+\/0\), dropping old messages to make room for new ones$/,
+    ],
+    [
+      { bytesMax: 400 },
+      4,
+      /^Reached limits for store "foo" \(msgs=\d+\/0 bytes=\d+\/400\), dropping old messages to make room for new ones$/,
+    ],
+  ] as const) {
+    const data = await dataFolder(t)
+    for (const folder of [undefined, data]) {
+      const server = await startLimitedStan(t, limits(reached, { open: { messagesMax: null, bytesMax: null } }), folder)
+      const lines = (): readonly string[] => server.lines.filter((line) => line.startsWith('Reached'))
+      const peer = await server.connect()
+      for (let count = 1; count <= 20; count++) {
+        assert.equal(await peer.publish('foo', 'x'.repeat(20)), '')
+        assert.equal(await peer.publish('open', 'x'.repeat(20)), '')
+        if (count < full) assert.deepEqual(lines(), [])
+      }
+      assert.equal(lines().length, 1, server.lines.join('\n'))
+      assert.match(lines()[0] ?? '', told)
+      await server.stop()
+    }
+  }
+})
+
+test('a channel that is begun anew after it was deleted reaches its limits anew', async (t) => {
+  const server = await startLimitedStan(t, limits({ messagesMax: 2 }))
+  const peer = await server.connect()
+  for (const times of [1, 2]) {
+    for (let count = 1; count <= 5; count++) assert.equal(await peer.publish('foo', 'x'), '')
+    assert.equal(server.lines.filter((line) => line.startsWith('Reached')).length, times)
+    await server.app.broker.deleteTopic('foo')
+  }
+})
+
 for (const [row, queue] of [
   ['TestDroppedMessagesOnSendToSub', ''],
   ['TestDroppedMessagesOnSendToQueueSub', 'group'],
@@ -261,6 +301,39 @@ test('a client that answers no heartbeats is closed, and its subscriptions with 
   while ((await peer.ping()) === '') assert.ok(performance.now() - began < 5_000)
   assert.ok(server.lines.includes('[Client:me] Timed out on heartbeats'))
   assert.equal(await peer.publish('foo', 'x'), 'stan: invalid publish request')
+})
+
+test('the operator reads that a client without heartbeats gets nothing again', async (t) => {
+  const heartbeats = { intervalMs: 200, timeoutMs: 100, failuresMax: 100 }
+  const server = await startLimitedStan(t, { heartbeats })
+  const peer = await server.connect('me')
+  const subscription = await peer.subscribe({ subject: 'foo', ackWaitInSecs: 1 })
+  const line = '[Client:me] Skipping redelivery to subid=1 due to missed client heartbeat'
+  peer.answersHeartbeats = false
+  await pause(600)
+  await peer.publish('foo', 'x')
+  await subscription.until(1)
+  while (!server.lines.includes(line)) await pause(10)
+  assert.equal(subscription.messages.length, 1)
+  peer.answersHeartbeats = true
+  await subscription.until(2)
+  assert.equal(subscription.messages[1]?.redeliveryCount, 1)
+})
+
+test('the operator reads of the first ack of a subscription that is none, and metrics count them all', async (t) => {
+  const server = await startLimitedStan(t, {})
+  const peer = await server.connect('me')
+  const subscription = await peer.subscribe({ subject: 'foo' })
+  for (let count = 0; count < 50; count++) peer.wire.publish(subscription.ackInbox, Buffer.from('garbage'))
+  await peer.publish('foo', 'x')
+  const line =
+    '[Client:me] Unable to process ack for subid=1, subject=foo: it cannot be read, and further ones are counted only'
+  assert.deepEqual(
+    server.lines.filter((each) => each.includes('ack')),
+    [line],
+  )
+  const name = 'leveret_nats_streaming_acks_unreadable_total'
+  assert.equal(server.app.metrics.samples().find((sample) => sample.name === name)?.value, 50)
 })
 
 test('a client that was there before a restart is asked as well, and closed when it is gone', async (t) => {

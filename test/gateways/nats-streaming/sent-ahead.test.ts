@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { ChannelSubscriptions } from '../../../src/gateways/nats-streaming/streaming/channel-subscriptions.js'
 import { readStored, restoreChannel } from '../../../src/gateways/nats-streaming/streaming/restore-subscriptions.js'
 import type { StateWrite, Subscription } from '../../../src/gateways/nats-streaming/streaming/subscription.js'
+import { EVERYBODY_LISTENS } from '../../helpers/everybody-listens.js'
 import { below, chance, SeededRandom } from '../../helpers/faulty-random.js'
 import { SEED as first } from '../../helpers/seed.js'
 
@@ -26,7 +27,7 @@ function restored(writes: readonly StateWrite[], last: number): ChannelSubscript
     if (value === null) values.delete(key)
     else values.set(key, value)
   }
-  const machine = new ChannelSubscriptions('foo', RULES)
+  const machine = new ChannelSubscriptions('foo', RULES, EVERYBODY_LISTENS)
   const stored = readStored(values, []).get('foo')
   assert.ok(stored !== undefined)
   machine.restore(restoreChannel(stored, { first: 1, last }, () => true))
@@ -36,7 +37,7 @@ function restored(writes: readonly StateWrite[], last: number): ChannelSubscript
 /** What is sent, what is written, and what of that is known to be kept. */
 class Life {
   readonly random: SeededRandom
-  readonly machine = new ChannelSubscriptions('foo', RULES)
+  readonly machine = new ChannelSubscriptions('foo', RULES, EVERYBODY_LISTENS)
   readonly members: readonly Subscription[]
   readonly log: StateWrite[] = []
   readonly underWay: { readonly writes: readonly StateWrite[]; readonly end: number }[] = []
@@ -115,7 +116,7 @@ test('whatever was sent and not acked comes again flagged, wherever in what is u
 })
 
 test('a busy subscription waits once, and one that rests knows exactly what it was sent', () => {
-  const machine = new ChannelSubscriptions('foo', RULES)
+  const machine = new ChannelSubscriptions('foo', RULES, EVERYBODY_LISTENS)
   const member = subscribed(machine, 'a')
   machine.kept(machine.takeWrites(true, 256))
   let waits = 0
@@ -139,7 +140,7 @@ test('a busy subscription waits once, and one that rests knows exactly what it w
 })
 
 test('who has no room is not said to be sent anything', () => {
-  const machine = new ChannelSubscriptions('foo', RULES)
+  const machine = new ChannelSubscriptions('foo', RULES, EVERYBODY_LISTENS)
   const member = subscribed(machine, 'a')
   const log = [...machine.takeWrites(true, 256)]
   for (let sequence = 1; sequence <= MAX_IN_FLIGHT; sequence++) machine.give(member.group, sequence, 0)
@@ -149,7 +150,7 @@ test('who has no room is not said to be sent anything', () => {
 })
 
 test('after writes that were lost everything is written again', () => {
-  const machine = new ChannelSubscriptions('foo', RULES)
+  const machine = new ChannelSubscriptions('foo', RULES, EVERYBODY_LISTENS)
   const member = subscribed(machine, 'a')
   const other = subscribed(machine, 'b', 'q')
   const gone = subscribed(machine, 'gone')

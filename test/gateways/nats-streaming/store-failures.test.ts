@@ -139,14 +139,22 @@ test('TestMsgLookupFailures: what cannot be read is logged, stays pending, and i
   await shrinkRing(server, 'foo')
   fail(/foo/, 'EIO', ['read'])
   await untilLine(/^Error looking up message foo:1 \(.*EIO/)
-  assert.equal(subscription.messages.length, 3)
+  assert.equal(subscription.sequences.filter((sequence) => sequence === 1).length, 1)
   heal()
-  await subscription.until(6)
-  assert.deepEqual(shown(subscription).slice(3), [
-    [1, '1', true],
-    [2, '2', true],
-    [3, '3', true],
-  ])
+  // The third is in the ring: if it is due by itself, it need not wait for the others, and may come once more with them.
+  const again = (): Map<number, unknown> => {
+    const messages = subscription.messages.slice(3)
+    return new Map(messages.map(({ sequence, data, isRedelivered }) => [sequence, [data, isRedelivered]]))
+  }
+  while (again().size < 3) await subscription.until(subscription.messages.length + 1)
+  assert.deepEqual(
+    [again().get(1), again().get(2), again().get(3)],
+    [
+      ['1', true],
+      ['2', true],
+      ['3', true],
+    ],
+  )
   peer.ack(subscription, 1, 2, 3)
 })
 

@@ -20,6 +20,7 @@ import {
   parseStateKey,
   StateDamagedError,
 } from '../../../src/gateways/nats-streaming/streaming/subscription-state.js'
+import { EVERYBODY_LISTENS } from '../../helpers/everybody-listens.js'
 import { below, chance, SeededRandom } from '../../helpers/faulty-random.js'
 import { SEED as first } from '../../helpers/seed.js'
 
@@ -42,7 +43,7 @@ interface Moment {
 
 class Life {
   readonly random: SeededRandom
-  readonly machine = new ChannelSubscriptions('foo.bar', RULES)
+  readonly machine = new ChannelSubscriptions('foo.bar', RULES, EVERYBODY_LISTENS)
   readonly log: StateWrite[] = []
   readonly moments: Moment[] = []
   readonly #seen = new Map<number, Seen>()
@@ -135,7 +136,7 @@ function after(writes: readonly StateWrite[]): Map<string, Buffer> {
 }
 
 function restored(values: ReadonlyMap<string, Buffer>, last: number, known = CLIENTS): ChannelSubscriptions {
-  const machine = new ChannelSubscriptions('foo.bar', RULES)
+  const machine = new ChannelSubscriptions('foo.bar', RULES, EVERYBODY_LISTENS)
   const damaged: string[] = []
   const stored = readStored(values, damaged).get('foo.bar')
   assert.deepEqual(damaged, [])
@@ -287,7 +288,7 @@ test('goes on with what is whole when one value is damaged, and says which', () 
 })
 
 test('takes back what it knew of messages that the channel has lost', () => {
-  const machine = new ChannelSubscriptions('foo.bar', RULES)
+  const machine = new ChannelSubscriptions('foo.bar', RULES, EVERYBODY_LISTENS)
   const outcome = machine.subscribe({ ...PLAIN, durableName: 'd' }, 0, 0)
   assert.ok(outcome.kind === 'created')
   const { subscription } = outcome
@@ -306,7 +307,7 @@ test('takes back what it knew of messages that the channel has lost', () => {
 })
 
 test('does not remember one by one what retention has dropped', () => {
-  const machine = new ChannelSubscriptions('foo.bar', RULES)
+  const machine = new ChannelSubscriptions('foo.bar', RULES, EVERYBODY_LISTENS)
   const outcome = machine.subscribe({ ...PLAIN, durableName: 'd', maxInFlight: 100 }, 0, 0)
   assert.ok(outcome.kind === 'created')
   machine.ready(outcome.subscription)

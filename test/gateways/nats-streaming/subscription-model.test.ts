@@ -14,7 +14,7 @@ import {
 } from '../../../src/gateways/nats-streaming/streaming/subscription.js'
 import { below, chance, SeededRandom } from '../../helpers/faulty-random.js'
 import { SEED as first } from '../../helpers/seed.js'
-import { type ModelGroup, SubscriptionModel } from '../../helpers/subscription-model.js'
+import { isHere, type ModelGroup, SubscriptionModel } from '../../helpers/subscription-model.js'
 
 const SUBSCRIPTIONS_MAX = 12
 
@@ -26,7 +26,9 @@ class World {
   readonly active: Subscription[] = []
   /** What the machine wants looked up, in no order. */
   readonly lookups: PendingMessage[] = []
-  readonly tally = { sent: 0, acked: 0, redelivered: 0, resumed: 0, transferred: 0 }
+  /** Inboxes that nobody listens to. */
+  readonly away = new Set<string>()
+  readonly tally = { sent: 0, acked: 0, redelivered: 0, resumed: 0, transferred: 0, waited: 0 }
   last = 0
   nowMs = 10_000
   #inboxes = 0
@@ -35,7 +37,12 @@ class World {
     this.random = new SeededRandom(seed)
     this.replaces = seed % 2 === 0
     const rules = { subscriptionsMax: SUBSCRIPTIONS_MAX, isDurableReplaced: this.replaces }
-    this.machine = new ChannelSubscriptions('foo', rules)
+    const host = {
+      isHeard: (inbox: string) => !this.away.has(inbox),
+      isPressed: () => false,
+      skipped: () => undefined,
+    }
+    this.machine = new ChannelSubscriptions('foo', rules, host)
   }
 
   step(): void {
@@ -47,6 +54,7 @@ class World {
     else if (dice < 72) this.#leave()
     else if (dice < 76) this.#fail()
     else if (dice < 78) this.#closeClient()
+    else if (dice < 84) this.#comeOrGo()
     else this.#time()
     this.#compare()
   }
@@ -93,6 +101,7 @@ class World {
   #deliver(): void {
     for (const group of this.machine.groups()) {
       const wanted = this.#modelOf(group)
+      assert.equal(this.machine.isAttended(group), wanted.members.some(isHere))
       while (group.lastSent < this.last) {
         const gap = chance(this.random, 0.05) ? below(this.random, this.last - group.lastSent) : 0
         const sequence = group.lastSent + 1 + gap
@@ -152,6 +161,18 @@ class World {
     this.#deliver()
   }
 
+  /** A connection is gone, or there again; the subscriptions stay. */
+  #comeOrGo(): void {
+    const subscription = this.#anyone()
+    if (subscription === null) return
+    const { inbox, id } = subscription
+    const isAway = !this.away.delete(inbox)
+    if (isAway) this.away.add(inbox)
+    this.model.member(id).isAway = isAway
+    this.machine.returned()
+    this.#deliver()
+  }
+
   #time(): void {
     this.nowMs += below(this.random, 3) === 0 ? below(this.random, 2_000) : below(this.random, 60)
     const due = this.machine.due(this.nowMs, Number.POSITIVE_INFINITY)
@@ -192,6 +213,7 @@ class World {
       `who gets ${message.sequence} again`,
     )
     if (to !== null) this.tally.redelivered++
+    else if (isKnown) this.tally.waited++
   }
 
   #compare(): void {
@@ -206,6 +228,8 @@ class World {
       assert.equal(group.pending, wanted.pending.length, 'pending')
       assert.equal(group.isOffline, wanted.members.length === 0, 'isOffline')
       assert.deepEqual(held(group), new Set(wanted.members.map((m) => `${m.id}:${this.model.heldBy(wanted, m)}`)))
+      // Without anybody to send it to nothing is due.
+      if (!wanted.members.some(isHere)) continue
       for (const { holder, isOut, isPinned, dueMs } of wanted.pending) {
         if (holder?.isReady && !isOut)
           wakeMs = Math.min(wakeMs, isPinned ? dueMs : Math.max(dueMs, holder.pausedUntilMs))
@@ -238,7 +262,7 @@ function held({ subscriptions, isOffline }: DeliveryGroup): Set<string> {
 }
 
 test('does in long random lives what the specification says', (t) => {
-  const sum = { sent: 0, acked: 0, redelivered: 0, resumed: 0, transferred: 0 }
+  const sum = { sent: 0, acked: 0, redelivered: 0, resumed: 0, transferred: 0, waited: 0 }
   for (let seed = first; seed < first + 60; seed++) {
     const world = new World(seed)
     let step = 0

@@ -1,8 +1,10 @@
 /** What keeping the state of subscriptions costs: records and bytes of a turn. */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ChannelSubscriptions } from '../../../src/gateways/nats-streaming/streaming/channel-subscriptions.js'
 import type { StateWrite, Subscription } from '../../../src/gateways/nats-streaming/streaming/subscription.js'
+import { EVERYBODY_LISTENS } from '../../helpers/everybody-listens.js'
 import { below, SeededRandom } from '../../helpers/faulty-random.js'
 import { SEED as seed } from '../../helpers/seed.js'
 
@@ -29,7 +31,7 @@ function bytesOf(writes: readonly StateWrite[]): number {
 }
 
 test('writes one small record a turn of a busy durable, however much is acked', () => {
-  const machine = new ChannelSubscriptions('foo', { subscriptionsMax: 10, isDurableReplaced: false })
+  const machine = new ChannelSubscriptions('foo', { subscriptionsMax: 10, isDurableReplaced: false }, EVERYBODY_LISTENS)
   const [durable] = members(machine, 1)
   assert.ok(durable !== undefined)
   assert.equal(machine.takeWrites(false).length, 2, 'the subscription and the next id')
@@ -47,7 +49,7 @@ test('writes one small record a turn of a busy durable, however much is acked', 
 test('lets what is acked out of order wait for a little when there is much of it', (t) => {
   t.diagnostic(`seed ${seed}`)
   const random = new SeededRandom(seed)
-  const machine = new ChannelSubscriptions('foo', { subscriptionsMax: 10, isDurableReplaced: false })
+  const machine = new ChannelSubscriptions('foo', { subscriptionsMax: 10, isDurableReplaced: false }, EVERYBODY_LISTENS)
   const group = members(machine, 4, 'q')[0]?.group
   const [first] = group?.subscriptions ?? []
   assert.ok(group !== undefined && first !== undefined)
@@ -73,7 +75,11 @@ test('lets what is acked out of order wait for a little when there is much of it
 })
 
 test('writes only what changed, of ten thousand subscriptions', () => {
-  const machine = new ChannelSubscriptions('foo', { subscriptionsMax: 10_000, isDurableReplaced: false })
+  const machine = new ChannelSubscriptions(
+    'foo',
+    { subscriptionsMax: 10_000, isDurableReplaced: false },
+    EVERYBODY_LISTENS,
+  )
   const all = members(machine, 10_000)
   machine.takeWrites(true)
   const one = all[7_777] as Subscription

@@ -5,14 +5,13 @@
  *
  * One that came over the wire is copied from where it lies, and no string is made of it.
  */
+import { putBytes, putNumber } from '../../../common/put-bytes.js'
 import type { Outbox } from '../../../transport/outbox.js'
 import { ReceivedMessage } from './received-message.js'
 import type { NatsMessage } from './router.js'
 
 /** A larger body is handed on as it is; a smaller one, laid behind the others, keeps no chunk in memory. */
 const COPIED_BYTES_MAX = 16 * 1024
-/** Shorter stretches are copied faster byte by byte. */
-const LOOP_BYTES_MAX = 64
 /** Names, separators and lengths of a control line. */
 const FRAME_BYTES = 64
 /** Where clients look for the end of a control line: they would wait for that of a longer one, and hear nothing any more. */
@@ -23,7 +22,6 @@ const NOTHING = Buffer.alloc(0)
 const LF = 10
 const CR = 13
 const SPACE = 32
-const ZERO = 48
 const H = 72
 const M = 77
 const S = 83
@@ -51,24 +49,24 @@ function writeReceived(outbox: Outbox, sid: string, message: ReceivedMessage, ha
   const withHeaders = hasHeaders && headerBytes > 0
   let at = writeStart(to, slab.used, subject, sid, withHeaders)
   if (isCopied && message.tailAt >= 0 && (withHeaders || headerBytes === 0)) {
-    outbox.wrote(copyBytes(to, at, buffer, message.tailAt, bodyAt + bodyBytes + 2))
+    outbox.wrote(putBytes(to, at, buffer, message.tailAt, bodyAt + bodyBytes + 2))
     return
   }
   if (replyBytes > 0) {
-    at = copyBytes(to, at, buffer, replyStart, replyEnd)
+    at = putBytes(to, at, buffer, replyStart, replyEnd)
     to[at++] = SPACE
   }
   const skipped = withHeaders ? 0 : headerBytes
   if (withHeaders) {
-    at = writeNumber(to, at, headerBytes)
+    at = putNumber(to, at, headerBytes)
     to[at++] = SPACE
   }
-  at = writeNumber(to, at, bodyBytes - skipped)
+  at = putNumber(to, at, bodyBytes - skipped)
   to[at++] = CR
   to[at++] = LF
   if (isCopied) {
     // The line end behind the body is copied along.
-    outbox.wrote(copyBytes(to, at, buffer, bodyAt + skipped, bodyAt + bodyBytes + 2))
+    outbox.wrote(putBytes(to, at, buffer, bodyAt + skipped, bodyAt + bodyBytes + 2))
     return
   }
   outbox.wrote(at)
@@ -88,15 +86,15 @@ function writeGiven(outbox: Outbox, sid: string, message: NatsMessage, hasHeader
     to[at++] = SPACE
   }
   if (headers.length > 0) {
-    at = writeNumber(to, at, headers.length)
+    at = putNumber(to, at, headers.length)
     to[at++] = SPACE
   }
-  at = writeNumber(to, at, bodyBytes)
+  at = putNumber(to, at, bodyBytes)
   to[at++] = CR
   to[at++] = LF
   if (isCopied) {
-    at = copyBytes(to, at, headers, 0, headers.length)
-    at = copyBytes(to, at, payload, 0, payload.length)
+    at = putBytes(to, at, headers, 0, headers.length)
+    at = putBytes(to, at, payload, 0, payload.length)
     to[at++] = CR
     to[at++] = LF
     outbox.wrote(at)
@@ -126,22 +124,4 @@ function writeStart(to: Uint8Array, from: number, subject: string, sid: string, 
 function writeText(to: Uint8Array, from: number, text: string): number {
   for (let index = 0; index < text.length; index++) to[from + index] = text.charCodeAt(index)
   return from + text.length
-}
-
-function writeNumber(to: Uint8Array, from: number, value: number): number {
-  let digits = 1
-  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++
-  let rest = value
-  for (let at = from + digits - 1; at >= from; at--) {
-    to[at] = ZERO + (rest % 10)
-    rest = Math.floor(rest / 10)
-  }
-  return from + digits
-}
-
-function copyBytes(to: Uint8Array, at: number, source: Buffer, start: number, end: number): number {
-  const bytes = end - start
-  if (bytes > LOOP_BYTES_MAX) source.copy(to, at, start, end)
-  else for (let index = 0; index < bytes; index++) to[at + index] = source[start + index] as number
-  return at + bytes
 }

@@ -101,6 +101,10 @@ export class NatsSession implements Accepted, Subscriber {
     return this.connection.unsentBytes
   }
 
+  get isPressed(): boolean {
+    return this.connection.unsentBytes > this.#context.limits.pendingBytesMax / STALL_PART
+  }
+
   received(chunk: Buffer): void {
     if (this.connection.isEnding) return
     this.#liveness.heard(this.#context.coarseNowMs())

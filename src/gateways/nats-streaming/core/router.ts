@@ -22,6 +22,8 @@ export interface NatsMessage {
 export interface Subscriber {
   /** Takes what it wants to keep. May publish, subscribe and unsubscribe; must not throw. */
   deliver(subscription: NatsSubscription, message: NatsMessage): void
+  /** It has much to take already. */
+  readonly isPressed?: boolean
 }
 
 export interface NatsSubscription {
@@ -86,6 +88,11 @@ export class Router {
   isHeard(subject: string): boolean {
     const { plain, queues } = this.#index.match(subject)
     return plain.length > 0 || queues.length > 0
+  }
+
+  /** Whether anybody who would get it has much to take already. */
+  isPressed(subject: string): boolean {
+    return this.#index.match(subject).plain.some(({ owner }) => owner.isPressed === true)
   }
 
   newInbox(): string {

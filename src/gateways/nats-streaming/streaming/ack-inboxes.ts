@@ -11,6 +11,7 @@ class AckInbox implements NatsSubscription {
   readonly sid = ''
   readonly owner: Subscriber
   readonly acked: Subscription
+  hadUnreadable = false
 
   constructor(acked: Subscription, owner: Subscriber) {
     this.subject = acked.ackInbox
@@ -19,15 +20,21 @@ class AckInbox implements NatsSubscription {
   }
 }
 
+export interface AckListener {
+  acked(subscription: Subscription, sequence: number): void
+  /** What came is no ack; `isFirst` of this subscription. */
+  unreadable(subscription: Subscription, isFirst: boolean): void
+}
+
 export class AckInboxes implements Subscriber {
   readonly #router: Router
-  readonly #acked: (subscription: Subscription, sequence: number) => void
+  readonly #listener: AckListener
   readonly #inboxes = new Map<Subscription, AckInbox>()
   readonly #ack = new Ack()
 
-  constructor(router: Router, acked: (subscription: Subscription, sequence: number) => void) {
+  constructor(router: Router, listener: AckListener) {
     this.#router = router
-    this.#acked = acked
+    this.#listener = listener
   }
 
   add(subscription: Subscription): void {
@@ -49,9 +56,13 @@ export class AckInboxes implements Subscriber {
   }
 
   deliver(subscription: NatsSubscription, { payload }: NatsMessage): void {
-    // What cannot be read, or speaks of nothing that was sent, is nobody's.
-    if (subscription instanceof AckInbox && this.#ack.read(payload)) {
-      this.#acked(subscription.acked, this.#ack.sequence)
+    if (!(subscription instanceof AckInbox)) return
+    if (this.#ack.read(payload)) {
+      this.#listener.acked(subscription.acked, this.#ack.sequence)
+      return
     }
+    const isFirst = !subscription.hadUnreadable
+    subscription.hadUnreadable = true
+    this.#listener.unreadable(subscription.acked, isFirst)
   }
 }

@@ -23,6 +23,7 @@ import { type LaidOut, Outbound } from './outbound.js'
 import { StateKeeper } from './state-keeper.js'
 import type { StreamingState } from './streaming-state.js'
 import type { DeliveryGroup, PendingMessage, Subscription } from './subscription.js'
+import { unreadableAckLine } from './subscription-lines.js'
 
 /** What one look at a group reads at most; then others have their turn. */
 const STRETCH_BYTES = 256 * 1024
@@ -33,7 +34,7 @@ const LOOKUPS_MAX = 256
 /** An inbox with much to take rests for so long. */
 const HELD_MS = 10
 const UNREADABLE_MS = 1_000
-/** A client that is not there is looked for again after so long. */
+/** Clients that are not there are looked for again after so long. */
 const ABSENT_MS = 100
 /** Clients have so long to come back after a restart before what they had is sent again. */
 const RETURN_MS = 5_000
@@ -60,6 +61,7 @@ export interface DeliveryCounters {
   readonly redelivered: Counter
   readonly acks: Counter
   readonly strayAcks: Counter
+  readonly unreadableAcks: Counter
   readonly held: Counter
   readonly stateFailures: Counter
 }
@@ -74,6 +76,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   readonly #outbound: Outbound
   #isScheduled = false
   #isLooking = false
+  #isAwaiting = false
   #isStopped = false
   #wake: Timer | null = null
   #wakeMs = 0
@@ -92,7 +95,13 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.#keeper = new StateKeeper(subscriptions, context)
     this.#encoder = new MessageEncoder(this.channel, context.slab)
     this.#outbound = new Outbound(context, (feed) => this.#rest(feed, HELD_MS))
-    this.acks = new AckInboxes(context.router, (subscription, sequence) => this.#acked(subscription, sequence))
+    this.acks = new AckInboxes(context.router, {
+      acked: (subscription, sequence) => this.#acked(subscription, sequence),
+      unreadable: (subscription, isFirst) => {
+        context.counters.unreadableAcks.value++
+        if (isFirst) context.journal.error(unreadableAckLine(this.channel, subscription))
+      },
+    })
   }
 
   get broker(): Broker {
@@ -188,6 +197,26 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.#lookUpDue(nowMs)
     this.#outbound.sendAfter(this.#keeper.keepTurn())
     this.#arm(nowMs)
+    this.#awaitAbsent()
+  }
+
+  /** Who is away may come back: what there is for it waits, and goes at once when it does. */
+  #awaitAbsent(): void {
+    if (this.#isAwaiting || this.subscriptions.absent === 0) return
+    this.#isAwaiting = true
+    this.#after(ABSENT_MS, () => {
+      this.#isAwaiting = false
+      for (const group of this.subscriptions.returned()) this.#wakeGroup(group)
+      this.#schedule()
+    })
+  }
+
+  #after(ms: number, run: () => void): void {
+    const timer = this.#context.clock.after(ms, () => {
+      this.#timers.delete(timer)
+      run()
+    })
+    this.#timers.add(timer)
   }
 
   #schedule(): void {
@@ -218,14 +247,9 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
 
   /** Read for a group what it takes, up to a stretch. */
   #feed(feed: Feed, nowMs: number): void {
-    if (feed.isClosed || feed.isHeld || feed.group.room === 0) return
+    if (feed.isClosed || feed.isHeld || !this.subscriptions.isAttended(feed.group) || feed.group.room === 0) return
     if (this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
       this.#rest(feed, HELD_MS)
-      return
-    }
-    if (!this.#isHeard(feed.group)) {
-      // Its clients are away and may come back: what is sent now would be missed, and come again after the ack wait only.
-      this.#rest(feed, ABSENT_MS)
       return
     }
     const reader = feed.reader()
@@ -236,13 +260,6 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
       if (reader.loss?.cause === 'corrupt') this.#damaged(reader.loss.from + 1, reader.loss.to)
       this.#again(feed)
     } else if (this.#give(feed, reader, nowMs)) this.#again(feed)
-  }
-
-  /** Whether any of its members listens. */
-  #isHeard({ subscriptions }: DeliveryGroup): boolean {
-    const { router } = this.#context
-    for (const { inbox } of subscriptions) if (inbox !== '' && router.isHeard(inbox)) return true
-    return false
   }
 
   /** In the next turn of the loop, after others. */
@@ -281,6 +298,15 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
 
   #lookUpDue(nowMs: number): void {
     if (this.#isLooking || this.#isWaitingForReturn(nowMs)) return
+    if (this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
+      // `arm` would ask again at once.
+      this.#isLooking = true
+      this.#after(HELD_MS, () => {
+        this.#isLooking = false
+        this.#schedule()
+      })
+      return
+    }
     const due = this.subscriptions.due(nowMs, LOOKUPS_MAX)
     if (due.length === 0) return
     if (!this.isThere) {
@@ -315,6 +341,10 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   }
 
   #foundAgain(message: PendingMessage, body: Buffer, position: number, timestampMs: number): void {
+    if (this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
+      this.subscriptions.defer(message)
+      return
+    }
     const to = this.subscriptions.redeliver(message, this.#context.clock.monotonic())
     if (to === null) return
     this.#context.counters.redelivered.value++
@@ -341,12 +371,10 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     if (feed.isHeld || this.#isStopped) return
     this.#context.counters.held.value++
     feed.isHeld = true
-    const timer = this.#context.clock.after(ms, () => {
-      this.#timers.delete(timer)
+    this.#after(ms, () => {
       feed.isHeld = false
       if (!feed.isClosed) this.awake(feed)
     })
-    this.#timers.add(timer)
   }
 
   #arm(nowMs: number): void {

@@ -8,7 +8,8 @@
  *    them, or says `missing` or `failed`. An ack may come in between: then nobody is to have it;
  *  - keeps what `takeWrites` hands out, says so by `kept` or `lost`, and, while it `isUnsure`, sends nothing before that.
  */
-import { Group, type GroupListener, Member, type Waiting } from './delivery-group.js'
+import { Group, type GroupListener, type Member, type Waiting } from './delivery-group.js'
+import { GroupMember } from './group-member.js'
 import type { RestoredChannel, RestoredGroup } from './restore-subscriptions.js'
 import {
   type DeliveryGroup,
@@ -27,6 +28,9 @@ import { WakeHeap } from './wake-heap.js'
 /** What is due this soon is sent again with what is due now. */
 const SLACK_MS = 15
 
+/** Whoever has much to take is looked at again after so long. */
+const PRESSED_MS = 100
+
 export interface ChannelRules {
   /** Infinity for no limit. */
   readonly subscriptionsMax: number
@@ -34,26 +38,41 @@ export interface ChannelRules {
   readonly isDurableReplaced: boolean
 }
 
+/** Whoever runs the machine. */
+export interface ChannelHost {
+  /** Whether anybody would get what is sent there. */
+  isHeard(inbox: string): boolean
+  /** Whoever listens there has much to take already. */
+  isPressed(inbox: string): boolean
+  /** What is due again has to wait, because its client does not answer. */
+  skipped(subscription: Subscription): void
+}
+
 export class ChannelSubscriptions {
   readonly channel: string
   readonly #rules: ChannelRules
+  readonly #host: ChannelHost
   readonly #groups = new Map<string, Group>()
   readonly #byAckInbox = new Map<string, Member>()
   readonly #byInbox = new Map<string, Set<Member>>()
   readonly #byClient = new Map<string, Set<Member>>()
   readonly #wakes = new WakeHeap<Member>()
+  readonly #absent = new Set<Member>()
   readonly #listener: GroupListener
   readonly #writes: SubscriptionWrites
   #offline = 0
   #nextId = 1
 
-  constructor(channel: string, rules: ChannelRules) {
+  constructor(channel: string, rules: ChannelRules, host: ChannelHost) {
     this.channel = channel
     this.#rules = rules
+    this.#host = host
     this.#writes = new SubscriptionWrites(channel)
     this.#listener = {
       changed: (group) => this.#writes.changed(group),
       rescheduled: (member) => this.#reschedule(member),
+      isHeard: ({ inbox }) => inbox !== '' && host.isHeard(inbox),
+      absent: (member) => this.#absent.add(member),
     }
   }
 
@@ -65,6 +84,11 @@ export class ChannelSubscriptions {
   /** Members. A channel without any may be deleted when it is idle. */
   get active(): number {
     return this.#byAckInbox.size
+  }
+
+  /** Members whose inboxes nobody listens to, as far as that was noticed. `returned` is to be asked now and then. */
+  get absent(): number {
+    return this.#absent.size
   }
 
   groups(): Iterable<DeliveryGroup> {
@@ -100,7 +124,7 @@ export class ChannelSubscriptions {
     if (shadow !== null) this.#offline--
     const id = shadow?.id ?? this.#newId()
     const group = known ?? this.#found(id, request, lastSent)
-    const member = new Member(id, group, request)
+    const member = new GroupMember(id, group, request)
     this.#enter(member)
     this.#writes.keep(member, false)
     const kind = known === undefined ? 'created' : shadow === null ? 'joined' : 'resumed'
@@ -144,6 +168,23 @@ export class ChannelSubscriptions {
     }
   }
 
+  /** False when nobody of the group is there: what is sent now would be missed, and come again after the ack wait only. */
+  isAttended(group: DeliveryGroup): boolean {
+    return (group as Group).look()
+  }
+
+  /** Somebody listens again to an inbox of these groups: they may have room, and things that are due. */
+  returned(): ReadonlySet<DeliveryGroup> {
+    const groups = new Set<DeliveryGroup>()
+    for (const member of this.#absent) {
+      if (!this.#listener.isHeard(member)) continue
+      this.#absent.delete(member)
+      member.group.returned(member)
+      groups.add(member.group)
+    }
+    return groups
+  }
+
   /**
    * Who gets a new message of the group: the subscription to send it to, or null when it has to wait. Sequences
    * between the last one and this are taken to be missing.
@@ -165,17 +206,29 @@ export class ChannelSubscriptions {
       const untilMs = member.dueMs <= nowMs ? nowMs + SLACK_MS : nowMs
       while (member.dueMs <= untilMs) {
         if (due.length === max) return due
-        if (isInVain(member)) member.pausedUntilMs = nowMs + Math.max(member.ackWaitMs, SLACK_MS + 1)
-        else due.push(member.group.takeDue(member))
+        if (member.isInVain) {
+          member.pausedUntilMs = nowMs + Math.max(member.ackWaitMs, SLACK_MS + 1)
+          this.#host.skipped(member)
+        } else if (this.#isPressed(member)) {
+          member.pausedUntilMs = nowMs + PRESSED_MS
+        } else if (member.group.look()) due.push(member.group.takeDue(member))
       }
       this.#reschedule(member)
     }
     return due
   }
 
-  /** Whom to send it to, flagged, with `message.redeliveries`; null when nobody waits for it any more. */
+  /**
+   * Whom to send it to, flagged, with `message.redeliveries`; null when nobody waits for it any more, or nobody who does
+   * is there.
+   */
   redeliver(message: PendingMessage, nowMs: number): Subscription | null {
     return (message.group as Group).redeliver(message as Waiting, nowMs)
+  }
+
+  /** It cannot be sent now: it is due as it was. */
+  defer(message: PendingMessage): void {
+    ;(message.group as Group).defer(message as Waiting)
   }
 
   /** Its record is not kept any more: nobody waits for it. */
@@ -243,6 +296,11 @@ export class ChannelSubscriptions {
     return this.#writes.take(true, 0)
   }
 
+  /** What is due again is likely among what it has not taken yet: more of that would cost it its connection. */
+  #isPressed({ group, inbox, due }: Member): boolean {
+    return group.members.length === 1 && due.first?.isPinned !== true && this.#host.isPressed(inbox)
+  }
+
   #restoreGroup({ id, start, lastSent, kept, members, shadow, waiting, owners, isCut }: RestoredGroup): void {
     const [first = shadow] = members
     if (first === null) return
@@ -250,12 +308,12 @@ export class ChannelSubscriptions {
     group.lastSent = lastSent
     const byId = new Map<number, Member>()
     for (const stored of members) {
-      const member = new Member(stored.id, group, stored)
+      const member = new GroupMember(stored.id, group, stored)
       byId.set(stored.id, member)
       this.#enter(member)
     }
     if (shadow !== null) {
-      const member = new Member(shadow.id, group, shadow)
+      const member = new GroupMember(shadow.id, group, shadow)
       group.restoreShadow(member)
       this.#offline++
       if (!shadow.isClosed) this.#writes.keep(member, true)
@@ -299,6 +357,7 @@ export class ChannelSubscriptions {
     const { group } = member
     group.leave(member, nowMs)
     this.#wakes.delete(member)
+    this.#absent.delete(member)
     this.#byAckInbox.delete(member.ackInbox)
     removeFrom(this.#byInbox, member.inbox, member)
     removeFrom(this.#byClient, member.clientId, member)
@@ -318,11 +377,6 @@ export class ChannelSubscriptions {
     if (dueMs === Number.POSITIVE_INFINITY || member.isGone) this.#wakes.delete(member)
     else this.#wakes.set(member, dueMs)
   }
-}
-
-/** A dead client is not sent to again; of a queue group, somebody else may get it. */
-function isInVain({ isFailing, group, due }: Member): boolean {
-  return isFailing && group.queue === '' && !due.first?.isPinned
 }
 
 function addTo<T>(sets: Map<string, Set<T>>, key: string, value: T): void {

@@ -15,7 +15,7 @@ import { readStored, restoreChannel, type SequenceBounds, type StoredChannel } f
 import { lastSentOf } from './start-position.js'
 import type { StoreLimits } from './store-limits.js'
 import type { SubscribeRequest, Subscription } from './subscription.js'
-import { leftLine, subscribedLine } from './subscription-lines.js'
+import { leftLine, skippedLine, subscribedLine } from './subscription-lines.js'
 
 const UNKNOWN_CLIENT = 'stan: unknown clientID'
 const SECOND_MS = 1_000
@@ -49,6 +49,11 @@ export class Deliveries {
       'leveret_nats_streaming_subscriptions',
       'Subscriptions, offline durables included',
       sum(({ subscriptions }) => subscriptions.count),
+    )
+    options.metrics.gauge(
+      'leveret_nats_streaming_subscriptions_absent',
+      'Subscriptions that something waits for while nobody listens to their inboxes',
+      sum(({ subscriptions }) => subscriptions.absent),
     )
   }
 
@@ -232,7 +237,15 @@ export class Deliveries {
         subscriptionsMax: limits.of(channel).subscriptionsMax ?? Number.POSITIVE_INFINITY,
         isDurableReplaced,
       }
-      delivery = new ChannelDelivery(new ChannelSubscriptions(channel, rules), context)
+      const { journal, router } = context
+      const host = {
+        isHeard: (inbox: string): boolean => router.isHeard(inbox),
+        isPressed: (inbox: string): boolean => router.isPressed(inbox),
+        skipped: (subscription: Subscription): void => {
+          if (journal.hasDebug) journal.debug(skippedLine(subscription))
+        },
+      }
+      delivery = new ChannelDelivery(new ChannelSubscriptions(channel, rules, host), context)
       this.#byChannel.set(channel, delivery)
     }
     return delivery

@@ -5,62 +5,15 @@
  * Knows no records, no clock and no bytes: it is told the time, and says who is to get which sequence.
  */
 import { assert } from '../../../common/assert.js'
-import { DueList, Pending, SequenceList } from './pending-message.js'
-import type { DeliveryGroup, SubscribeRequest, Subscription } from './subscription.js'
+import type { GroupMember } from './group-member.js'
+import { Pending, SequenceList } from './pending-message.js'
+import type { DeliveryGroup, Subscription } from './subscription.js'
 
 /** After this what a leaving member had is sent to others. */
 export const TRANSFER_MS = 100
 const COUNT_MAX = 0xffff_ffff
 
-export class Member implements Subscription {
-  readonly id: number
-  readonly group: Group
-  readonly clientId: string
-  readonly inbox: string
-  readonly ackInbox: string
-  readonly queue: string
-  readonly durableName: string
-  readonly maxInFlight: number
-  readonly ackWaitMs: number
-  pending = 0
-  isReady = false
-  isFailing = false
-  isGone = false
-  /** About to leave with others of its client: it takes nothing over from them. */
-  isLeaving = false
-  readonly due = new DueList<Member>()
-  /** What it holds is other than what was kept of it. */
-  hasChanged = false
-  /** Nothing is sent again before this: its client did not answer. */
-  pausedUntilMs = 0
-  wakeMs = 0
-  wakeIndex = -1
-
-  constructor(id: number, group: Group, request: SubscribeRequest) {
-    this.id = id
-    this.group = group
-    this.clientId = request.clientId
-    this.inbox = request.inbox
-    this.ackInbox = request.ackInbox
-    this.queue = request.queue
-    this.durableName = request.durableName
-    this.maxInFlight = request.maxInFlight
-    this.ackWaitMs = request.ackWaitMs
-  }
-
-  /** How many more it takes. */
-  get room(): number {
-    return this.isReady && this.pending < this.maxInFlight ? this.maxInFlight - this.pending : 0
-  }
-
-  /** When something of it is to be sent again; Infinity for never. */
-  get dueMs(): number {
-    const first = this.due.first
-    if (first === null || !this.isReady) return Number.POSITIVE_INFINITY
-    return first.isPinned ? first.dueMs : Math.max(first.dueMs, this.pausedUntilMs)
-  }
-}
-
+export type Member = GroupMember<Group>
 export type Waiting = Pending<Member>
 
 /** Told what changed, at once. */
@@ -69,6 +22,10 @@ export interface GroupListener {
   changed(group: Group): void
   /** Something of the member is due at another time. */
   rescheduled(member: Member): void
+  /** Whether anybody listens to its inbox. */
+  isHeard(member: Member): boolean
+  /** Nobody does: it gets nothing until `returned` is called. */
+  absent(member: Member): void
 }
 
 export class Group implements DeliveryGroup {
@@ -93,6 +50,8 @@ export class Group implements DeliveryGroup {
   #liveRoom = 0
   #failingRoom = 0
   #live = 0
+  /** Members that are ready and not absent. */
+  #present = 0
 
   constructor(id: number, queue: string, isDurable: boolean, start: number, listener: GroupListener) {
     this.id = id
@@ -126,6 +85,11 @@ export class Group implements DeliveryGroup {
   /** Everything up to it is done with. */
   get floor(): number {
     return this.waiting.first === null ? this.lastSent : this.waiting.first.sequence - 1
+  }
+
+  /** Somebody is there to be sent to, as far as that is known. */
+  get isAttended(): boolean {
+    return this.#present > 0
   }
 
   get room(): number {
@@ -172,10 +136,35 @@ export class Group implements DeliveryGroup {
     this.#listener.rescheduled(member)
   }
 
+  /** Whether anybody is there, looked at now. */
+  look(): boolean {
+    // Those who answer keep new messages from those who do not: as long as they are there.
+    const isAll = this.#live > 0 && this.#liveRoom === 0 && this.#failingRoom > 0
+    for (const member of this.#members) if (member.isReady && this.#isHere(member) && !isAll) return true
+    return this.isAttended
+  }
+
+  /** Somebody listens again. */
+  returned(member: Member): void {
+    this.#facts(member, () => {
+      member.isAbsent = false
+    })
+  }
+
+  #isHere(member: Member): boolean {
+    if (member.isAbsent) return false
+    if (this.#listener.isHeard(member)) return true
+    this.#facts(member, () => {
+      member.isAbsent = true
+    })
+    this.#listener.absent(member)
+    return false
+  }
+
   /** Who gets a new message; null when it has to wait. Sequences in between are not there. */
   give(sequence: number, nowMs: number): Member | null {
     assert(sequence > this.lastSent, `sequence ${sequence} is not new after ${this.lastSent}`)
-    const member = this.room === 0 ? null : this.#choose(false)
+    const member = this.#choose(false)
     if (member === null) return null
     const entry = new Pending<Member>(this, sequence, member, nowMs + member.ackWaitMs)
     this.skip(sequence - 1)
@@ -219,13 +208,17 @@ export class Group implements DeliveryGroup {
     return entry
   }
 
-  /** Who gets a message again, room or not; null when it is done with or is somebody else's affair by now. */
+  /** Who gets a message again, room or not; null when it is done with, somebody else's affair by now, or nobody is there. */
   redeliver(entry: Waiting, nowMs: number): Member | null {
     const holder = entry.holder
     if (!entry.isOut || holder === null) return null
     entry.isOut = false
     const staysPut = this.queue === '' || (entry.isPinned && !holder.isFailing)
-    const member = staysPut ? holder : (this.#choose(true) ?? holder)
+    const member = staysPut && this.#isHere(holder) ? holder : this.queue === '' ? null : this.#choose(true)
+    if (member === null) {
+      this.#schedule(holder, entry)
+      return null
+    }
     this.#unpin(entry)
     if (member !== holder) {
       this.#count(holder, -1)
@@ -237,6 +230,13 @@ export class Group implements DeliveryGroup {
     entry.redeliveries = entry.redeliveries === COUNT_MAX ? 1 : entry.redeliveries + 1
     this.#postpone(member, entry, dueMs > nowMs ? dueMs : nowMs + member.ackWaitMs)
     return member
+  }
+
+  /** It is not sent now, and no later than it was to be. */
+  defer(entry: Waiting): void {
+    if (!entry.isOut || entry.holder === null) return
+    entry.isOut = false
+    this.#schedule(entry.holder, entry)
   }
 
   /** Nobody can say whether its record is there: ask again an ack wait later. */
@@ -293,13 +293,27 @@ export class Group implements DeliveryGroup {
 
   #choose(isForced: boolean): Member | null {
     const members = this.#members
+    while (isForced || this.room > 0) {
+      const at = this.#best(isForced)
+      const member = at === null ? null : (members[(this.#head + at) % members.length] as Member)
+      if (member === null) return null
+      if (!this.#isHere(member)) continue
+      if (at === 0) this.#head = (this.#head + 1) % members.length
+      return member
+    }
+    return null
+  }
+
+  /** Who is to have it, counted from the head of the line. */
+  #best(isForced: boolean): number | null {
+    const members = this.#members
     let best: Member | null = null
     let bestAt = 0
     let spare: Member | null = null
     let spareAt = 0
     for (let at = 0; at < members.length; at++) {
       const member = members[(this.#head + at) % members.length] as Member
-      if (!member.isReady) continue
+      if (!member.isReady || member.isAbsent) continue
       const isOpen = member.pending < member.maxInFlight
       if (isOpen && !member.isFailing && (best === null || member.pending < best.pending)) {
         best = member
@@ -312,9 +326,8 @@ export class Group implements DeliveryGroup {
         spareAt = at
       }
     }
-    const chosen = best ?? spare
-    if (chosen !== null && (best === null ? spareAt : bestAt) === 0) this.#head = (this.#head + 1) % members.length
-    return chosen
+    if (best !== null) return bestAt
+    return spare === null ? null : spareAt
   }
 
   #adopt(member: Member, entry: Waiting): void {
@@ -359,19 +372,24 @@ export class Group implements DeliveryGroup {
     member.pending += change
     member.hasChanged = true
     const grown = member.room - before
+    if (member.isAbsent) return
     if (member.isFailing) this.#failingRoom += grown
     else this.#liveRoom += grown
   }
 
   /** Change what a member is, and keep the sums true. */
   #facts(member: Member, change: () => void): void {
+    const wasAttended = this.isAttended
     this.#add(member, -1)
     change()
     this.#add(member, 1)
+    // What is due, whosever it is, had nowhere to go.
+    if (!wasAttended && this.isAttended) for (const each of this.#members) this.#listener.rescheduled(each)
   }
 
   #add(member: Member, sign: 1 | -1): void {
-    if (!member.isReady) return
+    if (!member.isReady || member.isAbsent) return
+    this.#present += sign
     if (member.isFailing) this.#failingRoom += sign * member.room
     else {
       this.#liveRoom += sign * member.room

@@ -4,6 +4,7 @@
  *
  *   answer = 0x0a length guid CRLF
  */
+import { putBytes } from '../../../common/put-bytes.js'
 import { ReceivedMessage } from '../core/received-message.js'
 import type { Router } from '../core/router.js'
 import { encodePubAckError } from './messages.js'
@@ -15,8 +16,6 @@ const FIRST_BYTES = 4096
 const [CR, LF] = [13, 10]
 /** A tag, a length, and the line end. */
 const FRAME_BYTES = 1 + 5 + 2
-/** Shorter guids, which nearly all are, are copied faster byte by byte. */
-const LOOP_BYTES_MAX = 64
 
 /** Whoever waits for answers; these count how many. */
 export interface Publisher {
@@ -127,8 +126,7 @@ function putAnswer(to: Buffer, position: number, guid: Buffer, start: number, en
     let left = end - start
     for (; left > ONE_BYTE_MAX; left >>>= 7) to[at++] = (left & ONE_BYTE_MAX) | (ONE_BYTE_MAX + 1)
     to[at++] = left
-    if (end - start > LOOP_BYTES_MAX) at += guid.copy(to, at, start, end)
-    else for (let index = start; index < end; index++) to[at++] = guid[index] as number
+    at = putBytes(to, at, guid, start, end)
   }
   to[at++] = CR
   to[at++] = LF

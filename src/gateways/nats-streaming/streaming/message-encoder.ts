@@ -4,7 +4,9 @@
  *
  *   message = 0x08 sequence 0x12 length channel [ 0x1a length reply ] [ 0x22 length data ] 0x28 timestamp [ 0x30 0x01 0x38 count ] CRLF
  */
+
 import type { Slab } from '../../../broker/slab.js'
+import { putBytes } from '../../../common/put-bytes.js'
 import { RecordReader } from './message-record.js'
 
 const SEQUENCE_TAG = 0x08
@@ -17,8 +19,6 @@ const COUNT_TAG = 0x38
 const [CR, LF] = [13, 10]
 /** Tags, numbers, lengths and the line end at their longest. */
 const FRAME_BYTES = 64
-/** Shorter stretches are copied faster byte by byte. */
-const LOOP_BYTES_MAX = 64
 const VARINT_MORE = 0x80
 const NS_PER_MS = 1_000_000n
 const NO_BYTES = Buffer.alloc(0)
@@ -57,10 +57,10 @@ export class MessageEncoder {
     let at = reserved
     buffer[at++] = SEQUENCE_TAG
     at = putVarint(buffer, at, sequence)
-    at = copyBytes(buffer, at, channelField, 0, channelField.length)
-    if (replyEnd > replyStart) at = putBytes(buffer, at, REPLY_TAG, body, replyStart, replyEnd)
-    if (dataEnd > dataStart) at = putBytes(buffer, at, DATA_TAG, body, dataStart, dataEnd)
-    at = copyBytes(buffer, at, timeField, 0, timeField.length)
+    at = putBytes(buffer, at, channelField, 0, channelField.length)
+    if (replyEnd > replyStart) at = putField(buffer, at, REPLY_TAG, body, replyStart, replyEnd)
+    if (dataEnd > dataStart) at = putField(buffer, at, DATA_TAG, body, dataStart, dataEnd)
+    at = putBytes(buffer, at, timeField, 0, timeField.length)
     if (redeliveryCount > 0) {
       buffer[at++] = REDELIVERED_TAG
       buffer[at++] = 1
@@ -88,9 +88,9 @@ export class MessageEncoder {
   }
 }
 
-function putBytes(to: Buffer, position: number, tag: number, from: Buffer, start: number, end: number): number {
+function putField(to: Buffer, position: number, tag: number, from: Buffer, start: number, end: number): number {
   to[position] = tag
-  return copyBytes(to, putVarint(to, position + 1, end - start), from, start, end)
+  return putBytes(to, putVarint(to, position + 1, end - start), from, start, end)
 }
 
 function putVarint(to: Buffer, position: number, value: number): number {
@@ -98,12 +98,5 @@ function putVarint(to: Buffer, position: number, value: number): number {
   let left = value
   for (; left >= VARINT_MORE; left = Math.floor(left / VARINT_MORE)) to[at++] = (left % VARINT_MORE) + VARINT_MORE
   to[at++] = left
-  return at
-}
-
-function copyBytes(to: Buffer, position: number, from: Buffer, start: number, end: number): number {
-  if (end - start > LOOP_BYTES_MAX) return position + from.copy(to, position, start, end)
-  let at = position
-  for (let index = start; index < end; index++) to[at++] = from[index] as number
   return at
 }

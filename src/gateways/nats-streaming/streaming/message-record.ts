@@ -4,6 +4,7 @@
  *   record = 0x7a length [ 0x12 length data ] [ 0x1a length 0x0a 0x0a "stan-reply" 0x12 length reply ]
  */
 
+import { putBytes } from '../../../common/put-bytes.js'
 import { fieldBytes, putFieldHead } from '../../../model/put-field.js'
 import type { RecordRun } from '../../../model/record.js'
 import {
@@ -23,8 +24,6 @@ const HEADER_HEAD = Buffer.concat([Buffer.from([HEADER_NAME_TAG, HEADER_NAME.len
 const OWN_BYTES_MIN = 16 * 1024
 /** A run ends before it is longer, unless one record is. */
 const RUN_BYTES_MAX = 64 * 1024
-/** Shorter stretches are copied faster byte by byte. */
-const LOOP_BYTES_MAX = 64
 
 /** Lays messages out as records that follow each other; what is taken is valid until the next one is laid out. */
 export class RunWriter {
@@ -56,13 +55,13 @@ export class RunWriter {
     let at = putFieldHead(buffer, run.end, RECORD_TAG, content)
     if (dataBytes > 0) {
       at = putFieldHead(buffer, at, PAYLOAD_TAG, dataBytes)
-      at = copyBytes(buffer, at, source, dataStart, dataEnd)
+      at = putBytes(buffer, at, source, dataStart, dataEnd)
     }
     if (header > 0) {
       at = putFieldHead(buffer, at, HEADER_TAG, header)
       at += HEADER_HEAD.copy(buffer, at)
       at = putFieldHead(buffer, at, HEADER_VALUE_TAG, replyBytes)
-      at = copyBytes(buffer, at, source, replyStart, replyEnd)
+      at = putBytes(buffer, at, source, replyStart, replyEnd)
     }
     run.end = at
     run.count++
@@ -114,11 +113,4 @@ export class RecordReader {
     }
     return end
   }
-}
-
-function copyBytes(target: Buffer, position: number, source: Buffer, start: number, end: number): number {
-  if (end - start > LOOP_BYTES_MAX) return position + source.copy(target, position, start, end)
-  let at = position
-  for (let index = start; index < end; index++) target[at++] = source[index] as number
-  return at
 }

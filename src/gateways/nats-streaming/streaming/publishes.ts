@@ -40,8 +40,9 @@ export interface PublishesOptions {
   }
   readonly metrics: MetricsRegistry
   readonly turn: Turn
-  /** Told of each channel that is published to. */
-  readonly published: (channel: string) => void
+  /** Told of each channel that is published to: what is on its way, and when it is there. */
+  readonly published: (channel: TopicFacts, messages: number, bytes: number) => void
+  readonly stored: (channel: TopicFacts) => void
 }
 
 /** Waits until its channel is open. */
@@ -106,8 +107,9 @@ export class Publishes implements PublishSink, TurnTask {
     const token = ++this.#lastToken
     this.#due.set(token, answers)
     this.#pending += answers.count
-    this.#options.published(topic.name)
-    this.#options.broker.publish(topic, 0, this.#run.take(), this.#how, this, token)
+    const run = this.#run.take()
+    this.#options.published(topic, run.count, run.end - run.start)
+    this.#options.broker.publish(topic, 0, run, this.#how, this, token)
   }
 
   runTurn(): void {
@@ -116,8 +118,9 @@ export class Publishes implements PublishSink, TurnTask {
     this.#message.release()
   }
 
-  published(token: number, _topic: TopicFacts, _receipt: PublishReceipt): void {
+  published(token: number, topic: TopicFacts, _receipt: PublishReceipt): void {
     this.#settle(token, '')
+    this.#options.stored(topic)
   }
 
   publishFailed(token: number, _topic: TopicFacts, error: LeveretError): void {

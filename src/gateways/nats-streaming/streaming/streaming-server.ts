@@ -20,6 +20,7 @@ import { textOf } from './fault.js'
 import { Inactivity } from './inactivity.js'
 import { debugJournal, type Journal } from './journal.js'
 import { Publishes } from './publishes.js'
+import { ReachedLimits } from './reached-limits.js'
 import { Requests } from './requests.js'
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from './store-limits.js'
 import { StreamingState } from './streaming-state.js'
@@ -67,6 +68,7 @@ export class StreamingServer implements Service {
   readonly #clients: Clients
   readonly #deliveries: Deliveries
   readonly #inactivity: Inactivity
+  readonly #reached: ReachedLimits
   readonly #publishes: Publishes
   readonly #requests: Requests
   #subscriptions: NatsSubscription[] = []
@@ -121,6 +123,7 @@ export class StreamingServer implements Service {
       journal,
       metrics,
     })
+    this.#reached = new ReachedLimits({ broker, limits, journal })
     this.#publishes = new Publishes({
       router,
       broker,
@@ -131,7 +134,11 @@ export class StreamingServer implements Service {
       limits: bounds,
       metrics,
       turn: broker.turn,
-      published: (channel) => this.#inactivity.published(channel),
+      published: (channel, messages, bytes) => {
+        this.#inactivity.published(channel.name)
+        this.#reached.published(channel, messages, bytes)
+      },
+      stored: (channel) => this.#reached.stored(channel),
     })
     this.#requests = new Requests({
       router,
@@ -232,6 +239,7 @@ function deliveryCounters(metrics: MetricsRegistry): DeliveryCounters {
     redelivered: counter('messages_redelivered', 'Messages sent again'),
     acks: counter('acks', 'Acks that counted'),
     strayAcks: counter('acks_stray', 'Acks of messages that nobody waits for'),
+    unreadableAcks: counter('acks_unreadable', 'Messages to the inboxes of acks that are none'),
     held: counter('feeds_held', 'Times that a subscription rested because its connection had much to take'),
     stateFailures: counter('state_failures', 'Times that what is known of subscriptions could not be kept'),
   }

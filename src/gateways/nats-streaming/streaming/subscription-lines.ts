@@ -33,6 +33,16 @@ export function leftLine(channel: string, subscription: Subscription, isClose: b
   return line(subscription, `${isClose && group.isDurable ? 'Suspended' : 'Removed'} ${what}`)
 }
 
+/** Of one whose messages are due again. */
+export function skippedLine(subscription: Subscription): string {
+  return line(subscription, `Skipping redelivery to subid=${subscription.id} due to missed client heartbeat`)
+}
+
+export function unreadableAckLine(channel: string, subscription: Subscription): string {
+  const whose = `subid=${subscription.id}, subject=${channel}`
+  return line(subscription, `Unable to process ack for ${whose}: it cannot be read, and further ones are counted only`)
+}
+
 function line({ clientId }: Subscription, text: string): string {
   return `[Client:${clientId}] ${text}`
 }

@@ -4,10 +4,10 @@
  *   record = 0x7a length [ 0x12 length body ]
  */
 
+import { digits, putBytes, putNumber } from '../../../common/put-bytes.js'
 import { fieldBytes, putFieldHead } from '../../../model/put-field.js'
 import type { RecordRun } from '../../../model/record.js'
 import { PAYLOAD_TAG, RECORD_TAG, recordBounds, skipField } from '../../../model/run.js'
-import { digits, putBytes, putNumber } from '../put-bytes.js'
 import type { RespRequest } from '../resp-request.js'
 
 /** Messages of this size together are laid into a buffer that the broker keeps, instead of being copied once more. */

@@ -4,6 +4,7 @@
  *   record = 0x7a length [ 0x12 length data ] 0x1a length 0x0a 0x0c "meilies-name" 0x12 length name
  */
 import { isUtf8 } from 'node:buffer'
+import { putBytes } from '../../../common/put-bytes.js'
 import { fieldBytes, putFieldHead } from '../../../model/put-field.js'
 import {
   HEADER_NAME_TAG,
@@ -15,7 +16,6 @@ import {
   recordBounds,
   skipField,
 } from '../../../model/run.js'
-import { putBytes } from '../put-bytes.js'
 
 const HEADER_NAME = Buffer.from('meilies-name')
 const HEADER_HEAD = Buffer.concat([Buffer.from([HEADER_NAME_TAG, HEADER_NAME.length]), HEADER_NAME])

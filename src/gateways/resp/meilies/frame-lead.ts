@@ -3,7 +3,7 @@
  *
  *   lead = head <number> CRLF "+" <name> CRLF "$" <bytes of data> CRLF
  */
-import { putBytes, putNumber } from '../put-bytes.js'
+import { putBytes, putNumber } from '../../../common/put-bytes.js'
 import type { EventReader } from './event-record.js'
 
 const LF = 10

@@ -6,7 +6,7 @@
 const LOOP_BYTES_MAX = 40
 
 /** Copy `source[start, end)`; returns the position behind it. A few bytes are sooner copied than handed to the system. */
-export function putBytes(target: Buffer, position: number, source: Buffer, start: number, end: number): number {
+export function putBytes(target: Uint8Array, position: number, source: Buffer, start: number, end: number): number {
   if (end - start > LOOP_BYTES_MAX) return position + source.copy(target, position, start, end)
   let at = position
   for (let from = start; from < end; from++) target[at++] = source[from] as number
@@ -14,7 +14,7 @@ export function putBytes(target: Buffer, position: number, source: Buffer, start
 }
 
 /** Write the digits of a number, 16 at most; returns the position behind them. */
-export function putNumber(target: Buffer, position: number, value: number): number {
+export function putNumber(target: Uint8Array, position: number, value: number): number {
   const length = digits(value)
   let left = value
   for (let at = position + length - 1; at >= position; at--) {
