@@ -138,10 +138,15 @@ export class Group implements DeliveryGroup {
 
   /** Whether anybody is there, looked at now. */
   look(): boolean {
-    // Those who answer keep new messages from those who do not: as long as they are there.
-    const isAll = this.#live > 0 && this.#liveRoom === 0 && this.#failingRoom > 0
-    for (const member of this.#members) if (member.isReady && this.#isHere(member) && !isAll) return true
-    return this.isAttended
+    const isAnybodyHere = this.#members.some((member) => member.isReady && this.#isHere(member))
+    this.#lookAtBusy()
+    return isAnybodyHere
+  }
+
+  /** Those who answer and have no room keep new messages from those who do not answer: as long as they are here. */
+  #lookAtBusy(): void {
+    if (this.#live === 0 || this.#liveRoom > 0 || this.#failingRoom === 0) return
+    for (const member of this.#members) if (member.isReady && !member.isFailing) this.#isHere(member)
   }
 
   /** Somebody listens again. */
@@ -293,7 +298,9 @@ export class Group implements DeliveryGroup {
 
   #choose(isForced: boolean): Member | null {
     const members = this.#members
-    while (isForced || this.room > 0) {
+    for (;;) {
+      if (!isForced) this.#lookAtBusy()
+      if (!isForced && this.room === 0) return null
       const at = this.#best(isForced)
       const member = at === null ? null : (members[(this.#head + at) % members.length] as Member)
       if (member === null) return null
@@ -301,7 +308,6 @@ export class Group implements DeliveryGroup {
       if (at === 0) this.#head = (this.#head + 1) % members.length
       return member
     }
-    return null
   }
 
   /** Who is to have it, counted from the head of the line. */
