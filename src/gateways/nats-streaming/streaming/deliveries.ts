@@ -137,7 +137,7 @@ export class Deliveries {
     const { subscriptions } = delivery
     const asked = this.#asked(request)
     const lastSent = subscriptions.needsStart(asked) ? await lastSentOf(context.broker, this.#clock, request) : 0
-    if (client.isGone || this.#isStopped) return UNKNOWN_CLIENT
+    if (client.isCastOut || this.#isStopped) return UNKNOWN_CLIENT
     // Others deleted the channel meanwhile, and there is a new one of that name.
     if (this.#byChannel.get(request.channel) !== delivery) return await this.#subscribe(client, request, told)
     const outcome = subscriptions.subscribe(asked, lastSent, this.#clock.monotonic())
@@ -151,7 +151,7 @@ export class Deliveries {
     } catch (error) {
       failure = textOf(error)
     }
-    if (failure === '' && client.isGone) failure = UNKNOWN_CLIENT
+    if (failure === '' && client.isCastOut) failure = UNKNOWN_CLIENT
     if (failure !== '') {
       this.#undo(delivery, subscription, kind === 'created')
       return failure

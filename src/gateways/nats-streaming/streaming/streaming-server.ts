@@ -14,7 +14,7 @@ import { StateTopic } from '../../state-topic.js'
 import type { NatsMessage, NatsSubscription, Router } from '../core/router.js'
 import type { DeliveryCounters } from './channel-delivery.js'
 import { Channels } from './channels.js'
-import { type ClientFacts, Clients, type HeartbeatSettings } from './clients.js'
+import { Clients, type HeartbeatSettings } from './clients.js'
 import { Deliveries } from './deliveries.js'
 import { textOf } from './fault.js'
 import { Inactivity } from './inactivity.js'
@@ -146,7 +146,7 @@ export class StreamingServer implements Service {
   }
 
   async start(): Promise<void> {
-    const clients = await this.#recover()
+    await this.#recover()
     const { discover, pings, publishPrefix, subscribe, unsubscribe, closeSubscription, close } = this.#subjects
     this.#listen(discover, (message) => this.#requests.connect(message))
     this.#listen(pings, (message) => this.#requests.ping(message))
@@ -155,12 +155,12 @@ export class StreamingServer implements Service {
     this.#listen(unsubscribe, (message) => this.#requests.unsubscribe(message))
     this.#listen(closeSubscription, (message) => this.#requests.closeSubscription(message))
     this.#listen(close, (message) => this.#requests.close(message))
-    for (const { id } of clients) this.#clients.watch(id)
+    for (const client of this.#clients.all()) this.#clients.watch(client)
     this.#deliveries.begin()
     this.#inactivity.start()
   }
 
-  async #recover(): Promise<readonly ClientFacts[]> {
+  async #recover(): Promise<void> {
     this.#journal.info('Recovering the state...')
     const { clusterId, clients, made, others } = await this.#state.open()
     if (clusterId !== null && clusterId !== this.#clusterId) {
@@ -178,7 +178,6 @@ export class StreamingServer implements Service {
     const count = this.#channels.names().length
     const isNew = clusterId === null && count === 0
     this.#journal.info(isNew ? 'No recovered state' : `Recovered ${count} channel(s)`)
-    return clients
   }
 
   async stop(_options: StopOptions): Promise<void> {
