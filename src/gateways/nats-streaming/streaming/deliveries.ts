@@ -92,6 +92,11 @@ export class Deliveries {
     for (const delivery of this.#byChannel.values()) delivery.resume()
   }
 
+  /** Nothing is given out any more; acks count on. Resolves when what was given out is sent. */
+  async rest(): Promise<void> {
+    await Promise.all([...this.#byChannel.values()].map((delivery) => delivery.rest()))
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#unwatch?.()

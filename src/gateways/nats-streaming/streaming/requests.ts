@@ -120,6 +120,11 @@ export class Requests {
     this.#letGo(client, () => undefined)
   }
 
+  /** Resolves as soon as all that were begun are answered. */
+  settled(): Promise<void> {
+    return this.#order.settled()
+  }
+
   get #isFull(): boolean {
     return this.#order.running >= this.#options.limits.requestsMax
   }

@@ -180,11 +180,20 @@ export class StreamingServer implements Service {
     this.#journal.info(isNew ? 'No recovered state' : `Recovered ${count} channel(s)`)
   }
 
-  async stop(_options: StopOptions): Promise<void> {
+  /**
+   * Nothing is taken and nothing given out any more; acks count on. Resolves as soon as all that was taken is answered, and all that
+   * was given out is sent: only then connections may end, or messages would be stored whose publishers never hear of it.
+   */
+  async settle(): Promise<void> {
     for (const subscription of this.#subscriptions) this.#router.remove(subscription)
     this.#subscriptions = []
-    this.#publishes.flush()
     this.#inactivity.stop()
+    await Promise.all([this.#deliveries.rest(), this.#publishes.settled(), this.#requests.settled()])
+  }
+
+  async stop(_options: StopOptions): Promise<void> {
+    // What has not settled until now has nobody left to hear of it.
+    void this.settle()
     this.#clients.stop()
     await this.#deliveries.stop()
     this.#channels.stop()
