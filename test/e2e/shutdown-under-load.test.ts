@@ -18,6 +18,7 @@ test('SIGTERM under load answers everybody, ends with 0 in time, and leaves noth
   context.diagnostic(`${JSON.stringify(verdict)}, told of failure ${told}, stops ${spread(stopsMs)}`)
   assert.ok(verdict.acked > 0)
   assert.equal(verdict.duplicates, 0)
+  assert.equal(verdict.unacked, 0, 'what was stored was answered')
   for (const tookMs of stopsMs) assert.ok(tookMs < STOP_MAX_MS, `a stop took ${tookMs} ms`)
 })
 

@@ -36,7 +36,8 @@ export class NatsWire {
 
   /** Ready when its CONNECT was answered. */
   static async open(port: number, options: Readonly<Record<string, unknown>> = {}): Promise<NatsWire> {
-    const socket = connect(port, '127.0.0.1')
+    // What is written is on its way: a second request is not to wait for the answer to the first.
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
       socket.once('error', reject)

@@ -75,11 +75,11 @@ export async function startLimitedStan(
     },
   })
   await gateway.start()
-  const stop = async (): Promise<void> => {
-    await gateway.stop({ deadlineMs: 0 })
+  const stop = async (deadlineMs = 0): Promise<void> => {
+    await gateway.stop({ deadlineMs })
     await app.stop({ deadlineMs: 0 })
   }
-  t.after(stop)
+  t.after(() => stop())
   const ending = (peer: StanPeer): StanPeer => {
     t.after(() => peer.wire.close())
     return peer
@@ -95,7 +95,7 @@ export interface LimitedStan {
   connect(clientId?: string): Promise<StanPeer>
   /** A connection that has not registered. */
   open(clientId?: string): Promise<StanPeer>
-  stop(): Promise<void>
+  stop(deadlineMs?: number): Promise<void>
 }
 
 export function stanServer(t: TestContext, broker: EmbeddedBroker): StanServer {

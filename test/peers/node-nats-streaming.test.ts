@@ -176,6 +176,40 @@ test('a durable goes on where it was closed', withLibrary, async (t) => {
   )
 })
 
+test(
+  'a durable of a program that closes at once is there when it comes back, and all that it missed',
+  withLibrary,
+  async (t) => {
+    const server = await startForLibrary(t, true)
+    const other = await server.connect('other')
+    const durable = (client: LibraryClient) =>
+      client.subscribe('foo', client.subscriptionOptions().setDurableName('mine').setDeliverAllAvailable())
+    const client = await server.connect('me')
+    // Nobody listens for errors: one would end the program.
+    const ready = heard(durable(client), 'ready')
+    client.close()
+    await Promise.all([ready, once(client, 'close')])
+    await filled(other, 3)
+    const again = await server.connect('me')
+    const subscription = again.subscribe('foo', again.subscriptionOptions().setDurableName('mine'))
+    const received = new Received(subscription)
+    await received.until(3)
+    assert.deepEqual(received.sequences, [1, 2, 3])
+  },
+)
+
+test('what a program publishes to a new channel right before it closes is kept', withLibrary, async (t) => {
+  const server = await startForLibrary(t, true)
+  const client = await server.connect('me')
+  client.publish('new', 'last words', () => undefined)
+  client.close()
+  await once(client, 'close')
+  const again = await server.connect('me')
+  const subscription = again.subscribe('new', again.subscriptionOptions().setDeliverAllAvailable())
+  const [message] = await new Received(subscription).until(1)
+  assert.equal(message?.getData(), 'last words')
+})
+
 test('a durable goes on when its client comes back', withLibrary, async (t) => {
   const server = await startForLibrary(t)
   const before = await server.connect('me')

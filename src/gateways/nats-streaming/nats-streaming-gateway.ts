@@ -34,7 +34,9 @@ export interface NatsStreamingOptions {
 export class NatsStreamingGateway implements Service {
   readonly router: Router
   readonly #listener: TcpListener
+  readonly #server: StreamingServer
   readonly #services: readonly Service[]
+  #settling: Promise<void> | null = null
 
   constructor({ limits, random, streaming, broker, ...options }: NatsStreamingOptions) {
     const { clock, metrics, host } = options
@@ -55,6 +57,7 @@ export class NatsStreamingGateway implements Service {
       pressure,
       info,
       coarseNowMs: () => this.#listener.coarseNowMs(),
+      settled: () => this.#settled(),
     }
     this.router = router
     metrics.gauge(
@@ -71,8 +74,8 @@ export class NatsStreamingGateway implements Service {
       accept: (connection) => new NatsSession(connection, context),
     })
     // Whoever connects finds everything recovered.
-    const server = new StreamingServer({ ...streaming, broker, router, clock, metrics, pressure })
-    this.#services = [server, this.#listener]
+    this.#server = new StreamingServer({ ...streaming, broker, router, clock, metrics, pressure })
+    this.#services = [this.#server, this.#listener]
   }
 
   get name(): string {
@@ -92,7 +95,14 @@ export class NatsStreamingGateway implements Service {
   }
 
   stop(options: StopOptions): Promise<void> {
+    void this.#settled()
     return stopAll(this.#services, options)
+  }
+
+  /** Asked for once the server stops. */
+  #settled(): Promise<void> {
+    this.#settling ??= this.#server.settle()
+    return this.#settling
   }
 }
 

@@ -68,6 +68,8 @@ export interface NatsContext {
   info(connection: Connection): Buffer
   /** Coarse monotonic time of the listener. */
   coarseNowMs(): number
+  /** The server stops: resolves as soon as the parts of this process have answered what they took. */
+  settled(): Promise<void>
 }
 
 export class NatsSession implements Accepted, Subscriber {
@@ -157,8 +159,9 @@ export class NatsSession implements Accepted, Subscriber {
     }
   }
 
+  /** What the peer says meanwhile is still read: acks of what it has count. */
   shutDown(): void {
-    this.#end()
+    void this.#context.settled().then(() => this.#end())
   }
 
   refuse(): void {

@@ -155,17 +155,22 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     return this.#keeper.keep()
   }
 
-  /** Nothing is sent any more. Resolves, whatever comes of it, when what was known is kept. */
-  async stop(): Promise<void> {
-    if (this.#isStopped) return
+  /** Nothing is given out any more; acks count on. Resolves when what was given out is sent. */
+  rest(): Promise<void> {
     this.#isStopped = true
     this.#wake?.cancel()
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
-    this.acks.clear()
     for (const feed of this.#feeds.values()) feed.close()
     this.#feeds.clear()
     this.#awake = []
+    return this.#outbound.sent()
+  }
+
+  /** Resolves, whatever comes of it, when what was known is kept. */
+  async stop(): Promise<void> {
+    void this.rest()
+    this.acks.clear()
     await this.#keeper.stop()
   }
 

@@ -27,8 +27,8 @@ export interface Client extends ClientFacts {
   /** Heartbeats in a row that were not answered. */
   readonly failures: number
   readonly isFailing: boolean
-  /** Replaced, closed, or timed out. */
-  readonly isGone: boolean
+  /** Replaced, timed out, or never kept: what it asked for and is not done is refused. Who closes gets what it asked for before. */
+  readonly isCastOut: boolean
   /** Its publishes without an answer; counted by whoever answers them. */
   publishes: number
 }
@@ -63,7 +63,7 @@ class Registration implements Client {
   readonly pingInterval: number
   readonly pingMaxOut: number
   failures = 0
-  isGone = false
+  isCastOut = false
   publishes = 0
   /** Somebody else asks for its ID, and it is asked whether it is there. */
   isChecked = false
@@ -141,17 +141,23 @@ export class Clients {
     return client
   }
 
-  /** Ask it for a sign of life from time to time, until it is removed. */
-  watch(id: string): void {
-    const client = this.#byId.get(id)
-    if (client !== undefined) this.#arm(client, this.#options.heartbeats.intervalMs)
+  /** Ask it for a sign of life from time to time, as long as it is registered. */
+  watch(client: Client): void {
+    const registered = this.#byId.get(client.id)
+    if (registered === client) this.#arm(registered, this.#options.heartbeats.intervalMs)
   }
 
-  /** False if it was not there any more. */
+  /** It is registered no more, and nothing that is under way for it is done. False if it was not there any more. */
+  castOut(client: Client): boolean {
+    const registered = this.#byId.get(client.id)
+    if (registered === client) registered.isCastOut = true
+    return this.remove(client)
+  }
+
+  /** It is registered no more. False if it was not there any more. */
   remove(client: Client): boolean {
     const registered = this.#byId.get(client.id)
     if (registered !== client) return false
-    registered.isGone = true
     registered.timer?.cancel()
     registered.timer = null
     this.#byId.delete(client.id)
@@ -192,7 +198,7 @@ export class Clients {
   }
 
   #heard(client: Registration, isAnswered: boolean): void {
-    if (client.isGone) return
+    if (this.#byId.get(client.id) !== client) return
     const { heartbeats, listener } = this.#options
     const wasFailing = client.isFailing
     if (isAnswered) client.failures = 0

@@ -97,6 +97,11 @@ export class Deliveries {
     for (const delivery of this.#byChannel.values()) delivery.resume()
   }
 
+  /** Nothing is given out any more; acks count on. Resolves when what was given out is sent. */
+  async rest(): Promise<void> {
+    await Promise.all([...this.#byChannel.values()].map((delivery) => delivery.rest()))
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#unwatch?.()
@@ -142,7 +147,7 @@ export class Deliveries {
     const { subscriptions } = delivery
     const asked = this.#asked(request)
     const lastSent = subscriptions.needsStart(asked) ? await lastSentOf(context.broker, this.#clock, request) : 0
-    if (client.isGone || this.#isStopped) return UNKNOWN_CLIENT
+    if (client.isCastOut || this.#isStopped) return UNKNOWN_CLIENT
     // Others deleted the channel meanwhile, and there is a new one of that name.
     if (this.#byChannel.get(request.channel) !== delivery) return await this.#subscribe(client, request, told)
     const outcome = subscriptions.subscribe(asked, lastSent, this.#clock.monotonic())
@@ -156,7 +161,7 @@ export class Deliveries {
     } catch (error) {
       failure = textOf(error)
     }
-    if (failure === '' && client.isGone) failure = UNKNOWN_CLIENT
+    if (failure === '' && client.isCastOut) failure = UNKNOWN_CLIENT
     if (failure !== '') {
       this.#undo(delivery, subscription, kind === 'created')
       return failure

@@ -16,10 +16,19 @@ interface Line {
 export class Order {
   readonly #lines = new Map<string, Line>()
   #running = 0
+  #onSettled: (() => void) | null = null
 
   /** What is begun and not done, for all clients. */
   get running(): number {
     return this.#running
+  }
+
+  /** Resolves as soon as nothing is under way. */
+  settled(): Promise<void> {
+    if (this.#running === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onSettled = resolve
+    })
   }
 
   /** After everything that was to go alone. `work` must not fail. */
@@ -53,8 +62,8 @@ export class Order {
       await before
       await work()
     } finally {
-      this.#running--
       if (--line.running === 0) this.#lines.delete(client)
+      if (--this.#running === 0) this.#onSettled?.()
     }
   }
 }

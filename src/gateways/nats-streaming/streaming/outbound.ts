@@ -63,6 +63,11 @@ export class Outbound {
     })
   }
 
+  /** Resolves when everything until now is sent. */
+  async sent(): Promise<void> {
+    await this.#last
+  }
+
   #send(outgoing: readonly Outgoing[]): void {
     const { router, pressure, counters } = this.#context
     const message = new ReceivedMessage()

@@ -69,6 +69,7 @@ export class Publishes implements PublishSink, TurnTask {
   #earlyBytes = 0
   #lastToken = 0
   #pending = 0
+  #onSettled: (() => void) | null = null
   readonly #counters: { readonly messages: Counter; readonly bytes: Counter; readonly refused: Counter }
 
   constructor(options: PublishesOptions) {
@@ -110,6 +111,15 @@ export class Publishes implements PublishSink, TurnTask {
     const run = this.#run.take()
     this.#options.published(topic, run.count, run.end - run.start)
     this.#options.broker.publish(topic, 0, run, this.#how, this, token)
+  }
+
+  /** Resolves as soon as all that were taken are answered. */
+  settled(): Promise<void> {
+    this.flush()
+    if (this.#pending === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onSettled = resolve
+    })
   }
 
   runTurn(): void {
@@ -206,6 +216,7 @@ export class Publishes implements PublishSink, TurnTask {
       handle(client, inbox)
     }
     this.flush()
+    this.#lookSettled()
   }
 
   #settle(token: number, error: string): void {
@@ -215,6 +226,11 @@ export class Publishes implements PublishSink, TurnTask {
     this.#pending -= due.count
     if (error !== '') this.#counters.refused.value += due.count
     due.send(this.#options.router, error)
+    this.#lookSettled()
+  }
+
+  #lookSettled(): void {
+    if (this.#pending === 0) this.#onSettled?.()
   }
 
   #refuse(inbox: string, error: string): void {

@@ -106,7 +106,8 @@ export class Requests {
       this.#refuse(reply, encodeError(id === null ? 'stan: invalid close request' : UNKNOWN_CLIENT))
       return
     }
-    this.#close(client, (error) => {
+    this.#options.clients.remove(client)
+    this.#letGo(client, (error) => {
       if (error === '') this.#send(reply, NOTHING)
       else this.#refuse(reply, encodeError(error))
     })
@@ -115,7 +116,13 @@ export class Requests {
   /** It answers no heartbeats. */
   timedOut(client: Client): void {
     this.#options.journal.error(`[Client:${client.id}] Timed out on heartbeats`)
-    this.#close(client, () => undefined)
+    this.#options.clients.castOut(client)
+    this.#letGo(client, () => undefined)
+  }
+
+  /** Resolves as soon as all that were begun are answered. */
+  settled(): Promise<void> {
+    return this.#order.settled()
   }
 
   get #isFull(): boolean {
@@ -174,13 +181,13 @@ export class Requests {
       try {
         await state.putClient(facts)
       } catch (error) {
-        clients.remove(client)
+        clients.castOut(client)
         this.#refuse(reply, encodeConnectError(textOf(error)))
         // Nobody can say that nothing of it was kept.
         if (clients.get(client.id) === null) await state.removeClient(client.id).catch(() => undefined)
         return
       }
-      if (!client.isGone) clients.watch(client.id)
+      clients.watch(client)
       if (journal.hasDebug) journal.debug(`[Client:${client.id}] Connected (Inbox=${facts.heartbeatInbox})`)
       this.#send(reply, this.#welcome(request))
     })
@@ -190,7 +197,7 @@ export class Requests {
     const { clients, deliveries } = this.#options
     const id = request.clientId
     if (old !== null) {
-      clients.remove(old)
+      clients.castOut(old)
       this.#order.alone(id, async () => {
         this.#debug(() => `[Client:${id}] Replaced old client (Inbox=${request.heartbeatInbox})`)
         await deliveries.closeClient(id).catch((error: unknown) => this.#complain(id, error))
@@ -215,10 +222,9 @@ export class Requests {
     })
   }
 
-  /** From now on it is unknown; what it had is let go of after what is under way for it. */
-  #close(client: Client, done: (error: string) => void): void {
+  /** It is unknown from now on; what it had, and what it gets by what it asked for before, is let go of when that is done. */
+  #letGo(client: Client, done: (error: string) => void): void {
     const { clients, deliveries, state } = this.#options
-    clients.remove(client)
     this.#order.alone(client.id, async () => {
       try {
         const kept = [deliveries.closeClient(client.id)]

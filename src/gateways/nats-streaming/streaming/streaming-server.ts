@@ -14,7 +14,7 @@ import { StateTopic } from '../../state-topic.js'
 import type { NatsMessage, NatsSubscription, Router } from '../core/router.js'
 import type { DeliveryCounters } from './channel-delivery.js'
 import { Channels } from './channels.js'
-import { type ClientFacts, Clients, type HeartbeatSettings } from './clients.js'
+import { Clients, type HeartbeatSettings } from './clients.js'
 import { Deliveries } from './deliveries.js'
 import { textOf } from './fault.js'
 import { Inactivity } from './inactivity.js'
@@ -153,7 +153,7 @@ export class StreamingServer implements Service {
   }
 
   async start(): Promise<void> {
-    const clients = await this.#recover()
+    await this.#recover()
     const { discover, pings, publishPrefix, subscribe, unsubscribe, closeSubscription, close } = this.#subjects
     this.#listen(discover, (message) => this.#requests.connect(message))
     this.#listen(pings, (message) => this.#requests.ping(message))
@@ -162,12 +162,12 @@ export class StreamingServer implements Service {
     this.#listen(unsubscribe, (message) => this.#requests.unsubscribe(message))
     this.#listen(closeSubscription, (message) => this.#requests.closeSubscription(message))
     this.#listen(close, (message) => this.#requests.close(message))
-    for (const { id } of clients) this.#clients.watch(id)
+    for (const client of this.#clients.all()) this.#clients.watch(client)
     this.#deliveries.begin()
     this.#inactivity.start()
   }
 
-  async #recover(): Promise<readonly ClientFacts[]> {
+  async #recover(): Promise<void> {
     this.#journal.info('Recovering the state...')
     const { clusterId, clients, made, others } = await this.#state.open()
     if (clusterId !== null && clusterId !== this.#clusterId) {
@@ -185,14 +185,22 @@ export class StreamingServer implements Service {
     const count = this.#channels.names().length
     const isNew = clusterId === null && count === 0
     this.#journal.info(isNew ? 'No recovered state' : `Recovered ${count} channel(s)`)
-    return clients
+  }
+
+  /**
+   * Nothing is taken and nothing given out any more; acks count on. Resolves as soon as all that was taken is answered, and all that
+   * was given out is sent: only then connections may end, or messages would be stored whose publishers never hear of it.
+   */
+  async settle(): Promise<void> {
+    for (const subscription of this.#subscriptions) this.#router.remove(subscription)
+    this.#subscriptions = []
+    this.#inactivity.stop()
+    await Promise.all([this.#deliveries.rest(), this.#publishes.settled(), this.#requests.settled()])
   }
 
   async stop(_options: StopOptions): Promise<void> {
-    for (const subscription of this.#subscriptions) this.#router.remove(subscription)
-    this.#subscriptions = []
-    this.#publishes.flush()
-    this.#inactivity.stop()
+    // What has not settled until now has nobody left to hear of it.
+    void this.settle()
     this.#clients.stop()
     await this.#deliveries.stop()
     this.#channels.stop()

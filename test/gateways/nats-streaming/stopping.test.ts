@@ -1,0 +1,129 @@
+/**
+ * An orderly stop: what was taken is stored and answered before connections end, what comes later is not taken, and nobody waits
+ * beyond the deadline.
+ */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { FaultyFileSystem } from '../../helpers/faulty-file-system.js'
+import { within } from '../../helpers/nats-wire.js'
+import { stanBytes, stanFields } from '../../helpers/stan-messages.js'
+import { FIRST, type StanPeer, type StanSubscription } from '../../helpers/stan-peer.js'
+import { type LimitedStan, startLimitedStan } from '../../helpers/stan-server.js'
+
+const DURABLE = { subject: 'foo', durableName: 'dur', startPosition: FIRST }
+const STOP_MS = 5_000
+let folders = 0
+
+interface Stopping {
+  readonly server: LimitedStan
+  /** From now on nothing reaches the disk until it is called. */
+  hold(): () => void
+  /** The same store again. */
+  next(): Promise<LimitedStan>
+}
+
+async function stopping(t: TestContext): Promise<Stopping> {
+  const fs = new FaultyFileSystem({ seed: 1 })
+  const data = `/data-of-stops-${++folders}`
+  const hold = (): (() => void) => {
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    fs.beforeSync(() => held)
+    return () => {
+      fs.beforeSync(null)
+      release()
+    }
+  }
+  const next = (): Promise<LimitedStan> => startLimitedStan(t, {}, data, fs.process())
+  return { server: await next(), hold, next }
+}
+
+async function ended({ wire }: StanPeer): Promise<void> {
+  const look = async (): Promise<void> => {
+    while (!wire.isClosed) await pause(5)
+  }
+  await within('the end of the connection', look())
+}
+
+function dataOf({ messages }: StanSubscription): readonly string[] {
+  return messages.map(({ data }) => data)
+}
+
+test('what was taken before a stop is stored and answered, requests as well, and what comes later is neither', async (t) => {
+  const { server, hold, next } = await stopping(t)
+  const peer = await server.connect('me')
+  await peer.fill('foo', 3)
+  const release = hold()
+  const guids = [peer.send('foo', '4'), peer.send('new', 'first'), peer.send('foo', '5')]
+  const subscribing = peer.requestSubscribe(DURABLE)
+  await peer.wire.flush()
+  const stopped = server.stop(STOP_MS)
+  const late = peer.send('foo', 'too late')
+  await peer.wire.flush()
+  assert.equal(peer.acks.length, 3, 'the connection is there, and nothing is answered that is not stored')
+  release()
+  await peer.acked(6)
+  assert.notEqual(stanFields('SubscriptionResponse', await subscribing).ackInbox, undefined)
+  await ended(peer)
+  await stopped
+  const told = new Map(peer.acks.map(({ guid, error }) => [guid, error]))
+  for (const guid of guids) assert.equal(told.get(guid), '')
+  assert.equal(told.has(late), false)
+  const again = await (await next()).connect('other')
+  const subscription = await again.subscribe({ subject: 'foo', startPosition: FIRST })
+  assert.equal(await again.publish('foo', '6'), '')
+  await subscription.until(6)
+  assert.deepEqual(dataOf(subscription), ['1', '2', '3', '4', '5', '6'])
+  const made = await again.subscribe({ subject: 'new', startPosition: FIRST })
+  await made.until(1)
+  assert.deepEqual(dataOf(made), ['first'])
+})
+
+test('acks that come while a stop waits for the disk count, and no message is sent any more', async (t) => {
+  const { server, hold, next } = await stopping(t)
+  const peer = await server.connect('me')
+  await peer.fill('foo', 3)
+  const durable = await peer.subscribe(DURABLE)
+  await durable.until(3)
+  const release = hold()
+  peer.send('foo', '4')
+  await peer.wire.flush()
+  const stopped = server.stop(STOP_MS)
+  peer.ack(durable, 1, 3)
+  await peer.wire.flush()
+  release()
+  await ended(peer)
+  await stopped
+  assert.equal(durable.messages.length, 3)
+  const again = await (await next()).connect('me')
+  const resumed = await again.subscribe(DURABLE)
+  await resumed.until(2)
+  assert.deepEqual(
+    resumed.messages.map(({ sequence, isRedelivered }) => [sequence, isRedelivered]),
+    [
+      [2, true],
+      [4, false],
+    ],
+  )
+})
+
+test('a disk that does not answer holds up a stop no longer than it may take', async (t) => {
+  const { server, hold } = await stopping(t)
+  const peer = await server.connect('me')
+  await peer.fill('foo', 1)
+  const release = hold()
+  peer.send('foo', '2')
+  peer.wire.publish('_STAN.close.test-cluster', stanBytes('CloseRequest', { clientID: 'me' }), 'nobody')
+  await peer.wire.flush()
+  const began = performance.now()
+  const stopped = server.stop(200)
+  await ended(peer)
+  const tookMs = performance.now() - began
+  release()
+  await stopped
+  assert.ok(tookMs > 150 && tookMs < 2_000, `${tookMs} ms`)
+  assert.equal(peer.acks.length, 1)
+})
