@@ -192,7 +192,9 @@ class World {
   #answer(): void {
     const [message] = this.lookups.splice(below(this.random, this.lookups.length), 1)
     if (message === undefined) return
-    const group = this.model.groups.find(({ key }) => key === keyOf(message.group))
+    // A group that ended may have a namesake by now, which waits for a message of the same sequence.
+    const isThere = [...this.machine.groups()].includes(message.group)
+    const group = isThere ? this.#modelOf(message.group) : undefined
     const isKnown = group?.pending.some(({ sequence, isOut }) => sequence === message.sequence && isOut) ?? false
     const dice = below(this.random, 10)
     if (dice === 0) {

@@ -3,6 +3,7 @@
  * what a member leaves behind. A plain or durable subscription is a group of one.
  *
  * Knows no records, no clock and no bytes: it is told the time, and says who is to get which sequence.
+ * Long because the line of members and what each of them holds are counted together at every change.
  */
 import { assert } from '../../../common/assert.js'
 import type { GroupMember } from './group-member.js'
