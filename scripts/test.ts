@@ -10,6 +10,8 @@ import { chooseSuites, type Group } from './test-suites.js'
 
 /** A file that has not ended after this long is killed and failed: an open handle costs one file, never the whole run. */
 const FILE_TIMEOUT_MS = 180_000
+/** Those that fetch and build programs in other languages first. */
+const PEER_FILE_TIMEOUT_MS = 360_000
 /** Node's own choice, a processor less than there are, leaves one of two idle: many suites wait for disks and for processes of their own. */
 const FILES_AT_ONCE_MIN = 2
 
@@ -35,7 +37,8 @@ function main(words: readonly string[]): void {
   }
 
   const filesAtOnce = Math.max(FILES_AT_ONCE_MIN, availableParallelism() - 1)
-  const ours = [`--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${filesAtOnce}`]
+  const timeoutMs = groups.includes('peers') ? PEER_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS
+  const ours = [`--test-timeout=${timeoutMs}`, `--test-concurrency=${filesAtOnce}`]
   // It tells failures once more at the end, where they are found in a long log.
   if (!options.some((option) => option.startsWith('--test-reporter'))) ours.push('--test-reporter=spec')
   const runner = ['--import', 'tsx', '--test', ...ours, ...options, ...files]
