@@ -7,6 +7,7 @@ import {
   type ChannelRules,
   ChannelSubscriptions,
 } from '../../src/gateways/nats-streaming/streaming/channel-subscriptions.js'
+import type { Moment } from '../../src/gateways/nats-streaming/streaming/moment.js'
 import { readStored, restoreChannel } from '../../src/gateways/nats-streaming/streaming/restore-subscriptions.js'
 import type {
   DeliveryGroup,
@@ -17,6 +18,7 @@ import type {
 import { EVERYBODY_LISTENS } from './everybody-listens.js'
 
 const NAME = 'paper'
+const SHIFT_MS = 654_321
 
 export class ChannelOnPaper {
   readonly #rules: ChannelRules
@@ -25,7 +27,9 @@ export class ChannelOnPaper {
   #lines: string[] = []
   machine: ChannelSubscriptions
   last = 0
-  nowMs = 1_000_000
+  nowMs = 1_000_000_000
+  /** How far the clock of the wall is ahead of it; each restart begins to count anew. */
+  wallAheadMs = 1_000_000_000_000
 
   constructor(rules: Partial<ChannelRules> = {}) {
     this.#rules = { subscriptionsMax: 1_000, isDurableReplaced: false, ...rules }
@@ -122,20 +126,26 @@ export class ChannelOnPaper {
     for (const [key, value] of other.#kept) this.#kept.set(key, value)
   }
 
-  restart(isClientKnown: (clientId: string) => boolean = () => true): void {
+  restart(isClientKnown: (clientId: string) => boolean = () => true, awayMs = 0): void {
     this.#keep(true)
+    this.nowMs -= SHIFT_MS
+    this.wallAheadMs += SHIFT_MS + awayMs
     this.machine = new ChannelSubscriptions(NAME, this.#rules, EVERYBODY_LISTENS)
     const stored = readStored(this.#kept, []).get(NAME)
     const bounds = { first: this.last === 0 ? 0 : 1, last: this.last }
-    if (stored !== undefined) this.machine.restore(restoreChannel(stored, bounds, isClientKnown))
+    if (stored !== undefined) this.machine.restore(restoreChannel(stored, bounds, isClientKnown), this.#moment())
     this.pass(0)
   }
 
   #keep(isWhole: boolean): void {
-    for (const { key, value } of this.machine.takeWrites(isWhole)) {
+    for (const { key, value } of this.machine.takeWrites(isWhole, 0, this.#moment())) {
       if (value === null) this.#kept.delete(key)
       else this.#kept.set(key, value)
     }
+  }
+
+  #moment(): Moment {
+    return { ms: this.nowMs, wallMs: this.nowMs + this.wallAheadMs }
   }
 
   #find(inbox: string): Subscription {

@@ -6,15 +6,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { createBroker, type EmbeddedBroker } from '../../../src/index.js'
-import { FIRST, StanSubscription } from '../../helpers/stan-peer.js'
+import { FIRST, type StanPeer, StanSubscription } from '../../helpers/stan-peer.js'
 import { type StanServer, stanServer } from '../../helpers/stan-server.js'
 
 const GONE = 'client has been replaced or is no longer registered'
 
 interface Lives {
   start(): Promise<StanServer>
-  restart(): Promise<StanServer>
+  /** It is away for so long at least. */
+  restart(awayMs?: number): Promise<StanServer>
 }
 
 async function lives(t: TestContext): Promise<Lives> {
@@ -28,8 +30,9 @@ async function lives(t: TestContext): Promise<Lives> {
     broker = await createBroker({ natsStreaming: 0, data })
     return stanServer(t, broker)
   }
-  const restart = async (): Promise<StanServer> => {
+  const restart = async (awayMs = 0): Promise<StanServer> => {
     await broker?.stop({ deadlineMs: 1_000 })
+    await pause(awayMs)
     return await start()
   }
   return { start, restart }
@@ -65,42 +68,88 @@ test('a live client keeps its name over a restart, and a dead one does not', asy
   assert.equal(await rival.register(), '')
 })
 
-for (const [name, fields] of [
-  ['plain', {}],
-  ['durable', { durableName: 'dur' }],
-  ['queue', { qGroup: 'q' }],
-  ['durable queue', { qGroup: 'q', durableName: 'dur' }],
-] as const) {
-  test(`a ${name} subscription gets what it had not acked, flagged, and then what is new`, async (t) => {
-    const life = await lives(t)
-    let server = await life.start()
-    const before = await server.connect('me')
-    await before.fill('foo', 5)
-    const first = await before.subscribe({ subject: 'foo', startPosition: FIRST, maxInFlight: 5, ...fields })
-    await first.until(5)
-    before.ack(first, 1, 3)
-    await before.publish('bar', 'the acks are done with')
-    server = await life.restart()
-    assert.equal(server.metric('subscriptions'), 1)
-    const after = await server.open('me')
-    const second = new StanSubscription('foo', first.inbox, after.wire)
-    second.ackInbox = first.ackInbox
-    await second.until(3)
-    await after.publish('foo', '6', { connID: Buffer.from(before.connId) })
-    after.ack(second, 2, 4, 5)
-    const messages = await second.until(4)
-    assert.deepEqual(
-      messages.map(({ sequence, redeliveryCount }) => [sequence, redeliveryCount]),
-      [
-        [2, 1],
-        [4, 1],
-        [5, 1],
-        [6, 0],
-      ],
-    )
-    assert.equal(await after.unsubscribe(second), '')
-  })
+const KINDS = {
+  plain: {},
+  durable: { durableName: 'dur' },
+  queue: { qGroup: 'q' },
+  'durable queue': { qGroup: 'q', durableName: 'dur' },
 }
+
+/** A subscription of each kind on a channel of its own has 5 messages, and has acked two. */
+async function begunOfEachKind(peer: StanPeer, ackWaitInSecs: number): Promise<StanSubscription[]> {
+  return await Promise.all(
+    Object.entries(KINDS).map(async ([kind, fields]) => {
+      const subject = kind.replace(' ', '-')
+      await peer.fill(subject, 5)
+      const subscription = await peer.subscribe({ subject, startPosition: FIRST, ackWaitInSecs, ...fields })
+      await subscription.until(5)
+      peer.ack(subscription, 1, 3)
+      return subscription
+    }),
+  )
+}
+
+function goneOn(peer: StanPeer, { subject, inbox, ackInbox }: StanSubscription): StanSubscription {
+  const subscription = new StanSubscription(subject, inbox, peer.wire)
+  subscription.ackInbox = ackInbox
+  return subscription
+}
+
+test('what is not acked comes again when its ack wait is over and not before, and what is new does not wait for it', async (t) => {
+  const life = await lives(t)
+  let server = await life.start()
+  const before = await server.connect('me')
+  const begunMs = performance.now()
+  const first = await begunOfEachKind(before, 3)
+  await before.publish('bar', 'the acks are done with')
+  server = await life.restart()
+  assert.equal(server.metric('subscriptions'), 4)
+  const after = await server.open('me')
+  await Promise.all(
+    first.map(async (old) => {
+      const again = goneOn(after, old)
+      await after.publish(again.subject, '6', { connID: Buffer.from(before.connId) })
+      await again.until(1)
+      // It was at work on these, and goes on.
+      after.ack(again, 2, 4, 6)
+      const messages = await again.until(2)
+      assert.ok(performance.now() - begunMs > 2_900, 'the ack wait is over')
+      assert.deepEqual(
+        messages.map(({ sequence, redeliveryCount }) => [sequence, redeliveryCount]),
+        [
+          [6, 0],
+          [5, 1],
+        ],
+      )
+      assert.equal(await after.unsubscribe(again), '')
+    }),
+  )
+})
+
+test('what was due while the server was away comes as soon as somebody listens, before what is new', async (t) => {
+  const life = await lives(t)
+  let server = await life.start()
+  const before = await server.connect('me')
+  const first = await begunOfEachKind(before, 1)
+  await before.publish('bar', 'the acks are done with')
+  server = await life.restart(1_100)
+  const after = await server.open('me')
+  await Promise.all(
+    first.map(async (old) => {
+      await after.publish(old.subject, '6', { connID: Buffer.from(before.connId) })
+      const messages = await goneOn(after, old).until(4)
+      assert.deepEqual(
+        messages.slice(0, 4).map(({ sequence, redeliveryCount }) => [sequence, redeliveryCount]),
+        [
+          [2, 1],
+          [4, 1],
+          [5, 1],
+          [6, 0],
+        ],
+      )
+    }),
+  )
+})
 
 test('a durable that was closed stays closed, and is resumed where it was', async (t) => {
   const life = await lives(t)

@@ -389,7 +389,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.#wake = null
     if (wakeMs === null) return
     this.#wakeMs = wakeMs
-    const delayMs = nowMs < this.#returnMs ? ABSENT_MS : Math.max(1, wakeMs - nowMs)
+    const delayMs = Math.max(nowMs < this.#returnMs ? ABSENT_MS : 1, wakeMs - nowMs)
     this.#wake = this.#context.clock.after(delayMs, () => {
       this.#wake = null
       this.#schedule()

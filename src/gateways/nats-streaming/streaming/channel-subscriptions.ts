@@ -10,6 +10,7 @@
  */
 import { Group, type GroupListener, type Member, type Waiting } from './delivery-group.js'
 import { GroupMember } from './group-member.js'
+import { type Moment, ORIGIN } from './moment.js'
 import type { RestoredChannel, RestoredGroup } from './restore-subscriptions.js'
 import {
   type DeliveryGroup,
@@ -254,10 +255,10 @@ export class ChannelSubscriptions {
 
   /**
    * What changed since the last call and has to be kept; `isWhole` asks for what may wait as well. Up to `ahead` messages
-   * of each group may be said to be sent before they are.
+   * of each group may be said to be sent before they are; what was given out is said to be sent now.
    */
-  takeWrites(isWhole: boolean, ahead = 0): StateWrite[] {
-    return this.#writes.take(isWhole, ahead)
+  takeWrites(isWhole: boolean, ahead = 0, now = ORIGIN): StateWrite[] {
+    return this.#writes.take(isWhole, ahead, now)
   }
 
   /** As of the last `takeWrites`: something may be sent only when all that was handed out is kept. */
@@ -277,13 +278,13 @@ export class ChannelSubscriptions {
     for (const group of this.#groups.values()) this.#writes.again(group)
   }
 
-  /** After a restart, before anything else: everybody is as ready as before, and gets what they had first. */
-  restore({ nextId, groups, dropped, droppedGroups, droppedOwners }: RestoredChannel): void {
+  /** After a restart, before anything else: everybody is as ready as before, and gets what is due before what is new. */
+  restore({ nextId, groups, dropped, droppedGroups, droppedOwners }: RestoredChannel, now = ORIGIN): void {
     this.#nextId = nextId
     for (const { id } of dropped) this.#writes.dropMember(id)
     for (const id of droppedOwners) this.#writes.dropMember(id)
     for (const id of droppedGroups) this.#writes.dropPosition(id)
-    for (const restored of groups) this.#restoreGroup(restored)
+    for (const restored of groups) this.#restoreGroup(restored, now)
   }
 
   /** The channel is deleted, and with it all that was kept of it. */
@@ -293,7 +294,7 @@ export class ChannelSubscriptions {
       this.#writes.dropGroup(group)
     }
     this.#writes.dropIds()
-    return this.#writes.take(true, 0)
+    return this.#writes.take(true, 0, ORIGIN)
   }
 
   /** What is due again is likely among what it has not taken yet: more of that would cost it its connection. */
@@ -301,7 +302,8 @@ export class ChannelSubscriptions {
     return group.members.length === 1 && due.first?.isPinned !== true && this.#host.isPressed(inbox)
   }
 
-  #restoreGroup({ id, start, lastSent, kept, members, shadow, waiting, owners, isCut }: RestoredGroup): void {
+  #restoreGroup(restored: RestoredGroup, { ms, wallMs }: Moment): void {
+    const { id, start, lastSent, kept, members, shadow, waiting, owners, dues, isCut } = restored
     const [first = shadow] = members
     if (first === null) return
     const group = this.#found(id, first, start)
@@ -318,7 +320,14 @@ export class ChannelSubscriptions {
       this.#offline++
       if (!shadow.isClosed) this.#writes.keep(member, true)
     }
-    for (const sequence of waiting) group.restore(sequence, byId.get(owners.get(sequence) ?? 0) ?? null)
+    for (const sequence of waiting) {
+      const member = byId.get(owners.get(sequence) ?? 0) ?? null
+      const leftMs = (dues.get(sequence) ?? wallMs) - wallMs
+      // The clock of the wall may have been set back: nobody waits for longer than asked for.
+      group.restore(sequence, member, ms + Math.min(leftMs, member?.ackWaitMs ?? 0), ms)
+    }
+    // Written ahead, they would count as sent when anything else is written.
+    if (group.hasPinned) this.#writes.changed(group)
     for (const member of byId.values()) group.ready(member)
     this.#writes.restored(group, kept, isCut)
   }

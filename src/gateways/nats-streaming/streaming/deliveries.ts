@@ -11,6 +11,7 @@ import type { Client } from './clients.js'
 import { textOf } from './fault.js'
 import { isInbox } from './inbox.js'
 import type { SubscriptionRequest, UnsubscribeRequest } from './messages.js'
+import { momentOf } from './moment.js'
 import { readStored, restoreChannel, type SequenceBounds, type StoredChannel } from './restore-subscriptions.js'
 import { lastSentOf } from './start-position.js'
 import type { StoreLimits } from './store-limits.js'
@@ -81,7 +82,7 @@ export class Deliveries {
     const delivery = this.#of(channel)
     const { subscriptions } = delivery
     if (channels.has(channel)) {
-      subscriptions.restore(restoreChannel(stored, await this.#bounds(channel), isClientKnown))
+      subscriptions.restore(restoreChannel(stored, await this.#bounds(channel), isClientKnown), momentOf(this.#clock))
       await delivery.keep()
       return
     }

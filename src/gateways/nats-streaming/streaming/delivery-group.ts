@@ -41,6 +41,8 @@ export class Group implements DeliveryGroup {
   hasJumped = false
   /** Something is done with since then. */
   hasAcked = false
+  /** Something is due at another time since then. */
+  hasTimed = false
   readonly #listener: GroupListener
   readonly #members: Member[] = []
   /** Who is first in line; the line goes round. */
@@ -83,6 +85,11 @@ export class Group implements DeliveryGroup {
     return this.#shadow === null ? this.#members : [this.#shadow]
   }
 
+  /** Something is to be sent before all that is new. */
+  get hasPinned(): boolean {
+    return this.#pinned > 0
+  }
+
   /** Everything up to it is done with. */
   get floor(): number {
     return this.waiting.first === null ? this.lastSent : this.waiting.first.sequence - 1
@@ -105,6 +112,7 @@ export class Group implements DeliveryGroup {
     if (this.#members.length > 1) this.#head++
     if (this.#members.length > 1) return
     this.#shadow = null
+    if (this.waiting.first !== null) this.#listener.changed(this)
     for (let entry = this.waiting.first; entry !== null; entry = entry.after) this.#adopt(member, entry)
   }
 
@@ -114,12 +122,18 @@ export class Group implements DeliveryGroup {
     this.#shadow = member
   }
 
-  /** After a restart: a message and the member that had it, or whose turn it is; in ascending order. */
-  restore(sequence: number, owner: Member | null): void {
-    const member = owner ?? this.#members[sequence % this.#members.length] ?? null
-    const entry = new Pending<Member>(this, sequence, null, 0)
+  /** After a restart: a message and who is to have it, in ascending order. If it is due already it comes before all that is new. */
+  restore(sequence: number, member: Member | null, dueMs: number, nowMs: number): void {
+    const isDue = member === null || dueMs <= nowMs
+    const entry = new Pending<Member>(this, sequence, isDue ? null : member, isDue ? 0 : dueMs)
     this.waiting.append(entry)
-    if (member !== null) this.#adopt(member, entry)
+    if (member === null) return
+    if (isDue) {
+      this.#adopt(member, entry)
+      return
+    }
+    this.#count(member, 1)
+    this.#schedule(member, entry)
   }
 
   ready(member: Member): void {
@@ -230,7 +244,6 @@ export class Group implements DeliveryGroup {
       this.#count(holder, -1)
       this.#count(member, 1)
       entry.holder = member
-      this.#listener.changed(this)
     }
     const dueMs = member === holder ? entry.expiryMs + member.ackWaitMs : 0
     entry.redeliveries = entry.redeliveries === COUNT_MAX ? 1 : entry.redeliveries + 1
@@ -367,10 +380,12 @@ export class Group implements DeliveryGroup {
     entry.expiryMs = dueMs
     entry.dueMs = dueMs
     this.#schedule(member, entry)
+    this.#listener.changed(this)
   }
 
   #schedule(member: Member, entry: Waiting): void {
     member.due.insert(entry)
+    this.hasTimed = true
     if (member.due.first === entry) this.#listener.rescheduled(member)
   }
 

@@ -1,10 +1,12 @@
 /**
  * From what was kept of subscriptions to what they are after a restart. Whatever part of the writes survived, nothing
- * that was not acked is taken for acked: in doubt a message is sent again.
+ * that was not acked is taken for acked: in doubt a message is sent again. What is known to have been sent waits for its ack as
+ * long as it would have without the restart; what may have been sent, or may not, does not wait.
  */
 
 import { groupKey } from './subscription.js'
 import {
+  decodeDues,
   decodeNextId,
   decodePosition,
   decodeRanges,
@@ -13,6 +15,7 @@ import {
   type SequenceRange,
   StateDamagedError,
   type StateKey,
+  type StoredDues,
   type StoredPosition,
   type StoredSubscription,
 } from './subscription-state.js'
@@ -26,6 +29,7 @@ export class StoredChannel {
   readonly subscriptions: StoredSubscription[] = []
   readonly positions = new Map<number, StoredPosition>()
   readonly done = new Map<number, SequenceRange[]>()
+  readonly dues = new Map<number, StoredDues>()
   readonly owned = new Map<number, SequenceRange[]>()
 }
 
@@ -44,8 +48,10 @@ export interface RestoredGroup {
   readonly members: readonly StoredSubscription[]
   readonly shadow: StoredSubscription | null
   readonly waiting: readonly number[]
-  /** By sequence, the id of the member that had it, as far as that is known. */
+  /** By sequence, the id of the member that had it, as far as that is known, or of the one whose turn it is; none if there is none. */
   readonly owners: ReadonlyMap<number, number>
+  /** By sequence, until when on the clock of the wall it waits for its ack; those that are not there have no reason to. */
+  readonly dues: ReadonlyMap<number, number>
   /** The channel has lost messages of which something was kept: what was kept must not outlive that. */
   readonly isCut: boolean
 }
@@ -83,6 +89,7 @@ function readValue({ kind, id }: StateKey, value: Buffer, stored: StoredChannel)
   else if (kind === 'sub') stored.subscriptions.push(decodeSubscription(id, value))
   else if (kind === 'pos') stored.positions.set(id, decodePosition(value))
   else if (kind === 'ack') stored.done.set(id, decodeRanges(value))
+  else if (kind === 'due') stored.dues.set(id, decodeDues(value))
   else stored.owned.set(id, decodeRanges(value))
 }
 
@@ -122,7 +129,7 @@ function restoreGroup(
   stored: StoredChannel,
   { first, last }: SequenceBounds,
 ): RestoredGroup {
-  const position = stored.positions.get(id) ?? { lastSent: start, floor: start }
+  const position = stored.positions.get(id) ?? { lastSent: start, floor: start, sent: start, atMs: 0 }
   const done = stored.done.get(id) ?? []
   const isCut = position.floor > last || (done.at(-1)?.to ?? 0) > last
   const waiting: number[] = []
@@ -135,17 +142,33 @@ function restoreGroup(
     else if (waiting.length === RESTORED_MAX) lastSent = sequence - 1
     else waiting.push(sequence)
   }
-  return {
-    id,
-    start,
-    lastSent,
-    kept: position,
-    members,
-    shadow,
-    waiting,
-    owners: ownersOf(members, waiting, stored),
-    isCut,
+  const owners = ownersOf(members, waiting, stored)
+  // Where messages were lost others have their sequences by now.
+  const dues = isCut ? new Map<number, number>() : duesOf(members, waiting, owners, position, stored.dues.get(id))
+  return { id, start, lastSent, kept: position, members, shadow, waiting, owners, dues, isCut }
+}
+
+function duesOf(
+  members: readonly StoredSubscription[],
+  waiting: readonly number[],
+  owners: ReadonlyMap<number, number>,
+  { sent, atMs }: StoredPosition,
+  { to, ranges }: StoredDues = { to: 0, ranges: [] },
+): Map<number, number> {
+  const dues = new Map<number, number>()
+  const ackWaits = new Map(members.map(({ id, ackWaitMs }) => [id, ackWaitMs]))
+  let at = 0
+  for (const sequence of waiting) {
+    if (sequence > to) {
+      const ackWaitMs = sequence > sent ? undefined : ackWaits.get(owners.get(sequence) ?? 0)
+      if (ackWaitMs !== undefined) dues.set(sequence, atMs + ackWaitMs)
+      continue
+    }
+    while (at < ranges.length && (ranges[at] as SequenceRange).to < sequence) at++
+    const range = ranges[at]
+    if (range !== undefined && range.from <= sequence) dues.set(sequence, range.dueMs)
   }
+  return dues
 }
 
 function ownersOf(
@@ -154,6 +177,11 @@ function ownersOf(
   { owned }: StoredChannel,
 ): Map<number, number> {
   const owners = new Map<number, number>()
+  // It must have been somebody.
+  for (const sequence of waiting) {
+    const member = members[sequence % members.length]
+    if (member !== undefined) owners.set(sequence, member.id)
+  }
   if (members.length < 2) return owners
   for (const { id } of members) {
     const ranges = owned.get(id) ?? []
@@ -170,7 +198,7 @@ function ownersOf(
 
 /** What is there of subscriptions and groups that are not there. */
 function leftovers(
-  { subscriptions, positions, done, owned }: StoredChannel,
+  { subscriptions, positions, done, dues, owned }: StoredChannel,
   groups: readonly RestoredGroup[],
 ): Pick<RestoredChannel, 'dropped' | 'droppedGroups' | 'droppedOwners'> {
   const groupIds = new Set(groups.map(({ id }) => id))
@@ -179,7 +207,7 @@ function leftovers(
     for (const { id } of members) ids.add(id)
     if (shadow !== null) ids.add(shadow.id)
   }
-  const others = new Set([...positions.keys(), ...done.keys()].filter((id) => !groupIds.has(id)))
+  const others = new Set([...positions.keys(), ...done.keys(), ...dues.keys()].filter((id) => !groupIds.has(id)))
   return {
     dropped: subscriptions.filter(({ id }) => !ids.has(id)),
     droppedGroups: [...others],

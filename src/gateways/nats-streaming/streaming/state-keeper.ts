@@ -7,6 +7,7 @@ import type { Counter } from '../../../metrics/registry.js'
 import type { ChannelSubscriptions } from './channel-subscriptions.js'
 import { textOf } from './fault.js'
 import type { Journal } from './journal.js'
+import { momentOf } from './moment.js'
 import type { StreamingState } from './streaming-state.js'
 import type { StateWrite } from './subscription.js'
 
@@ -39,7 +40,7 @@ export class StateKeeper {
 
   /** Keep everything that changed, as safely as the store can. Fails if it cannot. */
   keep(): Promise<void> {
-    const kept = this.#write(this.#subscriptions.takeWrites(true, AHEAD), true)
+    const kept = this.#write(this.#subscriptions.takeWrites(true, AHEAD, momentOf(this.#context.clock)), true)
     this.#rest()
     return kept
   }
@@ -50,7 +51,7 @@ export class StateKeeper {
     if (this.#isFailing) return null
     let isUnsure = false
     if (subscriptions.isDirty) {
-      const writes = subscriptions.takeWrites(false, AHEAD)
+      const writes = subscriptions.takeWrites(false, AHEAD, momentOf(this.#context.clock))
       isUnsure = subscriptions.isUnsure
       if (writes.length > 0) this.#write(writes, false).catch(() => undefined)
     }
@@ -80,7 +81,7 @@ export class StateKeeper {
   }
 
   #keepRest(ahead: number): void {
-    const writes = this.#subscriptions.takeWrites(true, ahead)
+    const writes = this.#subscriptions.takeWrites(true, ahead, momentOf(this.#context.clock))
     if (writes.length > 0) this.#write(writes, false).catch(() => undefined)
     this.#rest()
   }

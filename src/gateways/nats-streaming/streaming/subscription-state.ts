@@ -4,9 +4,12 @@
  *   ids/<channel>        the next id: none is ever used twice
  *   sub/<id>/<channel>   a subscription as its client asked for it, or the last of a durable that nobody is in
  *   pos/<group>/<channel>  how far a group has come: everything up to `floor` is done with, nothing behind `lastSent` was sent.
- *                        Messages before it may not have been: it is written ahead
+ *                        Messages before it may not have been: it is written ahead. Those up to `sent` were, at `atMs` or before
  *   ack/<group>/<channel>  what between the two is done with. What is listed once stays true, so that an old list does no harm
+ *   due/<group>/<channel>  until when what was sent waits for its acks, of all up to `to`. What is not in it is to be sent at once
  *   own/<id>/<channel>   which messages a member of a queue group had. A hint: it may be old, or missing
+ *
+ * Times are those of the wall, in milliseconds.
  *
  * Each value begins with the version of its format; numbers are varints, texts have their length before them.
  */
@@ -18,7 +21,7 @@ type Reader = protobuf.Reader
 
 const VERSION = 1
 const CLOSED = 1
-const KINDS = ['ids', 'sub', 'pos', 'ack', 'own'] as const
+const KINDS = ['ids', 'sub', 'pos', 'ack', 'due', 'own'] as const
 
 export interface StoredSubscription {
   readonly id: number
@@ -39,12 +42,24 @@ export interface StoredSubscription {
 export interface StoredPosition {
   readonly lastSent: number
   readonly floor: number
+  readonly sent: number
+  readonly atMs: number
 }
 
 /** From the first to the last of it, both included. Lists are ascending and ranges in them do not touch. */
 export interface SequenceRange {
   readonly from: number
   to: number
+}
+
+/** They wait until `dueMs`, as far as they wait at all. */
+export interface DueRange extends SequenceRange {
+  dueMs: number
+}
+
+export interface StoredDues {
+  readonly to: number
+  readonly ranges: readonly DueRange[]
 }
 
 export interface StateKey {
@@ -67,7 +82,7 @@ export function stateKey(kind: StateKey['kind'], id: number, channel: string): s
 
 /** Null: the key is not about subscriptions. */
 export function parseStateKey(key: string): StateKey | null {
-  const match = /^(?:(ids)|(sub|pos|ack|own)\/([1-9]\d{0,15}))\/([\s\S]+)$/.exec(key)
+  const match = /^(?:(ids)|(sub|pos|ack|due|own)\/([1-9]\d{0,15}))\/([\s\S]+)$/.exec(key)
   if (match === null) return null
   const kind = KINDS.find((known) => known === (match[1] ?? match[2]))
   const id = Number(match[3] ?? 0)
@@ -97,12 +112,14 @@ export function decodeSubscription(id: number, value: Buffer): StoredSubscriptio
   })
 }
 
-export function encodePosition({ lastSent, floor }: StoredPosition): Buffer {
+export function encodePosition({ lastSent, floor, sent, atMs }: StoredPosition): Buffer {
   return Buffer.from(
     Writer.create()
       .uint32(VERSION)
       .uint64(floor)
       .uint64(lastSent - floor)
+      .uint64(sent - floor)
+      .uint64(atMs)
       .finish(),
   )
 }
@@ -110,7 +127,10 @@ export function encodePosition({ lastSent, floor }: StoredPosition): Buffer {
 export function decodePosition(value: Buffer): StoredPosition {
   return decode(value, (reader) => {
     const floor = count(reader)
-    return { floor, lastSent: safe(floor + count(reader)) }
+    const lastSent = safe(floor + count(reader))
+    // Without the rest nothing is known to have been sent.
+    if (reader.pos === reader.len) return { floor, lastSent, sent: floor, atMs: 0 }
+    return { floor, lastSent, sent: safe(floor + count(reader)), atMs: count(reader) }
   })
 }
 
@@ -127,15 +147,38 @@ export function encodeRanges(ranges: readonly SequenceRange[]): Buffer {
 export function decodeRanges(value: Buffer): SequenceRange[] {
   return decode(value, (reader) => {
     const ranges: SequenceRange[] = []
-    for (let end = 0; reader.pos < reader.len; ) {
-      const gap = count(reader)
-      if (gap < 1) throw new RangeError('a range begins before the last one ends')
-      const from = safe(end + gap)
-      end = safe(from + count(reader))
-      ranges.push({ from, to: end })
-    }
+    while (reader.pos < reader.len) ranges.push(rangeBehind(ranges, reader))
     return ranges
   })
+}
+
+export function encodeDues({ to, ranges }: StoredDues): Buffer {
+  const writer = Writer.create().uint32(VERSION).uint64(to)
+  let end = 0
+  for (const range of ranges) {
+    writer
+      .uint64(range.from - end)
+      .uint64(range.to - range.from)
+      .uint64(range.dueMs)
+    end = range.to
+  }
+  return Buffer.from(writer.finish())
+}
+
+export function decodeDues(value: Buffer): StoredDues {
+  return decode(value, (reader) => {
+    const to = count(reader)
+    const ranges: DueRange[] = []
+    while (reader.pos < reader.len) ranges.push({ ...rangeBehind(ranges, reader), dueMs: count(reader) })
+    return { to, ranges }
+  })
+}
+
+function rangeBehind(ranges: readonly SequenceRange[], reader: Reader): SequenceRange {
+  const gap = count(reader)
+  if (gap < 1) throw new RangeError('a range begins before the last one ends')
+  const from = safe((ranges.at(-1)?.to ?? 0) + gap)
+  return { from, to: safe(from + count(reader)) }
 }
 
 export function encodeNextId(nextId: number): Buffer {

@@ -7,8 +7,11 @@
  * said ahead, for as many as there is room for, and taken back when nothing was sent for a while.
  */
 import type { Group, Member } from './delivery-group.js'
+import type { Moment } from './moment.js'
 import type { StateWrite } from './subscription.js'
 import {
+  type DueRange,
+  encodeDues,
   encodeNextId,
   encodePosition,
   encodeRanges,
@@ -20,6 +23,9 @@ import {
 
 /** So much in flight is looked through in every turn. */
 const SHORT = 256
+/** What is due this close together, or within this share of the ack wait, is kept as due at one time. */
+const SAME_MS = 100
+const SAME_SHARE = 128
 
 /** What was written last of a group. */
 interface Written {
@@ -34,6 +40,7 @@ interface Written {
   lookedAt: number
   readonly positionKey: string
   readonly ackKey: string
+  readonly dueKey: string
 }
 
 export class SubscriptionWrites {
@@ -81,8 +88,10 @@ export class SubscriptionWrites {
     written.floor = kept.floor
     if (isCut) {
       this.#now.set(written.ackKey, null)
+      this.#now.set(written.dueKey, null)
       group.hasAcked = true
       group.hasJumped = true
+      group.hasTimed = true
     }
     if (isCut || kept.lastSent !== group.lastSent || kept.floor !== group.floor) this.#changed.add(group)
   }
@@ -106,10 +115,11 @@ export class SubscriptionWrites {
   dropPosition(group: number): void {
     this.#now.set(stateKey('pos', group, this.#channel), null)
     this.#now.set(stateKey('ack', group, this.#channel), null)
+    this.#now.set(stateKey('due', group, this.#channel), null)
   }
 
   /** In an order of which each beginning is a state that something less has happened to. */
-  take(isWhole: boolean, ahead: number): StateWrite[] {
+  take(isWhole: boolean, ahead: number, now: Moment): StateWrite[] {
     const writes: StateWrite[] = []
     const asked: Written[] = []
     this.#asked.set(writes, asked)
@@ -117,9 +127,9 @@ export class SubscriptionWrites {
     for (const [key, value] of this.#now) writes.push({ key, value })
     this.#now.clear()
     const late = isWhole ? [...this.#late].filter((group) => !this.#changed.has(group)) : []
-    for (const group of this.#changed) this.#takeGroup(group, isWhole, ahead, writes, asked)
+    for (const group of this.#changed) this.#takeGroup(group, isWhole, ahead, now, writes, asked)
     this.#changed.clear()
-    for (const group of late) this.#takeGroup(group, true, ahead, writes, asked)
+    for (const group of late) this.#takeGroup(group, true, ahead, now, writes, asked)
     return writes
   }
 
@@ -146,12 +156,13 @@ export class SubscriptionWrites {
     if (group.shadow !== null) this.keep(group.shadow, true)
     group.hasAcked = true
     group.hasJumped = true
+    group.hasTimed = true
     // Of no group is this true.
     this.#writtenOf(group).lastSent = -1
     this.#changed.add(group)
   }
 
-  #takeGroup(group: Group, isWhole: boolean, ahead: number, writes: StateWrite[], asked: Written[]): void {
+  #takeGroup(group: Group, isWhole: boolean, ahead: number, now: Moment, writes: StateWrite[], asked: Written[]): void {
     const { floor, pending } = group
     const written = this.#writtenOf(group)
     const lastSent = sayAhead(group, written, isWhole, ahead)
@@ -162,10 +173,15 @@ export class SubscriptionWrites {
       written.sure = Math.min(written.sure, lastSent)
       written.writes = writes
       asked.push(written)
-      writes.push({ key: written.positionKey, value: encodePosition({ lastSent, floor }) })
+      writes.push({
+        key: written.positionKey,
+        value: encodePosition({ lastSent, floor, sent: group.lastSent, atMs: Math.round(now.wallMs) }),
+      })
     }
     if (group.lastSent > written.sure) this.isUnsure = true
     this.#takeDone(group, isWhole, pending, written, writes)
+    if (isWhole) takeDues(group, now, written, writes)
+    else if (group.hasTimed && pending > 0) this.#late.add(group)
     if (lastSent > group.lastSent) this.#late.add(group)
   }
 
@@ -211,6 +227,7 @@ export class SubscriptionWrites {
         lookedAt: -1,
         positionKey,
         ackKey: stateKey('ack', group.id, this.#channel),
+        dueKey: stateKey('due', group.id, this.#channel),
       }
       this.#written.set(group, written)
     }
@@ -227,6 +244,39 @@ function sayAhead({ lastSent, floor, room }: Group, written: Written, isWhole: b
   // What is written anyhow says as much as it can.
   const isNear = written.floor !== floor || (said - lastSent) * 2 < most
   return isNear ? Math.max(said, lastSent + most) : said
+}
+
+/** While nothing waits, an old list does no harm: it speaks of what is done with. */
+function takeDues(group: Group, now: Moment, { dueKey }: Written, writes: StateWrite[]): void {
+  if (group.hasTimed && group.pending > 0) {
+    writes.push({ key: dueKey, value: encodeDues({ to: group.lastSent, ranges: dueRanges(group, now) }) })
+  }
+  group.hasTimed = false
+}
+
+/** What is due already, or waits for who comes next, is not in it. */
+function dueRanges(group: Group, { ms, wallMs }: Moment): DueRange[] {
+  const ranges: DueRange[] = []
+  let range: DueRange | null = null
+  let firstMs = 0
+  for (let entry = group.waiting.first; entry !== null; entry = entry.after) {
+    const { holder, sequence } = entry
+    if (holder === null || entry.dueMs <= ms) {
+      range = null
+      continue
+    }
+    const dueMs = Math.round(entry.dueMs - ms + wallMs)
+    const sameMs = Math.max(SAME_MS, holder.ackWaitMs / SAME_SHARE)
+    if (range !== null && Math.abs(dueMs - firstMs) <= sameMs) {
+      range.to = sequence
+      range.dueMs = Math.max(range.dueMs, dueMs)
+    } else {
+      range = { from: sequence, to: sequence, dueMs }
+      firstMs = dueMs
+      ranges.push(range)
+    }
+  }
+  return ranges
 }
 
 /** Between the floor and the last sent. */
