@@ -77,16 +77,16 @@ const KINDS = {
 
 /** A subscription of each kind on a channel of its own has 5 messages, and has acked two. */
 async function begunOfEachKind(peer: StanPeer, ackWaitInSecs: number): Promise<StanSubscription[]> {
-  return await Promise.all(
-    Object.entries(KINDS).map(async ([kind, fields]) => {
-      const subject = kind.replace(' ', '-')
-      await peer.fill(subject, 5)
-      const subscription = await peer.subscribe({ subject, startPosition: FIRST, ackWaitInSecs, ...fields })
-      await subscription.until(5)
-      peer.ack(subscription, 1, 3)
-      return subscription
-    }),
-  )
+  const begun: StanSubscription[] = []
+  for (const [kind, fields] of Object.entries(KINDS)) {
+    const subject = kind.replace(' ', '-')
+    await peer.fill(subject, 5)
+    const subscription = await peer.subscribe({ subject, startPosition: FIRST, ackWaitInSecs, ...fields })
+    await subscription.until(5)
+    peer.ack(subscription, 1, 3)
+    begun.push(subscription)
+  }
+  return begun
 }
 
 function goneOn(peer: StanPeer, { subject, inbox, ackInbox }: StanSubscription): StanSubscription {
@@ -105,10 +105,10 @@ test('what is not acked comes again when its ack wait is over and not before, an
   server = await life.restart()
   assert.equal(server.metric('subscriptions'), 4)
   const after = await server.open('me')
+  const gone = first.map((old) => goneOn(after, old))
+  for (const { subject } of gone) await after.publish(subject, '6', { connID: Buffer.from(before.connId) })
   await Promise.all(
-    first.map(async (old) => {
-      const again = goneOn(after, old)
-      await after.publish(again.subject, '6', { connID: Buffer.from(before.connId) })
+    gone.map(async (again) => {
       await again.until(1)
       // It was at work on these, and goes on.
       after.ack(again, 2, 4, 6)
@@ -134,9 +134,9 @@ test('what was due while the server was away comes as soon as somebody listens, 
   await before.publish('bar', 'the acks are done with')
   server = await life.restart(1_100)
   const after = await server.open('me')
+  for (const { subject } of first) await after.publish(subject, '6', { connID: Buffer.from(before.connId) })
   await Promise.all(
     first.map(async (old) => {
-      await after.publish(old.subject, '6', { connID: Buffer.from(before.connId) })
       const messages = await goneOn(after, old).until(4)
       assert.deepEqual(
         messages.slice(0, 4).map(({ sequence, redeliveryCount }) => [sequence, redeliveryCount]),
