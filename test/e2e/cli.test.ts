@@ -2,7 +2,10 @@
  * The client commands as processes: bytes, exit codes, messages, signals.
  */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { runLeveret, type Server, startServer } from '../helpers/leveret-process.js'
 
@@ -232,4 +235,19 @@ describe('client commands', () => {
       1,
     )
   })
+})
+
+test('topics describe shows which topics keep the newest record of each key', async (t) => {
+  const data = mkdtempSync(join(tmpdir(), 'leveret-cli-'))
+  t.after(() => rmSync(data, { recursive: true, force: true }))
+  const server = await startServer(['--data', data])
+  try {
+    await server.succeed(['topics', 'create', 'prices', '--keep-latest'])
+    await server.succeed(['topics', 'create', 'orders', '--retain', 'forever'])
+    const described = async (name: string) => (await server.succeed(['topics', 'describe', name])).stdout.toString()
+    assert.match(await described('prices'), /^keep latest {2}of each key the newest record; /m)
+    assert.doesNotMatch(await described('orders'), /keep latest/)
+  } finally {
+    await server.stop()
+  }
 })

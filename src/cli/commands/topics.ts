@@ -105,6 +105,7 @@ function linesOf({ name, settings, partitions, subscribers }: TopicDescription):
     lines.push(
       `compaction   ${settings.compactionWindowMs === 0 ? 'off' : formatDuration(settings.compactionWindowMs)}`,
     )
+    if (settings.keepLatestPerKey) lines.push('keep latest  of each key the newest record; the others go in time')
     lines.push(`durability   ${settings.durability}`)
   }
   lines.push(`subscribers  ${subscribers}`)

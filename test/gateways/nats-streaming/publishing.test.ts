@@ -2,6 +2,9 @@
  * Publishing, and the order in which things are done, by a socket and no library.
  */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '../../../client/index.js'
 import { KEEP_FOREVER } from '../../../src/model/topic.js'
@@ -196,15 +199,26 @@ test('there is a limit to how many channels are made', async (t) => {
   assert.equal(await peer.publish('one-more', 'x'), '')
 })
 
-test('topics that keep nothing, or have several partitions, are no channels, and those that others made are', async (t) => {
-  const server = await startStan(t)
+test('topics that keep nothing, have several partitions or one record of each key are no channels, and say why; others are', async (t) => {
+  // Memory has no such topics as the last.
+  const data = await mkdtemp(join(tmpdir(), 'leveret-'))
+  const server = await startStan(t, { data })
+  t.after(() => rm(data, { recursive: true, force: true }))
   const peer = await server.connect()
   await using native = await connect({ port: server.broker.port })
   await native.createTopic('gone', { retention: 'none' })
   await native.createTopic('parts', { retention: KEEP_FOREVER, partitions: 2 })
+  await native.createTopic('latest', { retention: { ...KEEP_FOREVER, ageMs: 3_600_000 }, keepLatestPerKey: true })
   await native.createTopic('kept', { retention: KEEP_FOREVER })
-  assert.match(await peer.publish('gone', 'x'), /cannot be a channel/)
-  assert.match((await peer.trySubscribe({ subject: 'parts' })).error, /cannot be a channel/)
+  for (const [name, why] of [
+    ['gone', 'it keeps nothing'],
+    ['parts', 'it has 2 partitions'],
+    ['latest', 'it keeps only the newest record of each key'],
+  ] as const) {
+    const expected = `topic "${name}" cannot be a channel: ${why}`
+    assert.equal(await peer.publish(name, 'x'), expected)
+    assert.equal((await peer.trySubscribe({ subject: name })).error, expected)
+  }
   assert.equal(await peer.publish('kept', 'x'), '')
 })
 

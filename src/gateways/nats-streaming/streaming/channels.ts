@@ -159,12 +159,12 @@ export class Channels {
   }
 
   #isChannel(name: string, settings: TopicSettings): boolean {
-    return isKept(settings) && isChannelName(name)
+    return obstacle(settings) === null && isChannelName(name)
   }
 
   #require(name: string, settings: TopicSettings): void {
     if (this.#isChannel(name, settings)) return
-    throw new StreamingFault(cannotBe(name, 'it keeps nothing, or has several partitions'))
+    throw new StreamingFault(cannotBe(name, whyNot(settings)))
   }
 }
 
@@ -172,7 +172,14 @@ function cannotBe(name: string, why: string): string {
   return `topic "${name}" cannot be a channel: ${why}`
 }
 
-/** What keeps one record a key has holes wherever one was replaced. */
-function isKept({ partitions, retention, keepLatestPerKey }: TopicSettings): boolean {
-  return partitions === 1 && retention !== 'none' && !keepLatestPerKey
+function whyNot(settings: TopicSettings): string {
+  return obstacle(settings) ?? 'a channel cannot be called that'
+}
+
+/** Null if nothing about it keeps the topic from being a channel. */
+function obstacle({ partitions, retention, keepLatestPerKey }: TopicSettings): string | null {
+  if (partitions !== 1) return `it has ${partitions} partitions`
+  if (retention === 'none') return 'it keeps nothing'
+  // There are holes wherever a record was replaced.
+  return keepLatestPerKey ? 'it keeps only the newest record of each key' : null
 }
