@@ -5,7 +5,7 @@
 import type { Broker } from '../../../broker/broker.js'
 import { Slab } from '../../../broker/slab.js'
 import type { Clock } from '../../../common/clock.js'
-import { ConfigError } from '../../../common/errors.js'
+import { LeveretError } from '../../../common/errors.js'
 import { inParallel } from '../../../common/in-parallel.js'
 import type { Service, StopOptions } from '../../../common/service.js'
 import type { MetricsRegistry } from '../../../metrics/registry.js'
@@ -55,6 +55,13 @@ export interface StreamingOptions {
     readonly requestsMax: number
     readonly publishesMax: number
     readonly openingBytesMax: number
+  }
+}
+
+/** What is kept is another's. In the words of the original. */
+class ClusterMismatchError extends LeveretError {
+  constructor(asked: string, kept: string) {
+    super('LVT_CONFIG_INVALID', `cluster ID "${asked}" does not match recovered value of "${kept}"`)
   }
 }
 
@@ -170,10 +177,9 @@ export class StreamingServer implements Service {
   async #recover(): Promise<void> {
     this.#journal.info('Recovering the state...')
     const { clusterId, clients, made, others } = await this.#state.open()
-    if (clusterId !== null && clusterId !== this.#clusterId) {
-      const problem = `cluster ID "${this.#clusterId}" does not match recovered value of "${clusterId}"`
-      throw new ConfigError([problem])
-    }
+    // Before anybody can be told that it is ready: whose folder it is must not depend on who comes first.
+    if (clusterId === null) await this.#state.putCluster(this.#clusterId)
+    else if (clusterId !== this.#clusterId) throw new ClusterMismatchError(this.#clusterId, clusterId)
     this.#channels.start()
     const failures = await inParallel(made, RECOVERED_AT_ONCE, (channel) =>
       this.#channels.has(channel) ? this.#channels.limit(channel) : this.#state.removeChannel(channel),
@@ -235,9 +241,9 @@ export class StreamingServer implements Service {
   }
 }
 
-function stateOf({ broker, clock, durability, clusterId }: StreamingOptions): StreamingState {
+function stateOf({ broker, clock, durability }: StreamingOptions): StreamingState {
   const otherwise = { records: STATE_RECORDS_MAX, bytes: null, ageMs: null }
-  return new StreamingState(new StateTopic({ broker, clock, name: STATE_TOPIC, otherwise }), durability, clusterId)
+  return new StreamingState(new StateTopic({ broker, clock, name: STATE_TOPIC, otherwise }), durability)
 }
 
 function deliveryCounters(metrics: MetricsRegistry): DeliveryCounters {

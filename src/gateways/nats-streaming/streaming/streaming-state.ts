@@ -26,14 +26,11 @@ export interface Recovered {
 export class StreamingState {
   readonly #topic: StateTopic
   readonly #durability: Durability | null
-  readonly #clusterId: string
-  #isClusterKept = false
 
   /** `durability` is the best that the store can do; null where it has nothing but memory. */
-  constructor(topic: StateTopic, durability: Durability | null, clusterId: string) {
+  constructor(topic: StateTopic, durability: Durability | null) {
     this.#topic = topic
     this.#durability = durability
-    this.#clusterId = clusterId
   }
 
   /** Read it once, before anything is written. */
@@ -51,16 +48,15 @@ export class StreamingState {
         if (facts !== null) clients.push(facts)
       }
     }
-    this.#isClusterKept = clusterId !== null
     return { clusterId, clients, made, others }
   }
 
-  /** The first of all says as well whose clients these are. */
-  async putClient(facts: ClientFacts): Promise<void> {
-    const writes = [{ key: CLIENT + facts.id, value: Buffer.from(JSON.stringify(facts)) }]
-    if (!this.#isClusterKept) writes.unshift({ key: CLUSTER, value: Buffer.from(this.#clusterId) })
-    await this.#topic.write(writes, this.#durability)
-    this.#isClusterKept = true
+  putCluster(id: string): Promise<void> {
+    return this.#topic.write([{ key: CLUSTER, value: Buffer.from(id) }], this.#durability)
+  }
+
+  putClient(facts: ClientFacts): Promise<void> {
+    return this.#topic.write([{ key: CLIENT + facts.id, value: Buffer.from(JSON.stringify(facts)) }], this.#durability)
   }
 
   removeClient(id: string): Promise<void> {
