@@ -19,6 +19,8 @@ import {
 import { formatDuration, formatSize, parseDuration, parseSize } from './units.js'
 
 export interface ConfigSources {
+  /** In the place of defaults: whatever else is given counts instead. */
+  readonly usual?: Readonly<Partial<Config>>
   readonly env: Readonly<Record<string, string | undefined>>
   /** Under the keys of Config, and `config` for the file; what was not given is absent. */
   readonly flags: Readonly<Record<string, unknown>>
@@ -37,6 +39,7 @@ export function loadConfig(sources: ConfigSources): Config {
   const { env, flags } = sources
   const path = flags[CONFIG_FILE.flag] ?? given(env[CONFIG_FILE.env])
   const values: Values = {}
+  collectKeys('', sources.usual ?? {}, values, mistakes)
   if (typeof path === 'string') {
     const readFile = sources.readFile ?? ((name: string) => readFileSync(name, 'utf8'))
     collectFile(path, readFile, values, mistakes)

@@ -32,6 +32,12 @@ test('starts with nothing set on loopback, port 8889, with a log in the current 
   )
 })
 
+test('what is usual counts where nothing else is said', () => {
+  const usual = { drainMs: 5, topicsMax: 5, port: 5 }
+  const config = load({ usual, file: { topicsMax: 1 }, env: { LEVERET_DRAIN: '2s' } })
+  assert.deepEqual([config.port, config.drainMs, config.topicsMax], [5, 2000, 1])
+})
+
 test('a flag wins over the environment, and the environment over the file', () => {
   const file = { port: 1, drainMs: '1s', topicsMax: 1 }
   const config = load({ file, env: { PORT: '2', LEVERET_DRAIN: '2s' }, flags: { port: '3' } })

@@ -46,6 +46,13 @@ test('listens for its dialect and for nothing else, and keeps events where --db-
   }
 })
 
+test('listens for native clients as well if it is told to', async (t) => {
+  const env = { LEVERET_DIALECTS_ONLY: 'false', PORT: '0' }
+  const { running } = await start(t, ['-h', '127.0.0.1', '-p', '0', '--db-path', folder(t)], env)
+  assert.match(running.stdout.toString(), /^listening native 127\.0\.0\.1:\d+$/m)
+  assert.equal(await stop(running), '')
+})
+
 test('takes the other flags of the original, and says that they do nothing', async (t) => {
   const flags = ['--compression-factor', '3', '--no-sentry', '--no-vigil']
   const { running } = await start(t, ['--hostname=127.0.0.1', '--port=0', `--db-path=${folder(t)}`, ...flags])

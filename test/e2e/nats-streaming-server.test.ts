@@ -9,9 +9,11 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connect as connectStan } from 'node-nats-streaming'
+import { connect as connectNative } from '../../client/index.js'
 import { type Ended, Running } from '../helpers/leveret-process.js'
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/nats-streaming-server.js', import.meta.url))
+const SERVE = fileURLToPath(new URL('../../bin/leveret.js', import.meta.url))
 const LOCAL = ['-a', '127.0.0.1', '-p', '-1']
 
 function folder(t: TestContext): string {
@@ -123,6 +125,28 @@ test('what was there is told at the next start, and another cluster ID is refuse
   assert.ok(other.stderr.includes(`[FTL] STREAM: ${problem}\n`), other.stderr)
 })
 
+test('a folder is of its first cluster, though no client ever came', async (t) => {
+  const words = [...LOCAL, '-st', 'file', '--dir', folder(t)]
+  const { running } = await ready(t, [...words, '-cid', 'mine'])
+  await end(running, 'SIGKILL')
+  const other = await launch(t, [...words, '-cid', 'other']).ended
+  assert.equal(other.code, 1)
+  assert.match(other.stderr, /Failed to start: cluster ID "other" does not match recovered value of "mine"\n/)
+  assert.equal((await end((await ready(t, [...words, '-cid', 'mine'])).running, 'SIGINT')).code, 0)
+})
+
+test('`leveret serve` says in one line that the folder is of another cluster', async (t) => {
+  const data = folder(t)
+  const words = ['serve', '--port', '0', '--nats-streaming', '0', '--data', data]
+  const first = new Running([SERVE, ...words, '--nats-streaming-cluster', 'mine'], {})
+  t.after(() => first.signal('SIGKILL'))
+  await first.printed(/^ready$/m)
+  await end(first, 'SIGINT')
+  const { code, stderr } = await new Running([SERVE, ...words], {}).ended
+  const problem = 'leveret: cluster ID "test-cluster" does not match recovered value of "mine"\n'
+  assert.deepEqual([code, stderr], [1, problem])
+})
+
 test('the store FILE is where --dir says, and its store is told', async (t) => {
   const dir = join(folder(t), 'made')
   const { running } = await ready(t, [...LOCAL, '-st', 'file', '--dir', dir])
@@ -154,7 +178,11 @@ test('TestRunServerFailureLogsCause: what keeps it from starting is told, and th
 test('a flag that nobody knows ends with the usage and 2, and one that is not done with its reason and 1', async (t) => {
   const unknown = await launch(t, ['-nope']).ended
   assert.equal(unknown.code, 2)
-  assert.match(unknown.stderr, /^nats-streaming-server: flag provided but not defined: -nope\nUsage: /)
+  assert.match(
+    unknown.stderr,
+    /^(nats-streaming-server: flag provided but not defined: -nope\n)Usage: [\s\S]*\n\1$/,
+    'before the usage, and behind it, where it is seen',
+  )
   const refused = await launch(t, ['--user', 'a', '--pass', 'b']).ended
   assert.deepEqual([refused.code, refused.stderr.includes('--user') || refused.stderr.includes('-user')], [1, true])
   const help = await launch(t, ['--help']).ended
@@ -165,6 +193,56 @@ test('a flag that nobody knows ends with the usage and 2, and one that is not do
   )
   const version = await launch(t, ['-v']).ended
   assert.match(version.stdout.toString(), /^nats-streaming-server version 0\.25\.6, nats-server: v2\.9\.\d+\n$/)
+})
+
+test('-t takes what a start takes, and names what it does not as it was written', async (t) => {
+  const file = join(folder(t), 'nats.conf')
+  const told = async (text: string, words: readonly string[] = []) => {
+    writeFileSync(file, text)
+    const checked = await launch(t, ['-t', '-c', file, ...words]).ended
+    const started = await launch(t, ['-c', file, ...LOCAL, ...words]).ended
+    assert.deepEqual([checked.code, started.code], [1, 1])
+    const mistake = /^nats-streaming-server: (.*)\n$/.exec(checked.stderr)?.[1]
+    assert.ok(mistake !== undefined && started.stderr.includes(mistake), started.stderr)
+    return mistake
+  }
+  const size = 'must be a size like 64KiB or 8MiB, from 1B to 64MiB, not 104857600'
+  assert.equal(await told('max_payload: 100MB'), `${file}: max_payload: ${size}`)
+  assert.match(await told('max_conn: 0'), /nats\.conf: max_conn: must be a whole number, from /)
+  assert.equal(await told('streaming { hb_interval: "5x" }'), `${file}: hb_interval: time: invalid duration "5x"`)
+  assert.equal(await told('', ['-ma', '-1s']), 'max age limit cannot be negative (-1s)')
+  writeFileSync(file, 'max_payload: 1MB')
+  const fine = await launch(t, ['-t', '-c', file]).ended
+  assert.deepEqual([fine.code, fine.stderr], [0, 'nats-streaming-server: configuration is valid\n'])
+})
+
+test('variables of leveret count where no flag speaks, and open it for native clients as well', async (t) => {
+  const env = {
+    LEVERET_NATS_STREAMING_CLIENTS_MAX: '1',
+    LEVERET_HOST: '0.0.0.0',
+    LEVERET_DIALECTS_ONLY: 'false',
+    PORT: '0',
+  }
+  const { running, port } = await ready(t, LOCAL, env)
+  const [, native] = await running.printed(/Listening for native clients on 127\.0\.0\.1:(\d+)\n/, 'stderr')
+  await publish(port, 'hello')
+  const client = await connectNative({ host: '127.0.0.1', port: Number(native) })
+  try {
+    assert.ok((await client.topics()).includes('channel'))
+  } finally {
+    await client.close()
+  }
+  const url = `nats://127.0.0.1:${port}`
+  const first = connectStan('test-cluster', 'first', { url })
+  await new Promise((resolve) => first.once('connect', resolve))
+  const refused = connectStan('test-cluster', 'second', { url })
+  const error = await new Promise<unknown>((resolve) => refused.once('error', resolve))
+  assert.match(String(error), /too many clients/)
+  for (const each of [first, refused]) each.close()
+  await end(running, 'SIGINT')
+  const wrong = await launch(t, LOCAL, { LEVERET_NATS_STREAMING_CLIENTS_MAX: 'many' }).ended
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.stderr, /Failed to start: LEVERET_NATS_STREAMING_CLIENTS_MAX: must be a whole number/)
 })
 
 test('an address that others reach is taken, with a warning', async (t) => {

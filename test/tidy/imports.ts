@@ -20,6 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'src/config',
     'src/gateways/nats-streaming/streaming/store-limits.ts',
     'src/gateways/nats-streaming/streaming/channel-names.ts',
+    'src/gateways/nats-streaming/streaming/go-duration.ts',
     'src/gateways/nats-streaming/streaming/journal.ts',
   ],
   'src/cli': ['src/app.ts', 'src/config', 'client'],

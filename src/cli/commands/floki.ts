@@ -41,9 +41,10 @@ export async function floki(file: string | undefined, options: FlokiOptions, ter
     )
     return EXIT_FAILURE
   }
-  const flags = { ...settings, meilies: 'off', dialectsOnly: true }
+  const flags = { ...settings, meilies: 'off' }
   const names = { host: `${name}: bind_address`, floki: `${name}: bind_address`, data: `${name}: data_directory` }
-  return await serve(options.insecure === true ? { ...flags, insecure: true } : flags, terminal, names)
+  const given = options.insecure === true ? { ...flags, insecure: true } : flags
+  return await serve(given, terminal, names, { dialectsOnly: true })
 }
 
 /** Null if there is no such file. Throws ConfigError. */

@@ -39,6 +39,6 @@ export async function meiliesServer(options: MeiliesServerOptions, terminal: Ter
   if (compressionFactor !== undefined) ignore('--compression-factor', 'events are stored as they are')
   if (!sentry) ignore('--no-sentry', 'nothing is reported to anybody')
   if (!vigil) ignore('--no-vigil', 'nothing is reported to anybody')
-  const flags = { host: hostname, meilies: port, floki: 'off', data: dbPath, dialectsOnly: true }
-  return await serve(insecure === true ? { ...flags, insecure } : flags, terminal, NAMES)
+  const flags = { host: hostname, meilies: port, floki: 'off', data: dbPath }
+  return await serve(insecure === true ? { ...flags, insecure } : flags, terminal, NAMES, { dialectsOnly: true })
 }

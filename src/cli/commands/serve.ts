@@ -3,9 +3,9 @@
  */
 import { App } from '../../app.js'
 import { systemClock } from '../../common/clock.js'
-import { ConfigError } from '../../common/errors.js'
 import { loadConfig } from '../../config/load.js'
-import { type Config, type ConfigKey, flagOf } from '../../config/schema.js'
+import type { Config, ConfigKey } from '../../config/schema.js'
+import { configUnder } from '../config-names.js'
 import { keepHeapRoom } from '../heap-room.js'
 import { untilInterrupted } from '../interruption.js'
 import { ProblemWatch } from '../problem-watch.js'
@@ -13,15 +13,16 @@ import { isSystemError, systemErrorText } from '../system-errors.js'
 import { EXIT_FAILURE, EXIT_OK, LineOutput, say, type Terminal } from '../terminal.js'
 
 /**
- * `flags` are under the keys of Config; `names` is what they were called where they come from. Throws ConfigError, and what starting
- * the app throws.
+ * `flags` are under the keys of Config; `names` is what they were called where they come from. `usual` holds where nobody says
+ * otherwise. Throws ConfigError, and what starting the app throws.
  */
 export async function serve(
   flags: Readonly<Record<string, unknown>>,
   terminal: Terminal,
   names: Readonly<Partial<Record<ConfigKey, string>>> = {},
+  usual: Readonly<Partial<Config>> = {},
 ): Promise<number> {
-  const config = configUnder(names, () => loadConfig({ env: terminal.env, flags }))
+  const config = configUnder(names, () => loadConfig({ env: terminal.env, flags, usual }))
   keepHeapRoom(systemClock)
   const app = new App(config)
   try {
@@ -48,21 +49,6 @@ export async function serve(
     watch.stop()
   }
   return EXIT_OK
-}
-
-/** Mistakes are told under the names that whoever made them knows. */
-function configUnder(names: Readonly<Partial<Record<ConfigKey, string>>>, load: () => Config): Config {
-  try {
-    return load()
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    const renamed = (mistake: string): string => {
-      const [origin = ''] = mistake.split(': ')
-      const known = (Object.keys(names) as ConfigKey[]).find((key) => origin === key || origin === `--${flagOf(key)}`)
-      return known === undefined ? mistake : `${names[known]}${mistake.slice(origin.length)}`
-    }
-    throw new ConfigError(error.mistakes.map(renamed), { cause: error })
-  }
 }
 
 function shown(host: string): string {

@@ -4,13 +4,14 @@
  */
 
 import { matchesChannel } from '../../gateways/nats-streaming/streaming/channel-names.js'
+import { formatGoDuration } from '../../gateways/nats-streaming/streaming/go-duration.js'
 import {
   type ChannelLimits,
   DEFAULT_CHANNEL_LIMITS,
   DEFAULT_CHANNELS_MAX,
   type LimitsByChannel,
 } from '../../gateways/nats-streaming/streaming/store-limits.js'
-import { formatGoDuration, friendlyBytes } from './values.js'
+import { friendlyBytes } from './values.js'
 
 const VALUE_COLUMNS = 13
 const WIDTH = 34

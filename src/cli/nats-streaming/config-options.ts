@@ -111,7 +111,7 @@ function keyValue(key: string, { kind, section }: Parameter, value: ConfigValue)
       if (section === 'nats' && typeof value === 'number') return value * 1_000
       if (typeof value !== 'string') throw wrong()
       const ms = parseGoDuration(value)
-      if (ms === null) throw new OptionMistake(`time: invalid duration ${JSON.stringify(value)}`)
+      if (ms === null) throw new OptionMistake(`${key}: time: invalid duration ${JSON.stringify(value)}`)
       return ms
     }
   }

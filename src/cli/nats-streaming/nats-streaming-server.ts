@@ -2,14 +2,14 @@
  * `nats-streaming-server`, also as `leveret nats-streaming-server`: takes the original's flags and files, and serves its clients from
  * leveret. Prints what the original prints, for the tools that read it.
  */
-import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join } from 'node:path'
 import process from 'node:process'
-import { App } from '../../app.js'
+import { App, type ListenerInfo } from '../../app.js'
 import { ConfigError, LeveretError } from '../../common/errors.js'
 import { systemRandom } from '../../common/random.js'
-import { loadConfig } from '../../config/load.js'
+import type { Config } from '../../config/schema.js'
+import type { Journal } from '../../gateways/nats-streaming/streaming/journal.js'
 import { keepHeapRoom } from '../heap-room.js'
 import { untilInterrupted } from '../interruption.js'
 import { ProblemWatch } from '../problem-watch.js'
@@ -20,12 +20,15 @@ import { OptionMistake } from './option-mistake.js'
 import { sendSignal } from './process-signals.js'
 import { NatsServerLog } from './server-log.js'
 import { readServerOptions, type ServerOptions } from './server-options.js'
+import { serverConfig } from './server-settings.js'
 import { usageText } from './usage.js'
 
 /** The releases whose behaviour this is. */
 const STREAMING_VERSION = '0.25.6'
 const NATS_VERSION = '2.9.24'
 const EXIT_TERMINATED = 143
+/** Its listener. */
+const DIALECT = 'nats-streaming'
 /** 22 characters, as tools expect. */
 const SERVER_ID_BYTES = 11
 /** Of the store FILE, which leveret does not read. */
@@ -53,6 +56,8 @@ export async function natsStreamingServer(
         return problem === null ? EXIT_OK : EXIT_FAILURE
       }
       case 'test-config':
+        // It opens nothing.
+        makeApp(asked.options, serverConfig(asked.options, terminal.env))
         terminal.stderr.write('nats-streaming-server: configuration is valid\n')
         return EXIT_OK
       case 'run': {
@@ -68,7 +73,8 @@ export async function natsStreamingServer(
     const text = isSystemError(error) ? systemErrorText(error) : error.message
     terminal.stderr.write(`nats-streaming-server: ${text}\n`)
     if (error instanceof OptionMistake && /^(flag|bad flag|invalid value)/.test(text)) {
-      terminal.stderr.write(usageText())
+      // As the original does; and again where it is seen.
+      terminal.stderr.write(`${usageText()}\nnats-streaming-server: ${text}\n`)
       return EXIT_USAGE
     }
     return EXIT_FAILURE
@@ -110,9 +116,9 @@ class Server {
         `${dir} is a store of NATS Streaming itself, which leveret does not read: docs/nats-streaming.md tells how to move`,
       ])
     }
-    const config = loadConfig({ env: {}, flags: settingsOf(this.#options) })
+    const config = serverConfig(this.#options, this.#terminal.env)
     keepHeapRoom(this.#terminal.clock)
-    const app = new App(config, { streaming: { ...this.#choices(), journal: this.#log.journal } })
+    const app = makeApp(this.#options, config, this.#log.journal)
     await app.start()
     const watch = new ProblemWatch(
       () => app.broker.health().problems,
@@ -124,9 +130,9 @@ class Server {
       SIGUSR1: () => this.#log.reopen(),
       SIGHUP: () => this.#reload(reread),
     })
-    const port = app.listeners[0]?.port ?? 0
+    const port = app.listeners.find(({ name }) => name === DIALECT)?.port ?? 0
     const ports = this.#writeFiles(host, port)
-    this.#ready(host, port)
+    this.#ready(host, port, app.listeners)
     try {
       await untilInterrupted(this.#terminal.interrupted)
       this.#log.line('INF', 'STREAM: Shutting down.')
@@ -158,30 +164,18 @@ class Server {
     }
   }
 
-  #ready(host: string, port: number): void {
+  #ready(host: string, port: number, listeners: readonly ListenerInfo[]): void {
     const { store, dir, limits } = this.#options
     const { info } = this.#log.journal
     this.#log.line('INF', `Listening for client connections on ${host}:${port}`)
     this.#log.line('INF', 'Server is ready')
+    for (const { name, port: other } of listeners) {
+      if (name !== DIALECT) info(`Listening for ${name} clients on ${host}:${other}`)
+    }
     info(`Message store is ${store}`)
     if (dir !== null) info(`Store location: ${dir}`)
     for (const line of limitLines(limits)) info(line)
     info('Streaming Server is ready')
-  }
-
-  #choices() {
-    const { discoverPrefix, heartbeat, limits, replacesDurables, isSynced } = this.#options
-    return {
-      discoverPrefix,
-      heartbeats: {
-        intervalMs: heartbeat.intervalMs,
-        timeoutMs: heartbeat.timeoutMs,
-        failuresMax: heartbeat.failures,
-      },
-      limits,
-      isDurableReplaced: replacesDurables,
-      durability: isSynced ? ('disk' as const) : ('os' as const),
-    }
   }
 
   /** What is there only while the server is. */
@@ -214,34 +208,18 @@ class Server {
   }
 }
 
-/** As settings of leveret, under the keys of Config. */
-function settingsOf(options: ServerOptions): Readonly<Record<string, unknown>> {
-  const { nats, dir, encryption } = options
-  const settings: Record<string, unknown> = {
-    host: options.host,
-    insecure: true,
-    natsStreaming: options.port,
-    natsStreamingCluster: options.clusterId,
-    dialectsOnly: true,
-    store: dir === null ? 'memory' : 'log',
+/** Opens nothing. Throws ConfigError. */
+function makeApp(options: ServerOptions, config: Config, journal?: Journal): App {
+  const { discoverPrefix, heartbeat, limits, replacesDurables, isSynced } = options
+  const { intervalMs, timeoutMs, failures } = heartbeat
+  const streaming = {
+    discoverPrefix,
+    heartbeats: { intervalMs, timeoutMs, failuresMax: failures },
+    limits,
+    isDurableReplaced: replacesDurables,
+    durability: isSynced ? ('disk' as const) : ('os' as const),
   }
-  const set = (key: string, value: unknown): void => {
-    if (value !== null) settings[key] = value
-  }
-  set('data', dir)
-  set('natsMaxPayloadBytes', nats.maxPayload)
-  set('natsControlLineBytesMax', nats.maxControlLine)
-  set('natsPendingBytesMax', nats.maxPending)
-  set('natsWriteDeadlineMs', nats.writeDeadline)
-  set('natsSubscriptionsMax', nats.maxSubscriptions)
-  set('natsPingIntervalMs', nats.pingInterval)
-  set('natsPingsOutMax', nats.pingMax)
-  set('connectionsMax', nats.maxConnections)
-  if (encryption !== null) {
-    // Any text is a key there; here it has 32 bytes.
-    settings.encryptionKeys = `${encryption.cipher}:${createHash('sha256').update(encryption.key).digest('base64')}`
-  }
-  return settings
+  return new App(config, { streaming: journal === undefined ? streaming : { ...streaming, journal } })
 }
 
 /** A file that another one names is looked for beside it. */

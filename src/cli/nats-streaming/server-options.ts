@@ -30,8 +30,10 @@ export interface ServerOptions {
   /** 0 for any that is free. */
   readonly port: number
   readonly serverName: string | null
-  /** Null where the default of the NATS server holds. */
+  /** Null where nothing was asked for. */
   readonly nats: Readonly<Record<NatsLimit, number | null>>
+  /** What the parameters that were given are called where they stand, for mistakes in them. */
+  readonly shown: ReadonlyMap<string, string>
   readonly log: LogOptions
   readonly pidFile: string | null
   readonly portsFolder: string | null
@@ -104,10 +106,10 @@ export function readServerOptions(words: readonly string[], sources: OptionSourc
   const config = flagOf('config') ?? flagOf('streamingConfig')
   const streamingFile = flagOf('streamingConfig') ?? config
   let channels: StreamingConfig['channels'] = new Map()
-  if (config !== null) values.addKeys(natsKeys(readConfig(config, sources)))
+  if (config !== null) within(config, () => values.addKeys(natsKeys(readConfig(config, sources)), config))
   if (streamingFile !== null) {
-    const streaming = streamingConfig(readConfig(streamingFile, sources))
-    values.addKeys(streaming.keys)
+    const streaming = within(streamingFile, () => streamingConfig(readConfig(streamingFile, sources)))
+    within(streamingFile, () => values.addKeys(streaming.keys, streamingFile))
     channels = streaming.channels
   }
   for (const { parameter, flag, value } of flags) values.add(parameter.name, parameter.fate, `-${flag}`, value)
@@ -119,13 +121,18 @@ export function readServerOptions(words: readonly string[], sources: OptionSourc
 class Values {
   readonly #values = new Map<string, OptionValue>()
   readonly #notes = new Map<string, string>()
+  readonly #shown = new Map<string, string>()
 
-  addKeys(keys: readonly GivenKey[]): void {
-    for (const { parameter, key, value } of keys) this.add(parameter.name, parameter.fate, key, value)
+  addKeys(keys: readonly GivenKey[], file: string): void {
+    for (const { parameter, key, value } of keys) {
+      this.add(parameter.name, parameter.fate, key, value)
+      this.#shown.set(parameter.name, `${file}: ${key}`)
+    }
   }
 
   add(name: string, fate: GivenKey['parameter']['fate'], shown: string, value: OptionValue): void {
     this.#values.set(name, value)
+    this.#shown.set(name, shown)
     if ('honoured' in fate) return
     // To switch off what is not there is fine, and so is to name nothing.
     if (value === false || value === '') return
@@ -135,6 +142,10 @@ class Values {
 
   get notes(): readonly string[] {
     return [...this.#notes.values()]
+  }
+
+  get shown(): ReadonlyMap<string, string> {
+    return this.#shown
   }
 
   text(name: string): string | null {
@@ -174,6 +185,7 @@ function optionsOf(values: Values, channels: StreamingConfig['channels'], env: O
     ...addressOf(values),
     serverName: values.text('serverName'),
     nats: natsLimits(values),
+    shown: values.shown,
     log: logOptions(values),
     pidFile: values.text('pidFile'),
     portsFolder: values.text('portsFileDir'),
@@ -249,11 +261,7 @@ function addressOf(values: Values): { readonly host: string; readonly port: numb
 }
 
 function natsLimits(values: Values): ServerOptions['nats'] {
-  const limit = (name: NatsLimit): number | null => {
-    const value = values.number(name)
-    if (value !== null && value < 0) throw new OptionMistake(`${name} cannot be negative (${value})`)
-    return value
-  }
+  const limit = (name: NatsLimit): number | null => values.number(name)
   return {
     maxControlLine: limit('maxControlLine'),
     maxPayload: limit('maxPayload'),
@@ -278,6 +286,16 @@ function logOptions(values: Values): LogOptions {
     trace: both || values.flag('trace'),
     stanDebug: stanBoth || values.flag('stanDebug'),
     stanTrace: stanBoth || values.flag('stanTrace'),
+  }
+}
+
+/** Mistakes in a file are told with its name. */
+function within<T>(file: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof OptionMistake) || error.message.startsWith(`${file}:`)) throw error
+    throw new OptionMistake(`${file}: ${error.message}`, { cause: error })
   }
 }
 

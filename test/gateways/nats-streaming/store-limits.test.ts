@@ -112,7 +112,7 @@ test('refuses names and limits that cannot be (TestLimitsBuildErrors)', () => {
     assertRefused(build, `invalid channel name "${name}"`)
   }
   const negative = { ...DEFAULT_CHANNEL_LIMITS, ageMsMax: -3 }
-  assertRefused(() => new LimitsByChannel(1, negative), 'max age limit cannot be negative (-3)')
+  assertRefused(() => new LimitsByChannel(1, negative), 'max age limit cannot be negative (-3ms)')
   assertRefused(() => new LimitsByChannel(-1, GLOBAL), 'max channels limit cannot be negative (-1)')
 })
 

@@ -9,6 +9,7 @@
 import { ConfigError } from '../../../common/errors.js'
 import { DEFAULT_TOPIC_SETTINGS, type TopicSettings } from '../../../model/topic.js'
 import { isChannelName, isChannelPattern, matchesChannel } from './channel-names.js'
+import { formatGoDuration } from './go-duration.js'
 
 /** Each null is unlimited. */
 export interface ChannelLimits {
@@ -92,16 +93,16 @@ function limitsFrom(entries: readonly ChannelEntry[], name: string, otherwise: C
 }
 
 function checkGlobal(channelsMax: number | null, limits: ChannelLimits): void {
-  const values: readonly [string, number | null][] = [
+  const values: readonly [string, number | null, ((value: number) => string)?][] = [
     ['channels', channelsMax],
     ['subscriptions', limits.subscriptionsMax],
     ['messages', limits.messagesMax],
     ['bytes', limits.bytesMax],
-    ['age', limits.ageMsMax],
-    ['inactivity', limits.inactivityMsMax],
+    ['age', limits.ageMsMax, formatGoDuration],
+    ['inactivity', limits.inactivityMsMax, formatGoDuration],
   ]
-  for (const [noun, value] of values) {
-    if (value !== null && value < 0) throw new ConfigError([`max ${noun} limit cannot be negative (${value})`])
+  for (const [noun, value, shown = String] of values) {
+    if (value !== null && value < 0) throw new ConfigError([`max ${noun} limit cannot be negative (${shown(value)})`])
   }
 }
 
