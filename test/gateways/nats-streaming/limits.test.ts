@@ -13,6 +13,7 @@ import {
   LimitsByChannel,
 } from '../../../src/gateways/nats-streaming/streaming/store-limits.js'
 import { DEFAULT_TOPIC_SETTINGS, KEEP_FOREVER } from '../../../src/model/topic.js'
+import { stanBytes } from '../../helpers/stan-messages.js'
 import { FIRST } from '../../helpers/stan-peer.js'
 import { type LimitedStan, startLimitedStan } from '../../helpers/stan-server.js'
 
@@ -334,6 +335,43 @@ test('the operator reads of the first ack of a subscription that is none, and me
   )
   const name = 'leveret_nats_streaming_acks_unreadable_total'
   assert.equal(server.app.metrics.samples().find((sample) => sample.name === name)?.value, 50)
+})
+
+test('TestAckForUnknownChannel: an ack that names another channel acks nothing, is counted, and told once', async (t) => {
+  const server = await startLimitedStan(t, {})
+  const peer = await server.connect('me')
+  const [foo, bar] = [
+    await peer.subscribe({ subject: 'foo', maxInFlight: 1 }),
+    await peer.subscribe({ subject: 'bar', maxInFlight: 1 }),
+  ]
+  for (const subscription of [foo, bar]) {
+    await peer.fill(subscription.subject, 2)
+    await subscription.until(1)
+  }
+  const ack = (ackInbox: string, subject: string) =>
+    peer.wire.publish(ackInbox, stanBytes('Ack', { subject, sequence: 1 }))
+  for (const named of ['none', '', 'bar', 'a\nb']) ack(foo.ackInbox, named)
+  for (const named of ['foo', 'none']) ack(bar.ackInbox, named)
+  // Whatever it set free would come before this.
+  assert.equal(await peer.publish('foo', 'x'), '')
+  await peer.wire.flush()
+  assert.deepEqual([foo.sequences, bar.sequences], [[1], [1]], 'both are still stalled')
+  assert.deepEqual(
+    server.lines.filter((line) => line.includes('ack')),
+    [
+      'Unable to process ack seq=1, channel none not found',
+      'Unable to process ack seq=1, channel foo is not that of subid=1, subject=bar',
+    ],
+  )
+  const metric = (name: string) => server.app.metrics.samples().find((sample) => sample.name.endsWith(name))?.value
+  assert.deepEqual([metric('streaming_acks_foreign_total'), metric('streaming_acks_total')], [6, 0])
+  ack(foo.ackInbox, 'foo')
+  ack(bar.ackInbox, 'bar')
+  assert.deepEqual([(await foo.until(2)).length, (await bar.until(2)).length], [2, 2])
+  const other = await peer.subscribe({ subject: 'foo' })
+  ack(other.ackInbox, 'a\nb')
+  assert.equal(await peer.publish('foo', 'x'), '')
+  assert.equal(server.lines.at(-1), 'Unable to process ack seq=1, channel "a\\nb" not found')
 })
 
 test('a client that was there before a restart is asked as well, and closed when it is gone', async (t) => {

@@ -248,6 +248,7 @@ function deliveryCounters(metrics: MetricsRegistry): DeliveryCounters {
     acks: counter('acks', 'Acks that counted'),
     strayAcks: counter('acks_stray', 'Acks of messages that nobody waits for'),
     unreadableAcks: counter('acks_unreadable', 'Messages to the inboxes of acks that are none'),
+    foreignAcks: counter('acks_foreign', 'Acks that name another channel than that of their inbox'),
     held: counter('feeds_held', 'Times that a subscription rested because its connection had much to take'),
     stateFailures: counter('state_failures', 'Times that what is known of subscriptions could not be kept'),
   }
