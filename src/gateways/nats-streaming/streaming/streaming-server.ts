@@ -13,10 +13,10 @@ import type { Durability } from '../../../model/topic.js'
 import { StateTopic } from '../../state-topic.js'
 import type { NatsMessage, NatsSubscription, Router } from '../core/router.js'
 import type { DeliveryCounters } from './channel-delivery.js'
+import { ChannelNotes } from './channel-notes.js'
 import { Channels } from './channels.js'
 import { Clients, type HeartbeatSettings } from './clients.js'
 import { Deliveries } from './deliveries.js'
-import { textOf } from './fault.js'
 import { Inactivity } from './inactivity.js'
 import { debugJournal, type Journal } from './journal.js'
 import { Publishes } from './publishes.js'
@@ -81,7 +81,8 @@ export class StreamingServer implements Service {
     this.#journal = journal
     this.#router = router
     this.#subjects = streamingSubjects(options.clusterId, options.discoverPrefix)
-    this.#channels = new Channels({ broker, limits, created: (...made) => this.#created(...made) })
+    const listener = new ChannelNotes({ state: this.#state, journal, clock })
+    this.#channels = new Channels({ broker, limits, listener, metrics })
     this.#clients = new Clients({
       router,
       clock,
@@ -204,14 +205,6 @@ export class StreamingServer implements Service {
     this.#clients.stop()
     await this.#deliveries.stop()
     this.#channels.stop()
-  }
-
-  #created(channel: string, isOwn: boolean): void {
-    const journal = this.#journal
-    if (isOwn) journal.info(`Channel "${channel}" has been created`)
-    // Were it lost, only other limits after a restart would not be applied.
-    const noted = isOwn ? this.#state.putChannel(channel) : this.#state.removeChannel(channel)
-    noted.catch((error: unknown) => journal.error(textOf(error)))
   }
 
   async #forget(channel: string): Promise<void> {
