@@ -10,6 +10,7 @@ import { App } from '../../app.js'
 import { ConfigError, LeveretError } from '../../common/errors.js'
 import { systemRandom } from '../../common/random.js'
 import { loadConfig } from '../../config/load.js'
+import { newServerId, SERVER_NAME } from '../../gateways/nats-streaming/core/server-info.js'
 import { keepHeapRoom } from '../heap-room.js'
 import { untilInterrupted } from '../interruption.js'
 import { ProblemWatch } from '../problem-watch.js'
@@ -80,6 +81,8 @@ class Server {
   readonly #terminal: Terminal
   readonly #version: string
   readonly #log: NatsServerLog
+  /** Of its NATS part. */
+  readonly #natsId = newServerId(systemRandom)
 
   constructor(options: ServerOptions, terminal: Terminal, version: string) {
     this.#options = options
@@ -112,7 +115,9 @@ class Server {
     }
     const config = loadConfig({ env: {}, flags: settingsOf(this.#options) })
     keepHeapRoom(this.#terminal.clock)
-    const app = new App(config, { streaming: { ...this.#choices(), journal: this.#log.journal } })
+    const app = new App(config, {
+      streaming: { ...this.#choices(), journal: this.#log.journal, serverId: this.#natsId },
+    })
     await app.start()
     const watch = new ProblemWatch(
       () => app.broker.health().problems,
@@ -153,9 +158,11 @@ class Server {
     if (host !== '127.0.0.1' && host !== 'localhost' && host !== '::1') {
       warn(`Whoever reaches ${host} may read and write everything: nobody is asked who they are. See -a`)
     }
-    for (const line of ['Starting nats-server', `  Version:  ${NATS_VERSION}`, '  Git:      [not set]']) {
-      this.#log.line('INF', line)
-    }
+    this.#log.line('INF', 'Starting nats-server')
+    this.#log.line('INF', `  Version:  ${NATS_VERSION}`)
+    this.#log.line('INF', '  Git:      [not set]')
+    this.#log.line('INF', `  Name:     ${SERVER_NAME}`)
+    this.#log.line('INF', `  ID:       ${this.#natsId}`)
   }
 
   #ready(host: string, port: number): void {

@@ -26,6 +26,12 @@ test('the operator reads who comes and goes, in the words of the original', asyn
   assert.deepEqual(server.lines.map(inbox), [
     'Recovering the state...',
     'No recovered state',
+    'Discover subject:           _STAN.discover.test-cluster',
+    'Publish subject:            _STAN.pub.test-cluster.>',
+    'Subscribe subject:          _STAN.sub.test-cluster',
+    'Subscription Close subject: _STAN.subclose.test-cluster',
+    'Unsubscribe subject:        _STAN.unsub.test-cluster',
+    'Close subject:              _STAN.close.test-cluster',
     '[Client:me] Connected (Inbox=I)',
     'Channel "foo" has been created',
     '[Client:me] Started new subscription, subject=foo, inbox=I, subid=1, sending from beginning, seq=1',

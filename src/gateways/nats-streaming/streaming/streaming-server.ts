@@ -24,7 +24,7 @@ import { ReachedLimits } from './reached-limits.js'
 import { Requests } from './requests.js'
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from './store-limits.js'
 import { StreamingState } from './streaming-state.js'
-import { type StreamingSubjects, streamingSubjects } from './streaming-subjects.js'
+import { type StreamingSubjects, streamingSubjects, subjectLines } from './streaming-subjects.js'
 
 /** No channel can be called that. */
 const STATE_TOPIC = '__leveret.nats-streaming'
@@ -166,6 +166,7 @@ export class StreamingServer implements Service {
     for (const client of this.#clients.all()) this.#clients.watch(client)
     this.#deliveries.begin()
     this.#inactivity.start()
+    if (this.#journal.hasDebug) for (const line of subjectLines(this.#subjects)) this.#journal.debug(line)
   }
 
   async #recover(): Promise<void> {
