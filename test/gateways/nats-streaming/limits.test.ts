@@ -110,6 +110,25 @@ test('a channel that is begun anew after it was deleted reaches its limits anew'
   }
 })
 
+test('limits of the store are not said to be reached by channels that others made, but their own are', async (t) => {
+  const server = await startLimitedStan(t, limits({ messagesMax: 2 }))
+  const retention = (records: number | null) => ({
+    ...DEFAULT_TOPIC_SETTINGS,
+    retention: { ...KEEP_FOREVER, records },
+  })
+  await server.app.broker.createTopic('free', retention(null))
+  await server.app.broker.createTopic('five', retention(5))
+  const peer = await server.connect()
+  for (let count = 1; count <= 8; count++) {
+    for (const channel of ['free', 'five']) assert.equal(await peer.publish(channel, 'x'), '')
+  }
+  const [line, ...others] = server.lines.filter((each) => each.startsWith('Reached'))
+  assert.match(line ?? '', /^Reached limits for store "five" \(msgs=5\/5 /)
+  assert.deepEqual(others, [])
+  const all = await peer.subscribe({ subject: 'free', startPosition: FIRST })
+  assert.equal((await all.until(8)).length, 8, 'nothing was dropped')
+})
+
 for (const [row, queue] of [
   ['TestDroppedMessagesOnSendToSub', ''],
   ['TestDroppedMessagesOnSendToQueueSub', 'group'],

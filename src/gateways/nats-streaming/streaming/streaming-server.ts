@@ -124,7 +124,7 @@ export class StreamingServer implements Service {
       journal,
       metrics,
     })
-    this.#reached = new ReachedLimits({ broker, limits, journal })
+    this.#reached = new ReachedLimits({ broker, journal })
     this.#publishes = new Publishes({
       router,
       broker,
