@@ -57,6 +57,8 @@ function row({ flags, keys, kind, fate }: Parameter): string {
 }
 
 function told(fate: Fate): string {
-  if ('honoured' in fate) return fate.honoured
+  if ('honoured' in fate) {
+    return fate.butIgnored === undefined ? fate.honoured : `${fate.honoured}; ignored: ${fate.butIgnored}`
+  }
   return 'ignored' in fate ? `ignored: ${fate.ignored}` : `**refused**: ${fate.refused}`
 }

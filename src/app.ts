@@ -36,6 +36,8 @@ export type StreamingChoices = Pick<
 > & {
   /** What an answer to a publish waits for, where there is a disk. */
   readonly durability?: Durability
+  /** That clients are told of. */
+  readonly serverId?: string
 }
 
 /** Where time, chance and files come from; the system's unless a test says otherwise. */
@@ -194,7 +196,7 @@ function flokiGateway(config: Config, broker: Broker, { clock, random, metrics }
 }
 
 function natsStreamingGateway(config: Config, broker: Broker, context: GatewayContext, port: number) {
-  const { durability = 'disk', ...choices } = context.streaming
+  const { durability = 'disk', serverId, ...choices } = context.streaming
   const streaming = {
     ...choices,
     clusterId: config.natsStreamingCluster,
@@ -207,7 +209,8 @@ function natsStreamingGateway(config: Config, broker: Broker, context: GatewayCo
       openingBytesMax: config.publishPendingBytesMax,
     },
   }
-  return new NatsStreamingGateway({ ...config, ...context, broker, port, limits: natsLimits(config), streaming })
+  const limits = natsLimits(config)
+  return new NatsStreamingGateway({ ...config, ...context, broker, port, limits, serverId, streaming })
 }
 
 function natsLimits(config: Config): NatsLimits {

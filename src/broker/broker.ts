@@ -152,9 +152,9 @@ export class Broker implements Service {
     return this.#registry.get(name)?.settings ?? null
   }
 
-  /** Be told the name of every topic that is made from now on, until what is returned is called. */
-  watchTopics(created: (name: string) => void): () => void {
-    return this.#registry.watch(created)
+  /** Be told the name of every topic that is made from now on, and of every one that is gone, until what is returned is called. */
+  watchTopics(created: (name: string) => void, deleted: (name: string) => void = () => undefined): () => void {
+    return this.#registry.watch(created, deleted)
   }
 
   async describeTopic(name: string): Promise<TopicState> {

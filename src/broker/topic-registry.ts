@@ -29,11 +29,17 @@ const IDLE_MS = 60_000
 /** Topics looked at in one round of housekeeping. */
 const SWEEP_TOPICS_MAX = 20_000
 
+/** Told by name; what is there now may be another topic of that name. */
+interface TopicWatcher {
+  readonly created: (name: string) => void
+  readonly deleted: (name: string) => void
+}
+
 export class TopicRegistry {
   readonly #context: ControllerContext
   readonly #topics = new Map<string, Topic>()
   readonly #creating = new Map<string, Promise<Topic>>()
-  readonly #watchers = new Set<(name: string) => void>()
+  readonly #watchers = new Set<TopicWatcher>()
   #sweep: Iterator<Topic> | null = null
   #lastSettings: TopicSettings
   /** Names in order, made when somebody lists and dropped when a topic comes or goes. */
@@ -138,6 +144,8 @@ export class TopicRegistry {
     } catch (error) {
       await this.#putBack(name)
       throw error
+    } finally {
+      if (!this.#topics.has(name)) for (const { deleted } of this.#watchers) deleted(name)
     }
   }
 
@@ -150,10 +158,10 @@ export class TopicRegistry {
     this.#sortedNames = null
   }
 
-  /** Tell of topics that are made, until what is returned is called. */
-  watch(created: (name: string) => void): () => void {
-    // A function of its own, so that the same one may watch twice.
-    const watcher = (name: string): void => created(name)
+  /** Tell of topics that are made, and of those that are gone, until what is returned is called. */
+  watch(created: (name: string) => void, deleted: (name: string) => void): () => void {
+    // An object of its own, so that the same functions may watch twice.
+    const watcher = { created, deleted }
     this.#watchers.add(watcher)
     return () => this.#watchers.delete(watcher)
   }
@@ -247,7 +255,7 @@ export class TopicRegistry {
     const topic = new Topic(name, info.settings, clock.monotonic())
     this.#topics.set(name, topic)
     this.#sortedNames = null
-    for (const created of this.#watchers) created(name)
+    for (const { created } of this.#watchers) created(name)
     return topic
   }
 

@@ -73,6 +73,9 @@ test('TestRunServer: prints what the original prints, and ends by SIGINT with 0 
     'STREAM: Git commit: [not set]',
     'Starting nats-server',
     '  Version:  2.9.',
+    '  Git:      [not set]',
+    '  Name:     leveret',
+    '  ID:       N',
     'STREAM: Recovering the state...',
     'STREAM: No recovered state',
     'Listening for client connections on 127.0.0.1:',
@@ -92,7 +95,10 @@ test('TestRunServer: prints what the original prints, and ends by SIGINT with 0 
     ['SIGTERM', 143],
   ] as const) {
     const { running, port } = await ready(t, [...LOCAL, '-cid', 'mine', '-mc', '7'])
-    assert.match(await greeting(port), /^INFO \{.*"max_payload":1048576.*\} \r\n$/)
+    const info = await greeting(port)
+    assert.match(info, /^INFO \{.*"max_payload":1048576.*\} \r\n$/)
+    const [, id] = await running.printed(/ {2}ID: {7}(N[0-9A-F]{55})\n/, 'stderr')
+    assert.ok(info.includes(`"server_id":"${id}"`), 'clients are told the same')
     const ended = await end(running, signal)
     assert.equal(ended.code, code, ended.stderr)
     const lines = ended.stderr.split('\n')
@@ -107,6 +113,37 @@ test('TestRunServer: prints what the original prints, and ends by SIGINT with 0 
     )
     for (const line of lines.slice(0, -1)) assert.match(line, form)
   }
+})
+
+test('with -SDV it logs its subjects and who comes, and which channels could not be made', async (t) => {
+  const { running, port } = await ready(t, [...LOCAL, '-SDV', '-mc', '1', '-cid', 'test-cluster'])
+  const stan = connectStan('test-cluster', 'me', { url: `nats://127.0.0.1:${port}` })
+  await new Promise((resolve) => stan.once('connect', resolve))
+  const publish = (channel: string) =>
+    new Promise<string>((resolve) => {
+      stan.publish(channel, 'x', (error) => resolve(error === undefined ? '' : String(error)))
+    })
+  assert.equal(await publish('l1'), '')
+  assert.match(await publish('l2'), /too many channels/)
+  const closed = new Promise((resolve) => stan.once('close', resolve))
+  stan.close()
+  await closed
+  const { stderr } = await end(running, 'SIGINT')
+  for (const line of [
+    '[WRN] STREAM: -SDV is honoured but for -SV in it: single messages and acks of NATS Streaming are not logged',
+    '[DBG] STREAM: Discover subject:           _STAN.discover.test-cluster',
+    '[DBG] STREAM: Publish subject:            _STAN.pub.test-cluster.>',
+    '[DBG] STREAM: Subscribe subject:          _STAN.sub.test-cluster',
+    '[DBG] STREAM: Subscription Close subject: _STAN.subclose.test-cluster',
+    '[DBG] STREAM: Unsubscribe subject:        _STAN.unsub.test-cluster',
+    '[DBG] STREAM: Close subject:              _STAN.close.test-cluster',
+    '[INF] STREAM: Channel "l1" has been created',
+    '[ERR] STREAM: Creating channel "l2" failed: too many channels',
+  ]) {
+    assert.ok(stderr.includes(`${line}\n`), `${line} is missing in\n${stderr}`)
+  }
+  assert.match(stderr, /\[DBG\] STREAM: \[Client:me\] Connected \(Inbox=\S+\)\n/)
+  assert.match(stderr, /\[DBG\] STREAM: \[Client:me\] Closed \(Inbox=\S+\)\n/)
 })
 
 test('what was there is told at the next start, and another cluster ID is refused', async (t) => {

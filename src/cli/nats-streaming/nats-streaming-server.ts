@@ -9,6 +9,7 @@ import { App, type ListenerInfo } from '../../app.js'
 import { ConfigError, LeveretError } from '../../common/errors.js'
 import { systemRandom } from '../../common/random.js'
 import type { Config } from '../../config/schema.js'
+import { newServerId, SERVER_NAME } from '../../gateways/nats-streaming/core/server-info.js'
 import type { Journal } from '../../gateways/nats-streaming/streaming/journal.js'
 import { keepHeapRoom } from '../heap-room.js'
 import { untilInterrupted } from '../interruption.js'
@@ -86,6 +87,8 @@ class Server {
   readonly #terminal: Terminal
   readonly #version: string
   readonly #log: NatsServerLog
+  /** Of its NATS part. */
+  readonly #natsId = newServerId(systemRandom)
 
   constructor(options: ServerOptions, terminal: Terminal, version: string) {
     this.#options = options
@@ -118,7 +121,7 @@ class Server {
     }
     const config = serverConfig(this.#options, this.#terminal.env)
     keepHeapRoom(this.#terminal.clock)
-    const app = makeApp(this.#options, config, this.#log.journal)
+    const app = makeApp(this.#options, config, { journal: this.#log.journal, serverId: this.#natsId })
     await app.start()
     const watch = new ProblemWatch(
       () => app.broker.health().problems,
@@ -159,9 +162,11 @@ class Server {
     if (host !== '127.0.0.1' && host !== 'localhost' && host !== '::1') {
       warn(`Whoever reaches ${host} may read and write everything: nobody is asked who they are. See -a`)
     }
-    for (const line of ['Starting nats-server', `  Version:  ${NATS_VERSION}`, '  Git:      [not set]']) {
-      this.#log.line('INF', line)
-    }
+    this.#log.line('INF', 'Starting nats-server')
+    this.#log.line('INF', `  Version:  ${NATS_VERSION}`)
+    this.#log.line('INF', '  Git:      [not set]')
+    this.#log.line('INF', `  Name:     ${SERVER_NAME}`)
+    this.#log.line('INF', `  ID:       ${this.#natsId}`)
   }
 
   #ready(host: string, port: number, listeners: readonly ListenerInfo[]): void {
@@ -209,7 +214,7 @@ class Server {
 }
 
 /** Opens nothing. Throws ConfigError. */
-function makeApp(options: ServerOptions, config: Config, journal?: Journal): App {
+function makeApp(options: ServerOptions, config: Config, own: { journal?: Journal; serverId?: string } = {}): App {
   const { discoverPrefix, heartbeat, limits, replacesDurables, isSynced } = options
   const { intervalMs, timeoutMs, failures } = heartbeat
   const streaming = {
@@ -219,7 +224,7 @@ function makeApp(options: ServerOptions, config: Config, journal?: Journal): App
     isDurableReplaced: replacesDurables,
     durability: isSynced ? ('disk' as const) : ('os' as const),
   }
-  return new App(config, { streaming: journal === undefined ? streaming : { ...streaming, journal } })
+  return new App(config, { streaming: { ...streaming, ...own } })
 }
 
 /** A file that another one names is looked for beside it. */

@@ -2,8 +2,14 @@
 
 export type Kind = 'string' | 'int' | 'size' | 'duration' | 'bool' | 'strings'
 
-/** What it is for, with its default in brackets; or why it is not honoured, which is told when it is given. */
-export type Fate = { readonly honoured: string } | { readonly ignored: string } | { readonly refused: string }
+/**
+ * What it is for, with its default in brackets, and what of it has no effect, if anything; or why it is not honoured. What is not
+ * honoured is told when it is given.
+ */
+export type Fate =
+  | { readonly honoured: string; readonly butIgnored?: string }
+  | { readonly ignored: string }
+  | { readonly refused: string }
 
 /** Where its keys stand in a configuration file: the block of streaming, one within it, or the part of the NATS server. */
 export type Section = 'nats' | 'streaming' | 'limits' | 'file' | 'sql' | 'cluster' | 'tls'

@@ -11,7 +11,10 @@ const NOTHING_SENT = { ignored: 'clients are served on the address that is given
 const CLOSED = { ignored: 'the server leans on no NATS server of others' }
 const MONITORING = { ignored: 'there are no monitoring pages yet; metrics are read from an embedded broker' }
 const NO_CLUSTER = { ignored: 'it is for servers that are clustered' }
-const UNTRACED = { ignored: 'connections and single messages are not logged; -SD logs clients and subscriptions' }
+const NO_CONNECTIONS =
+  'connections of NATS are not logged; -SD logs the clients of NATS Streaming and their subscriptions'
+const NO_PROTOCOL = 'what clients of NATS send and get is not logged'
+const NO_MESSAGES = 'single messages and acks of NATS Streaming are not logged'
 const NO_SQL = { ignored: 'it is for the store SQL' }
 const AUTHORISATION = {
   refused: 'nobody can be asked for a password yet, and a server open to all is not what you asked for',
@@ -311,10 +314,13 @@ export const PARAMETERS: readonly Parameter[] = [
       'bool',
       'SD stan_debug',
       'sd stan_debug',
-      'log clients, subscriptions and their ends (default false)',
+      'log clients, subscriptions and their ends, and the subjects of requests at the start (default false)',
     ),
-    streaming('stanTrace', 'bool', 'SV stan_trace', 'sv stan_trace', UNTRACED),
-    streaming('stanDebugTrace', 'bool', 'SDV', '', 'the same: there is nothing more to trace (default false)'),
+    streaming('stanTrace', 'bool', 'SV stan_trace', 'sv stan_trace', { ignored: NO_MESSAGES }),
+    streaming('stanDebugTrace', 'bool', 'SDV', '', {
+      honoured: 'the same, and no trace (default false)',
+      butIgnored: `-SV in it: ${NO_MESSAGES}`,
+    }),
     nats('logFile', 'string', 'l log', 'log_file logfile', 'log to this file instead of standard error'),
     nats(
       'logTime',
@@ -331,9 +337,9 @@ export const PARAMETERS: readonly Parameter[] = [
       'log_size_limit',
       'begin a new file after so many bytes; 0 is never (default 0)',
     ),
-    nats('debug', 'bool', 'D debug', 'debug', UNTRACED),
-    nats('trace', 'bool', 'V trace', 'trace', UNTRACED),
-    nats('debugTrace', 'bool', 'DV DVV VV', '', UNTRACED),
+    nats('debug', 'bool', 'D debug', 'debug', { ignored: NO_CONNECTIONS }),
+    nats('trace', 'bool', 'V trace', 'trace', { ignored: NO_PROTOCOL }),
+    nats('debugTrace', 'bool', 'DV DVV VV', '', { ignored: `${NO_PROTOCOL}, and ${NO_CONNECTIONS}` }),
     nats('syslog', 'bool', 's syslog', 'syslog', { ignored: 'lines go to standard error, or to the log file' }),
     nats('remoteSyslog', 'string', 'r remote_syslog', 'remote_syslog', {
       ignored: 'lines go to standard error, or to the log file',

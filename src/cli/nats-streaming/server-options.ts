@@ -133,11 +133,11 @@ class Values {
   add(name: string, fate: GivenKey['parameter']['fate'], shown: string, value: OptionValue): void {
     this.#values.set(name, value)
     this.#shown.set(name, shown)
-    if ('honoured' in fate) return
     // To switch off what is not there is fine, and so is to name nothing.
     if (value === false || value === '') return
     if ('refused' in fate) throw new OptionMistake(`${shown}: ${fate.refused}`)
-    this.#notes.set(name, `${shown} is ignored: ${fate.ignored}`)
+    if ('ignored' in fate) this.#notes.set(name, `${shown} is ignored: ${fate.ignored}`)
+    else if (fate.butIgnored !== undefined) this.#notes.set(name, `${shown} is honoured but for ${fate.butIgnored}`)
   }
 
   get notes(): readonly string[] {

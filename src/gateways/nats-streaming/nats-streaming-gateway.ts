@@ -11,19 +11,20 @@ import type { Connection } from '../../transport/connection.js'
 import { TcpListener } from '../../transport/tcp-listener.js'
 import { type NatsContext, type NatsCounters, type NatsLimits, NatsSession } from './core/nats-session.js'
 import { Router } from './core/router.js'
-import { infoLine, serverIdOf } from './core/server-info.js'
+import { infoLine, newServerId, SERVER_NAME } from './core/server-info.js'
 import { SubjectNames } from './core/subject-names.js'
 import { type StreamingOptions, StreamingServer } from './streaming/streaming-server.js'
 
 /** High-water mark of a socket: from there on its reader has so many seconds to take it. */
 const OUTBOX_BYTES_MAX = 1024 * 1024
-const SERVER_ID_BYTES = 28
 
 export interface NatsStreamingOptions {
   readonly host: string
   readonly port: number
   readonly connectionsMax: number
   readonly limits: NatsLimits
+  /** By chance, unless somebody has told it already. */
+  readonly serverId?: string | undefined
   readonly clock: Clock
   readonly random: Random
   readonly broker: Broker
@@ -38,13 +39,12 @@ export class NatsStreamingGateway implements Service {
   readonly #services: readonly Service[]
   #settling: Promise<void> | null = null
 
-  constructor({ limits, random, streaming, broker, ...options }: NatsStreamingOptions) {
+  constructor({ limits, random, streaming, broker, serverId = newServerId(random), ...options }: NatsStreamingOptions) {
     const { clock, metrics, host } = options
     const router = new Router(random)
-    const serverId = serverIdOf(random.id(SERVER_ID_BYTES))
     const info = (connection: Connection): Buffer => {
       const { port } = this
-      const server = { serverId, serverName: 'leveret', host, port, payloadBytesMax: limits.payloadBytesMax }
+      const server = { serverId, serverName: SERVER_NAME, host, port, payloadBytesMax: limits.payloadBytesMax }
       return infoLine(server, connection.id, addressOf(connection.remote))
     }
     const pressure = { isHigh: false }

@@ -59,6 +59,25 @@ test('TestProcessCommandLineArgs: one or two dashes, a blank or an equals sign',
   }
 })
 
+test('what of the flags for the log has no effect is told, of combined ones as well', () => {
+  const messages = 'single messages and acks of NATS Streaming are not logged'
+  const connections =
+    'connections of NATS are not logged; -SD logs the clients of NATS Streaming and their subscriptions'
+  const protocol = 'what clients of NATS send and get is not logged'
+  for (const [words, told] of [
+    ['-SD', []],
+    ['-SV', [`-SV is ignored: ${messages}`]],
+    ['-SDV', [`-SDV is honoured but for -SV in it: ${messages}`]],
+    ['-D', [`-D is ignored: ${connections}`]],
+    ['-V', [`-V is ignored: ${protocol}`]],
+    ['-DV', [`-DV is ignored: ${protocol}, and ${connections}`]],
+    ['-SD=false -SV=false -SDV=false -DV=false', []],
+  ] as const) {
+    assert.deepEqual(run(words).notes, told, words)
+  }
+  assert.deepEqual(run('-c a', { a: 'streaming { sd: true, sv: true }' }).notes, [`sv is ignored: ${messages}`])
+})
+
 test('a bool takes no word behind it, and the first word that is no flag is not understood', () => {
   assert.equal(mistake('-D false'), 'unrecognized command: false')
   assert.equal(run('-D=false').options.log.debug, false)

@@ -1,5 +1,5 @@
 /**
- * Limits of a store with settings of its own: how many, how much, how long; and what the operator reads.
+ * Limits of a store with settings of its own: how many, how much, how long.
  */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -108,6 +108,25 @@ test('a channel that is begun anew after it was deleted reaches its limits anew'
     assert.equal(server.lines.filter((line) => line.startsWith('Reached')).length, times)
     await server.app.broker.deleteTopic('foo')
   }
+})
+
+test('limits of the store are not said to be reached by channels that others made, but their own are', async (t) => {
+  const server = await startLimitedStan(t, limits({ messagesMax: 2 }))
+  const retention = (records: number | null) => ({
+    ...DEFAULT_TOPIC_SETTINGS,
+    retention: { ...KEEP_FOREVER, records },
+  })
+  await server.app.broker.createTopic('free', retention(null))
+  await server.app.broker.createTopic('five', retention(5))
+  const peer = await server.connect()
+  for (let count = 1; count <= 8; count++) {
+    for (const channel of ['free', 'five']) assert.equal(await peer.publish(channel, 'x'), '')
+  }
+  const [line, ...others] = server.lines.filter((each) => each.startsWith('Reached'))
+  assert.match(line ?? '', /^Reached limits for store "five" \(msgs=5\/5 /)
+  assert.deepEqual(others, [])
+  const all = await peer.subscribe({ subject: 'free', startPosition: FIRST })
+  assert.equal((await all.until(8)).length, 8, 'nothing was dropped')
 })
 
 for (const [row, queue] of [
@@ -233,6 +252,29 @@ test('a channel that others delete is begun anew for those who are subscribed', 
   assert.equal(await peer.unsubscribe(subscription), '')
 })
 
+test('of channels that others make and delete nothing is remembered, also while their number is not limited', async (t) => {
+  const server = await startLimitedStan(t, limits({}))
+  const { broker, metrics } = server.app
+  const channels = () => metrics.samples().find(({ name }) => name === 'leveret_nats_streaming_channels')?.value
+  const peer = await server.connect()
+  assert.equal(await peer.publish('stays', 'x'), '')
+  const settings = { ...DEFAULT_TOPIC_SETTINGS, retention: KEEP_FOREVER }
+  for (let round = 0; round < 20; round++) {
+    const names = Array.from({ length: 100 }, (_, index) => `Others.${round}.${index}`)
+    for (const name of names) await broker.createTopic(name, settings)
+    // Some are looked into as well.
+    for (const name of names.slice(0, 5)) assert.equal(await peer.publish(name, 'x'), '')
+    assert.equal(channels(), 101)
+    for (const name of names) await broker.deleteTopic(name)
+    assert.equal(channels(), 1)
+  }
+  for (const name of ['made', 'MADE', 'made']) {
+    assert.equal(await peer.publish(name, 'x'), '', 'a name is free again')
+    await broker.deleteTopic(name)
+  }
+  assert.equal(channels(), 1)
+})
+
 test('a durable is replaced where that is allowed', async (t) => {
   const server = await startLimitedStan(t, { isDurableReplaced: true })
   const peer = await server.connect()
@@ -255,40 +297,6 @@ test('a durable is replaced where that is allowed', async (t) => {
   assert.equal(first.messages.length, 2)
 })
 
-test('the operator reads who comes and goes, in the words of the original', async (t) => {
-  const server = await startLimitedStan(t, {})
-  const peer = await server.connect('me')
-  const plain = await peer.subscribe({ subject: 'foo', startPosition: FIRST })
-  const durable = { subject: 'foo', durableName: 'dur' }
-  await peer.closeSubscription(await peer.subscribe(durable))
-  const resumed = await peer.subscribe(durable)
-  const group = { subject: 'foo', qGroup: 'q', durableName: 'dq', startPosition: 3, startSequence: 7 }
-  const one = await peer.subscribe(group)
-  const two = await peer.subscribe(group)
-  await peer.unsubscribe(one)
-  await peer.unsubscribe(plain)
-  await peer.close()
-  const inbox = (line: string): string => line.replace(/inbox=[^,]+/, 'inbox=I').replace(/\(Inbox=.+\)/, '(Inbox=I)')
-  assert.deepEqual(server.lines.map(inbox), [
-    'Recovering the state...',
-    'No recovered state',
-    '[Client:me] Connected (Inbox=I)',
-    'Channel "foo" has been created',
-    '[Client:me] Started new subscription, subject=foo, inbox=I, subid=1, sending from beginning, seq=1',
-    '[Client:me] Started new durable subscription, subject=foo, inbox=I, durable=dur, subid=2, sending new-only, seq=1',
-    '[Client:me] Suspended durable subscription, subject=foo, inbox=I, durable=dur, subid=2',
-    '[Client:me] Resumed durable subscription, subject=foo, inbox=I, durable=dur, subid=2',
-    '[Client:me] Started new durable queue subscription, subject=foo, inbox=I, queue=dq:q, subid=3, sending from sequence, asked_seq=7 actual_seq=1',
-    '[Client:me] Added member to durable queue subscription, subject=foo, inbox=I, queue=dq:q, subid=4',
-    '[Client:me] Removed member from durable queue subscription, subject=foo, inbox=I, queue=dq:q, subid=3',
-    '[Client:me] Removed subscription, subject=foo, inbox=I, subid=1',
-    '[Client:me] Suspended durable subscription, subject=foo, inbox=I, durable=dur, subid=2',
-    '[Client:me] Suspended durable queue subscription, subject=foo, inbox=I, queue=dq:q, subid=4',
-    '[Client:me] Closed (Inbox=I)',
-  ])
-  assert.notEqual(resumed.inbox, two.inbox)
-})
-
 test('a client that answers no heartbeats is closed, and its subscriptions with it', async (t) => {
   const server = await startLimitedStan(t, { heartbeats: { intervalMs: 50, timeoutMs: 50, failuresMax: 2 } })
   const peer = await server.connect('me')
@@ -301,39 +309,6 @@ test('a client that answers no heartbeats is closed, and its subscriptions with 
   while ((await peer.ping()) === '') assert.ok(performance.now() - began < 5_000)
   assert.ok(server.lines.includes('[Client:me] Timed out on heartbeats'))
   assert.equal(await peer.publish('foo', 'x'), 'stan: invalid publish request')
-})
-
-test('the operator reads that a client without heartbeats gets nothing again', async (t) => {
-  const heartbeats = { intervalMs: 200, timeoutMs: 100, failuresMax: 100 }
-  const server = await startLimitedStan(t, { heartbeats })
-  const peer = await server.connect('me')
-  const subscription = await peer.subscribe({ subject: 'foo', ackWaitInSecs: 1 })
-  const line = '[Client:me] Skipping redelivery to subid=1 due to missed client heartbeat'
-  peer.answersHeartbeats = false
-  await pause(600)
-  await peer.publish('foo', 'x')
-  await subscription.until(1)
-  while (!server.lines.includes(line)) await pause(10)
-  assert.equal(subscription.messages.length, 1)
-  peer.answersHeartbeats = true
-  await subscription.until(2)
-  assert.equal(subscription.messages[1]?.redeliveryCount, 1)
-})
-
-test('the operator reads of the first ack of a subscription that is none, and metrics count them all', async (t) => {
-  const server = await startLimitedStan(t, {})
-  const peer = await server.connect('me')
-  const subscription = await peer.subscribe({ subject: 'foo' })
-  for (let count = 0; count < 50; count++) peer.wire.publish(subscription.ackInbox, Buffer.from('garbage'))
-  await peer.publish('foo', 'x')
-  const line =
-    '[Client:me] Unable to process ack for subid=1, subject=foo: it cannot be read, and further ones are counted only'
-  assert.deepEqual(
-    server.lines.filter((each) => each.includes('ack')),
-    [line],
-  )
-  const name = 'leveret_nats_streaming_acks_unreadable_total'
-  assert.equal(server.app.metrics.samples().find((sample) => sample.name === name)?.value, 50)
 })
 
 test('a client that was there before a restart is asked as well, and closed when it is gone', async (t) => {

@@ -12,6 +12,7 @@ import { MessageEncoder } from '../../../src/gateways/nats-streaming/streaming/m
 import { RunWriter } from '../../../src/gateways/nats-streaming/streaming/message-record.js'
 import {
   Ack,
+  decodeAckChannel,
   decodeCloseRequest,
   decodeConnectRequest,
   decodePing,
@@ -150,7 +151,7 @@ test('published messages are read as a stock library lays them out, however they
 })
 
 test('an ack has the size that was seen on the wire, and is decoded', () => {
-  const ack = new Ack()
+  const ack = new Ack('foo')
   const bytes = stock('Ack', { subject: 'foo', sequence: 1 })
   assert.deepEqual([...bytes], [0x0a, 3, 0x66, 0x6f, 0x6f, 0x10, 1])
   assert.equal(ack.read(bytes), true)
@@ -159,6 +160,24 @@ test('an ack has the size that was seen on the wire, and is decoded', () => {
   assert.equal(ack.sequence, Number.MAX_SAFE_INTEGER)
   assert.equal(ack.read(stock('Ack', { subject: 'foo', sequence: '18446744073709551615' })), true)
   assert.equal(ack.sequence, Number.MAX_SAFE_INTEGER, 'beyond what can be counted')
+})
+
+test('an ack tells whether it names the channel, byte for byte and whatever it says besides', () => {
+  const names = ['foo', 'fooo', 'fo', 'fop', '', 'Foo', 'grün', 'gru\u0308n', 'x'.repeat(200)]
+  for (const channel of names.filter((name) => name !== '')) {
+    const ack = new Ack(channel)
+    for (const named of names) {
+      assert.equal(ack.read(stock('Ack', { subject: named, sequence: 7 })), true)
+      assert.deepEqual([ack.isOfChannel, ack.sequence], [named === channel, 7], `${named} in ${channel}`)
+      assert.equal(decodeAckChannel(stock('Ack', { subject: named, sequence: 7 })), named)
+    }
+    const both = (first: string, last: string) =>
+      Buffer.concat([stock('Ack', { subject: first, sequence: 1 }), stock('Ack', { subject: last })])
+    assert.deepEqual([ack.read(both('other', channel)), ack.isOfChannel], [true, true], 'the last one counts')
+    assert.deepEqual([ack.read(both(channel, 'other')), ack.isOfChannel], [true, false])
+    assert.deepEqual([ack.read(Buffer.alloc(0)), ack.isOfChannel], [true, false], 'nothing is kept of the last one')
+    assert.equal(ack.read(Buffer.from([0x0a, 5, 0x66])), false)
+  }
 })
 
 test('numbers may be negative or large', () => {
@@ -181,7 +200,7 @@ test('numbers may be negative or large', () => {
 
 test('fields that nobody knows are passed over, and garbage is no message', () => {
   assert.equal(decodeCloseRequest(Buffer.from([0x0a, 2, 0x63, 0x31, 0xa2, 0x06, 1, 7, 0x58, 3])), 'c1')
-  const ack = new Ack()
+  const ack = new Ack('foo')
   for (const garbage of [
     Buffer.from('garbage'),
     Buffer.from([0x0a]),

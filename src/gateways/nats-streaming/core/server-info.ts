@@ -1,12 +1,16 @@
 /**
  * What the server says of itself with INFO, before a connection has said anything. Knows no socket.
  */
+import type { Random } from '../../../common/random.js'
 
 /**
  * Clients switch features on by the version; this is the level of the protocol that is spoken here, without anything that the
  * text does not name: no clusters, no JetStream.
  */
 export const NATS_PROTOCOL_VERSION = '2.9.24'
+export const SERVER_NAME = 'leveret'
+/** Of a server ID, without its first letter. */
+const ID_BYTES = 28
 /** Older clients look for the end of a control line in so many bytes only. */
 const INFO_BYTES_MAX = 4096
 
@@ -39,7 +43,7 @@ export function infoLine(server: ServerInfo, clientId: number, clientIp: string)
   return line
 }
 
-/** From random hexadecimal digits, what looks like the key of a server. */
-export function serverIdOf(random: string): string {
-  return `N${random.toUpperCase()}`.padEnd(56, 'A').slice(0, 56)
+/** What looks like the key of a server. */
+export function newServerId(random: Random): string {
+  return `N${random.id(ID_BYTES).toUpperCase()}`.padEnd(56, 'A').slice(0, 56)
 }

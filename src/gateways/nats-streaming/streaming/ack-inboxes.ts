@@ -1,9 +1,13 @@
 /**
  * Where the acks of a channel's subscriptions arrive. Nobody gets an answer to an ack.
  */
+import type { Counter } from '../../../metrics/registry.js'
 import type { NatsMessage, NatsSubscription, Router, Subscriber } from '../core/router.js'
-import { Ack } from './messages.js'
+import type { Channels } from './channels.js'
+import type { Journal } from './journal.js'
+import { Ack, decodeAckChannel } from './messages.js'
 import type { Subscription } from './subscription.js'
+import { foreignAckLine, unreadableAckLine } from './subscription-lines.js'
 
 class AckInbox implements NatsSubscription {
   readonly subject: string
@@ -11,7 +15,9 @@ class AckInbox implements NatsSubscription {
   readonly sid = ''
   readonly owner: Subscriber
   readonly acked: Subscription
+  /** Told of. */
   hadUnreadable = false
+  hadForeign = false
 
   constructor(acked: Subscription, owner: Subscriber) {
     this.subject = acked.ackInbox
@@ -20,21 +26,27 @@ class AckInbox implements NatsSubscription {
   }
 }
 
-export interface AckListener {
-  acked(subscription: Subscription, sequence: number): void
-  /** What came is no ack; `isFirst` of this subscription. */
-  unreadable(subscription: Subscription, isFirst: boolean): void
+export interface AckContext {
+  readonly router: Router
+  readonly channels: Channels
+  readonly journal: Journal
+  readonly counters: { readonly unreadableAcks: Counter; readonly foreignAcks: Counter }
 }
 
 export class AckInboxes implements Subscriber {
+  readonly #channel: string
+  readonly #context: AckContext
   readonly #router: Router
-  readonly #listener: AckListener
+  readonly #acked: (subscription: Subscription, sequence: number) => void
   readonly #inboxes = new Map<Subscription, AckInbox>()
-  readonly #ack = new Ack()
+  readonly #ack: Ack
 
-  constructor(router: Router, listener: AckListener) {
-    this.#router = router
-    this.#listener = listener
+  constructor(channel: string, context: AckContext, acked: (subscription: Subscription, sequence: number) => void) {
+    this.#channel = channel
+    this.#context = context
+    this.#router = context.router
+    this.#acked = acked
+    this.#ack = new Ack(channel)
   }
 
   add(subscription: Subscription): void {
@@ -57,12 +69,26 @@ export class AckInboxes implements Subscriber {
 
   deliver(subscription: NatsSubscription, { payload }: NatsMessage): void {
     if (!(subscription instanceof AckInbox)) return
-    if (this.#ack.read(payload)) {
-      this.#listener.acked(subscription.acked, this.#ack.sequence)
-      return
-    }
-    const isFirst = !subscription.hadUnreadable
-    subscription.hadUnreadable = true
-    this.#listener.unreadable(subscription.acked, isFirst)
+    const ack = this.#ack
+    if (!ack.read(payload)) this.#unreadable(subscription)
+    else if (!ack.isOfChannel) this.#foreign(subscription, ack.sequence, decodeAckChannel(payload))
+    else this.#acked(subscription.acked, ack.sequence)
+  }
+
+  #unreadable(inbox: AckInbox): void {
+    const { counters, journal } = this.#context
+    counters.unreadableAcks.value++
+    if (inbox.hadUnreadable) return
+    inbox.hadUnreadable = true
+    journal.error(unreadableAckLine(this.#channel, inbox.acked))
+  }
+
+  /** It names another channel, and acks nothing of either. */
+  #foreign(inbox: AckInbox, sequence: number, named: string): void {
+    const { counters, journal, channels } = this.#context
+    counters.foreignAcks.value++
+    if (inbox.hadForeign) return
+    inbox.hadForeign = true
+    journal.error(foreignAckLine(this.#channel, inbox.acked, { sequence, named, isThere: channels.has(named) }))
   }
 }

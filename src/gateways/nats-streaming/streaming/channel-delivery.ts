@@ -23,7 +23,6 @@ import { type LaidOut, Outbound } from './outbound.js'
 import { StateKeeper } from './state-keeper.js'
 import type { StreamingState } from './streaming-state.js'
 import type { DeliveryGroup, PendingMessage, Subscription } from './subscription.js'
-import { unreadableAckLine } from './subscription-lines.js'
 
 /** What one look at a group reads at most; then others have their turn. */
 const STRETCH_BYTES = 256 * 1024
@@ -62,6 +61,7 @@ export interface DeliveryCounters {
   readonly acks: Counter
   readonly strayAcks: Counter
   readonly unreadableAcks: Counter
+  readonly foreignAcks: Counter
   readonly held: Counter
   readonly stateFailures: Counter
 }
@@ -95,13 +95,7 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     this.#keeper = new StateKeeper(subscriptions, context)
     this.#encoder = new MessageEncoder(this.channel, context.slab)
     this.#outbound = new Outbound(context, (feed) => this.#rest(feed, HELD_MS))
-    this.acks = new AckInboxes(context.router, {
-      acked: (subscription, sequence) => this.#acked(subscription, sequence),
-      unreadable: (subscription, isFirst) => {
-        context.counters.unreadableAcks.value++
-        if (isFirst) context.journal.error(unreadableAckLine(this.channel, subscription))
-      },
-    })
+    this.acks = new AckInboxes(this.channel, context, (subscription, sequence) => this.#acked(subscription, sequence))
   }
 
   get broker(): Broker {

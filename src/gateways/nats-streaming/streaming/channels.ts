@@ -5,6 +5,7 @@
 import type { Broker } from '../../../broker/broker.js'
 import type { Topic } from '../../../broker/topic.js'
 import { InvalidArgumentError, LeveretError } from '../../../common/errors.js'
+import type { MetricsRegistry } from '../../../metrics/registry.js'
 import { sameSettings, type TopicSettings } from '../../../model/topic.js'
 import { isChannelName } from './channel-names.js'
 import { StreamingFault } from './fault.js'
@@ -12,37 +13,57 @@ import { type StoreLimits, topicSettingsOf } from './store-limits.js'
 
 export const CHANNEL_DELETED = 'stan: channel is being deleted'
 
+export interface ChannelListener {
+  /** `isOwn` says that a client of this protocol made it. */
+  created(channel: string, isOwn: boolean): void
+  /** By somebody else. */
+  deleted(channel: string): void
+  /** A client wanted it, and it could not be made. */
+  failed(channel: string, error: unknown): void
+}
+
 export interface ChannelsOptions {
   readonly broker: Broker
   readonly limits: StoreLimits
-  /** Told when one is made, and whether a client of this protocol did that. */
-  readonly created: (channel: string, isOwn: boolean) => void
+  readonly listener: ChannelListener
+  readonly metrics: MetricsRegistry
 }
 
 export class Channels {
   readonly #broker: Broker
   readonly #limits: StoreLimits
-  readonly #created: ChannelsOptions['created']
+  readonly #listener: ChannelListener
   readonly #creating = new Map<string, Promise<Topic>>()
   readonly #deleting = new Set<string>()
-  /** By name in small letters; those that others deleted may still be there. */
+  /** By name in small letters; those that others gave settings of no channel may still be there. */
   readonly #names = new Map<string, string>()
   /** Settings with which a topic is a channel, so that it is not looked into for each message. */
-  readonly #checked = new Map<string, TopicSettings>()
+  readonly #checked = new WeakMap<Topic, TopicSettings>()
   #unwatch: (() => void) | null = null
 
-  constructor({ broker, limits, created }: ChannelsOptions) {
+  constructor({ broker, limits, listener, metrics }: ChannelsOptions) {
     this.#broker = broker
     this.#limits = limits
-    this.#created = created
+    this.#listener = listener
+    metrics.gauge(
+      'leveret_nats_streaming_channels',
+      'Channels, topics that others made included',
+      () => this.#names.size,
+    )
   }
 
   start(): void {
     for (const name of this.#broker.topicNames('', Number.MAX_SAFE_INTEGER).names) this.#note(name)
-    this.#unwatch = this.#broker.watchTopics((name) => {
-      this.#note(name)
-      if (!this.#creating.has(name)) this.#created(name, false)
-    })
+    this.#unwatch = this.#broker.watchTopics(
+      (name) => {
+        this.#note(name)
+        if (!this.#creating.has(name)) this.#listener.created(name, false)
+      },
+      (name) => {
+        this.#forget(name)
+        if (!this.#deleting.has(name)) this.#listener.deleted(name)
+      },
+    )
   }
 
   stop(): void {
@@ -71,9 +92,9 @@ export class Channels {
   inUse(name: string): Topic | null {
     const topic = this.#broker.topicInUse(name)
     if (topic === null || this.#deleting.has(name)) return null
-    if (this.#checked.get(name) === topic.settings) return topic
+    if (this.#checked.get(topic) === topic.settings) return topic
     if (!this.#isChannel(name, topic.settings)) return null
-    this.#checked.set(name, topic.settings)
+    this.#checked.set(topic, topic.settings)
     return topic
   }
 
@@ -81,9 +102,16 @@ export class Channels {
   async use(name: string): Promise<Topic> {
     if (this.#deleting.has(name)) throw new StreamingFault(CHANNEL_DELETED)
     const settings = this.#broker.topicSettings(name)
-    if (settings === null) return await this.#create(name)
-    this.#require(name, settings)
-    return await this.#broker.useTopic(name)
+    if (settings !== null) {
+      this.#require(name, settings)
+      return await this.#broker.useTopic(name)
+    }
+    try {
+      return await this.#create(name)
+    } catch (error) {
+      this.#listener.failed(name, error)
+      throw error
+    }
   }
 
   /**
@@ -94,8 +122,6 @@ export class Channels {
     this.#deleting.add(name)
     try {
       await this.#broker.deleteTopic(name)
-      this.#names.delete(name.toLowerCase())
-      this.#checked.delete(name)
       await forget()
     } finally {
       this.#deleting.delete(name)
@@ -114,7 +140,7 @@ export class Channels {
   async #make(name: string): Promise<Topic> {
     try {
       await this.#broker.createTopic(name, topicSettingsOf(this.#limits.of(name)))
-      this.#created(name, true)
+      this.#listener.created(name, true)
     } catch (error) {
       // No topic can be called that: channels of the original could have control characters, and more than 255 bytes.
       if (error instanceof InvalidArgumentError)
@@ -143,7 +169,7 @@ export class Channels {
     }
     const { channelsMax } = this.#limits
     if (channelsMax === null || this.#names.size + this.#creating.size < channelsMax) return
-    this.#forgetDeleted()
+    for (const known of this.#names.values()) if (!this.has(known)) this.#forget(known)
     if (this.#names.size + this.#creating.size >= channelsMax) throw new StreamingFault('too many channels')
   }
 
@@ -153,9 +179,9 @@ export class Channels {
     if (settings !== null && this.#isChannel(name, settings) && !this.#names.has(lower)) this.#names.set(lower, name)
   }
 
-  #forgetDeleted(): void {
-    for (const [lower, name] of this.#names) if (!this.has(name)) this.#names.delete(lower)
-    for (const name of this.#checked.keys()) if (!this.has(name)) this.#checked.delete(name)
+  #forget(name: string): void {
+    const lower = name.toLowerCase()
+    if (this.#names.get(lower) === name) this.#names.delete(lower)
   }
 
   #isChannel(name: string, settings: TopicSettings): boolean {

@@ -127,21 +127,45 @@ export function decodePing(bytes: Buffer): string | null {
   return decodeOne(bytes, latin1)
 }
 
-/** An ack. Read over and over again; what its channel is called is known from where it arrives. */
+/** An ack of a message of one channel. Read over and over again; no string is made. */
 export class Ack {
   /** Not beyond 2^53. */
   sequence = 0
+  /** Whether it names the channel. */
+  isOfChannel = false
+  readonly #channel: Buffer
+
+  constructor(channel: string) {
+    this.#channel = Buffer.from(channel)
+  }
 
   read(bytes: Buffer): boolean {
     this.sequence = 0
+    this.isOfChannel = false
     return decode(bytes, this.#field)
   }
 
   readonly #field = (reader: Reader, field: number, wireType: number): void => {
     if (field === 2) this.sequence = uint64(reader, wireType)
-    else if (field === 1) skipBytes(reader, wireType)
+    else if (field === 1) this.isOfChannel = this.#isChannel(reader, wireType)
     else reader.skipType(wireType)
   }
+
+  #isChannel(reader: Reader, wireType: number): boolean {
+    expect(wireType, WIRE_BYTES)
+    const channel = this.#channel
+    const length = reader.uint32()
+    const { buf, pos } = reader
+    reader.skip(length)
+    if (length !== channel.length) return false
+    for (let index = 0; index < length; index++) if (buf[pos + index] !== channel[index]) return false
+    return true
+  }
+}
+
+/** The channel that an ack names, for those whom it surprises. */
+export function decodeAckChannel(bytes: Buffer): string {
+  return decodeOne(bytes, text) ?? ''
 }
 
 export function encodeConnectResponse(response: ConnectResponse): Buffer {
@@ -224,11 +248,6 @@ function slice(reader: Reader, wireType: number, encoding: 'utf8' | 'latin1'): s
   const start = reader.pos
   reader.skip(length)
   return (reader.buf as Buffer).toString(encoding, start, start + length)
-}
-
-function skipBytes(reader: Reader, wireType: number): void {
-  expect(wireType, WIRE_BYTES)
-  reader.skip(reader.uint32())
 }
 
 function int32(reader: Reader, wireType: number): number {

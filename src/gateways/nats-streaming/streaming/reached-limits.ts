@@ -4,8 +4,8 @@
  */
 import type { Broker } from '../../../broker/broker.js'
 import type { TopicFacts } from '../../../broker/topic-facts.js'
+import { KEEP_FOREVER, type RetentionLimits } from '../../../model/topic.js'
 import type { Journal } from './journal.js'
-import type { StoreLimits } from './store-limits.js'
 
 interface Watched {
   /** To be published before the next look. */
@@ -18,7 +18,6 @@ interface Watched {
 
 export interface ReachedLimitsOptions {
   readonly broker: Broker
-  readonly limits: StoreLimits
   readonly journal: Journal
 }
 
@@ -35,8 +34,8 @@ export class ReachedLimits {
   published(channel: TopicFacts, messages: number, bytes: number): void {
     let watched = this.#watched.get(channel)
     if (watched === undefined) {
-      const { messagesMax, bytesMax } = this.#options.limits.of(channel.name)
-      const isLimited = messagesMax !== null || bytesMax !== null
+      const { records, bytes: bytesMax } = limitsOf(channel)
+      const isLimited = records !== null || bytesMax !== null
       watched = isLimited ? { messages: 0, bytes: 0, lastBytes: 0, isLooking: false } : null
       this.#watched.set(channel, watched)
     }
@@ -54,8 +53,8 @@ export class ReachedLimits {
   }
 
   async #look(channel: TopicFacts, watched: Watched): Promise<void> {
-    const { broker, limits, journal } = this.#options
-    const { messagesMax, bytesMax } = limits.of(channel.name)
+    const { broker, journal } = this.#options
+    const { records: messagesMax, bytes: bytesMax } = limitsOf(channel)
     watched.isLooking = true
     try {
       const [state] = (await broker.describeTopic(channel.name)).partitions
@@ -80,6 +79,11 @@ export class ReachedLimits {
       watched.isLooking = false
     }
   }
+}
+
+/** Of the topic itself: those of the store are for channels that were made here, and for no others. */
+function limitsOf({ settings: { retention } }: TopicFacts): RetentionLimits {
+  return retention === 'none' ? KEEP_FOREVER : retention
 }
 
 /** On the way to the limit there are few looks, and at the limit one for each publish. */

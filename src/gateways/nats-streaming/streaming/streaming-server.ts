@@ -13,10 +13,10 @@ import type { Durability } from '../../../model/topic.js'
 import { StateTopic } from '../../state-topic.js'
 import type { NatsMessage, NatsSubscription, Router } from '../core/router.js'
 import type { DeliveryCounters } from './channel-delivery.js'
+import { ChannelNotes } from './channel-notes.js'
 import { Channels } from './channels.js'
 import { Clients, type HeartbeatSettings } from './clients.js'
 import { Deliveries } from './deliveries.js'
-import { textOf } from './fault.js'
 import { Inactivity } from './inactivity.js'
 import { debugJournal, type Journal } from './journal.js'
 import { Publishes } from './publishes.js'
@@ -24,7 +24,7 @@ import { ReachedLimits } from './reached-limits.js'
 import { Requests } from './requests.js'
 import { DEFAULT_STORE_LIMITS, type StoreLimits } from './store-limits.js'
 import { StreamingState } from './streaming-state.js'
-import { type StreamingSubjects, streamingSubjects } from './streaming-subjects.js'
+import { type StreamingSubjects, streamingSubjects, subjectLines } from './streaming-subjects.js'
 
 /** No channel can be called that. */
 const STATE_TOPIC = '__leveret.nats-streaming'
@@ -88,7 +88,8 @@ export class StreamingServer implements Service {
     this.#journal = journal
     this.#router = router
     this.#subjects = streamingSubjects(options.clusterId, options.discoverPrefix)
-    this.#channels = new Channels({ broker, limits, created: (...made) => this.#created(...made) })
+    const listener = new ChannelNotes({ state: this.#state, journal, clock })
+    this.#channels = new Channels({ broker, limits, listener, metrics })
     this.#clients = new Clients({
       router,
       clock,
@@ -130,7 +131,7 @@ export class StreamingServer implements Service {
       journal,
       metrics,
     })
-    this.#reached = new ReachedLimits({ broker, limits, journal })
+    this.#reached = new ReachedLimits({ broker, journal })
     this.#publishes = new Publishes({
       router,
       broker,
@@ -172,6 +173,7 @@ export class StreamingServer implements Service {
     for (const client of this.#clients.all()) this.#clients.watch(client)
     this.#deliveries.begin()
     this.#inactivity.start()
+    if (this.#journal.hasDebug) for (const line of subjectLines(this.#subjects)) this.#journal.debug(line)
   }
 
   async #recover(): Promise<void> {
@@ -212,14 +214,6 @@ export class StreamingServer implements Service {
     this.#channels.stop()
   }
 
-  #created(channel: string, isOwn: boolean): void {
-    const journal = this.#journal
-    if (isOwn) journal.info(`Channel "${channel}" has been created`)
-    // Were it lost, only other limits after a restart would not be applied.
-    const noted = isOwn ? this.#state.putChannel(channel) : this.#state.removeChannel(channel)
-    noted.catch((error: unknown) => journal.error(textOf(error)))
-  }
-
   async #forget(channel: string): Promise<void> {
     await this.#deliveries.discard(channel)
     await this.#state.removeChannel(channel)
@@ -254,6 +248,7 @@ function deliveryCounters(metrics: MetricsRegistry): DeliveryCounters {
     acks: counter('acks', 'Acks that counted'),
     strayAcks: counter('acks_stray', 'Acks of messages that nobody waits for'),
     unreadableAcks: counter('acks_unreadable', 'Messages to the inboxes of acks that are none'),
+    foreignAcks: counter('acks_foreign', 'Acks that name another channel than that of their inbox'),
     held: counter('feeds_held', 'Times that a subscription rested because its connection had much to take'),
     stateFailures: counter('state_failures', 'Times that what is known of subscriptions could not be kept'),
   }

@@ -1,7 +1,7 @@
 /**
  * The subjects on which a streaming server is spoken to.
  */
-import { subjectFromText } from '../core/subjects.js'
+import { subjectFromText, textFromSubject } from '../core/subjects.js'
 
 const DEFAULT_DISCOVER_PREFIX = '_STAN.discover'
 
@@ -28,4 +28,18 @@ export function streamingSubjects(clusterId: string, discoverPrefix = DEFAULT_DI
     closeSubscription: `_STAN.subclose.${cluster}`,
     close: `_STAN.close.${cluster}`,
   }
+}
+
+/** As the original shows them. */
+export function subjectLines(subjects: StreamingSubjects): readonly string[] {
+  const { discover, publishPrefix, subscribe, closeSubscription, unsubscribe, close } = subjects
+  const lines = [
+    `Discover subject:           ${discover}`,
+    `Publish subject:            ${publishPrefix}.>`,
+    `Subscribe subject:          ${subscribe}`,
+    `Subscription Close subject: ${closeSubscription}`,
+    `Unsubscribe subject:        ${unsubscribe}`,
+    `Close subject:              ${close}`,
+  ]
+  return lines.map(textFromSubject)
 }

@@ -11,6 +11,8 @@ import {
 import type { Subscribed, Subscription } from './subscription.js'
 
 const NS_PER_MS = 1_000_000
+/** Of a channel that is none. */
+const NAMED_LENGTH_MAX = 255
 
 /** `lastSent` is what was made of the start position. */
 export function subscribedLine(
@@ -41,6 +43,18 @@ export function skippedLine(subscription: Subscription): string {
 export function unreadableAckLine(channel: string, subscription: Subscription): string {
   const whose = `subid=${subscription.id}, subject=${channel}`
   return line(subscription, `Unable to process ack for ${whose}: it cannot be read, and further ones are counted only`)
+}
+
+/** The first of a subscription, which is ignored; `isThere` says whether there is such a channel at all. */
+export function foreignAckLine(
+  channel: string,
+  { id }: Subscription,
+  { sequence, named, isThere }: { readonly sequence: number; readonly named: string; readonly isThere: boolean },
+): string {
+  // Anybody can name anything.
+  const shown = isThere || /^[!-~]{1,255}$/.test(named) ? named : JSON.stringify(named.slice(0, NAMED_LENGTH_MAX))
+  const what = isThere ? `is not that of subid=${id}, subject=${channel}` : 'not found'
+  return `Unable to process ack seq=${sequence}, channel ${shown} ${what}`
 }
 
 function line({ clientId }: Subscription, text: string): string {
