@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type BrokerOptions, createBroker, type EmbeddedBroker } from '../../src/index.js'
 import { RespPeer } from './resp-peer.js'
 import type { RespValue } from './resp-values.js'
@@ -72,6 +73,18 @@ export class FlokiPeer {
     assert.equal(value.length, 1)
     assert.equal(value[0]?.[0], '$', JSON.stringify(reply))
     return JSON.parse(String(value[0]?.[1])) as Record<string, unknown>
+  }
+}
+
+/** Resolves when the channel has nothing in flight: its time is over, which a process that stands still puts off. */
+export async function untilTimedOut(peer: FlokiPeer, queue = 'q', channel = 'c'): Promise<void> {
+  for (;;) {
+    const queues = (await peer.json('INFO queues')) as Record<
+      string,
+      { channels: Record<string, { in_flight_count: number }> }
+    >
+    if (queues[queue]?.channels[channel]?.in_flight_count === 0) return
+    await sleep(20)
   }
 }
 

@@ -1,8 +1,13 @@
 /** Who stands in the line of a channel gets what it asked for, whatever those before it asked for, got, or did not wait for. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type FlokiPeer, type FlokiServer, type Message, startFloki } from '../../helpers/floki-server.js'
+import {
+  type FlokiPeer,
+  type FlokiServer,
+  type Message,
+  startFloki,
+  untilTimedOut,
+} from '../../helpers/floki-server.js'
 
 const SOON_MS = 5_000
 
@@ -64,7 +69,7 @@ test('what an answer has no room for is there for the next one', { timeout: SOON
   await peer.expect(`RPUSH q ${Array.from('abcd', (letter) => letter.repeat(600)).join(' ')}`, ':4')
   assert.deepEqual(ids(await peer.fetch('HMGET q c 2')), [1, 2])
   // They come again, and are another range than those that nobody has had.
-  await sleep(1_100)
+  await untilTimedOut(peer)
   assert.deepEqual(ids(await peer.fetch('HMGET q c 4')), [1, 2])
   assert.deepEqual(ids(await peer.fetch('HMGET q c 4 3')), [3, 4])
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../../src/common/clock.js'
-import { type FlokiPeer, type Message, startFloki } from '../../helpers/floki-server.js'
+import { type FlokiPeer, type Message, startFloki, untilTimedOut } from '../../helpers/floki-server.js'
 
 async function startQueue(t: TestContext, timeout = '1s'): Promise<FlokiPeer> {
   const peer = await (await startFloki(t)).connect()
@@ -137,7 +137,7 @@ test('2.3: what was handed out first comes back first, and before new messages',
   // The first is handed out anew, after the second.
   assert.deepEqual(ids(await peer.fetch('HMGET q c 1 15')), [1])
   await peer.expect('RPUSH q c', ':1')
-  await sleep(3_500)
+  await untilTimedOut(peer)
   assert.deepEqual(ids(await peer.fetch('HMGET q c 10')), [2, 1, 3])
 })
 

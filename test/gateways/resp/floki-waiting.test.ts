@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FlokiPeer, messagesOf, startFloki } from '../../helpers/floki-server.js'
+import { type FlokiPeer, messagesOf, startFloki, untilTimedOut } from '../../helpers/floki-server.js'
 import { RespPeer } from '../../helpers/resp-peer.js'
 import { requestOf } from '../../helpers/resp-values.js'
 
@@ -99,8 +99,7 @@ test('brings a message again under a new ticket when its time is over', async (t
   assert.equal(second?.id, first?.id)
   assert.notEqual(second?.ticket, first?.ticket)
   await peer.expect(`HDEL q c ${first?.ticket}`, ':0')
-  await sleep(1100)
-  assert.equal(await inFlight(), 0)
+  await untilTimedOut(peer)
   await peer.expect(`HDEL q c ${second?.ticket}`, ':0')
   const [third] = await peer.fetch('HMGET q c 1')
   await peer.expect(`HDEL q c ${third?.ticket}`, ':1')
