@@ -70,9 +70,12 @@ test('a silent client is replaced after half a second, and of many who want its 
   silent.answersHeartbeats = false
   const peers = await Promise.all(Array.from({ length: 10 }, () => server.open('me')))
   const began = performance.now()
-  const answers = Promise.all(peers.map((peer) => peer.register()))
+  let isDecided = false
+  const answers = Promise.all(peers.map((peer) => peer.register())).finally(() => {
+    isDecided = true
+  })
   const other = await server.connect('other')
-  assert.ok(performance.now() - began < 400, 'others are not held up')
+  assert.equal(isDecided, false, 'others are not held up')
   assert.equal(await other.publish('foo', 'x'), '')
   const won = (await answers).filter((error) => error === '')
   assert.ok(performance.now() - began >= 490)
