@@ -139,3 +139,17 @@ test('TestAckForUnknownChannel: an ack that names another channel acks nothing, 
   assert.equal(await peer.publish('foo', 'x'), '')
   assert.equal(server.lines.at(-1), 'Unable to process ack seq=1, channel "a\\nb" not found')
 })
+
+test('nothing that a client names makes a line of its own, or a long one', async (t) => {
+  const server = await startLimitedStan(t, {})
+  const peer = await server.connect('me')
+  const told = 'a\n[4242] [INF] STREAM: Shutting down'
+  for (const subject of [told, 'b\u0007', 'c\u009b', 'd\u2028', 'x'.repeat(500_000)]) {
+    const message = { clientID: 'me', guid: 'g', subject, data: Buffer.from('x'), connID: Buffer.from(peer.connId) }
+    peer.wire.publish('_STAN.pub.test-cluster.x', stanBytes('PubMsg', message))
+  }
+  await peer.publish('foo', 'x')
+  const failures = server.lines.filter((line) => line.startsWith('Creating'))
+  assert.equal(failures.length, 4)
+  for (const line of server.lines) assert.match(line, /^[^\p{Cc}\u2028]{1,1100}$/u)
+})

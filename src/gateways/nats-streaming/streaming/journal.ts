@@ -13,6 +13,29 @@ export interface Journal {
   debug(line: string): void
 }
 
+/** Characters: names in a line are as long as clients make them. */
+const LINE_LENGTH_MAX = 1_000
+const CONTROLS = /[\p{Cc}\u2028\u2029]/gu
+
+/** What clients named must not look like a line of its own, nor fill the log. */
+function inOneLine(text: string): string {
+  const line = text.length > LINE_LENGTH_MAX ? `${text.slice(0, LINE_LENGTH_MAX)}...` : text
+  return line.replace(CONTROLS, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** The same journal, told nothing but single lines of a bounded length. */
+export function lineByLine(journal: Journal): Journal {
+  return {
+    get hasDebug() {
+      return journal.hasDebug
+    },
+    info: (line) => journal.info(inOneLine(line)),
+    warn: (line) => journal.warn(inOneLine(line)),
+    error: (line) => journal.error(inOneLine(line)),
+    debug: (line) => journal.debug(inOneLine(line)),
+  }
+}
+
 const log = createLog('gateways:nats-streaming')
 
 /** Into the debug log of the process. */

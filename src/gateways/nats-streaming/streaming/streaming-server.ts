@@ -18,7 +18,7 @@ import { Channels } from './channels.js'
 import { Clients, type HeartbeatSettings } from './clients.js'
 import { Deliveries } from './deliveries.js'
 import { Inactivity } from './inactivity.js'
-import { debugJournal, type Journal } from './journal.js'
+import { debugJournal, type Journal, lineByLine } from './journal.js'
 import { Publishes } from './publishes.js'
 import { ReachedLimits } from './reached-limits.js'
 import { Requests } from './requests.js'
@@ -82,7 +82,8 @@ export class StreamingServer implements Service {
 
   constructor(options: StreamingOptions) {
     const { broker, router, clock, metrics, durability, recordBytesMax, bounds, pressure } = options
-    const { journal = debugJournal, limits = DEFAULT_STORE_LIMITS } = options
+    const { limits = DEFAULT_STORE_LIMITS } = options
+    const journal = lineByLine(options.journal ?? debugJournal)
     this.#state = stateOf(options)
     this.#clusterId = options.clusterId
     this.#journal = journal
