@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { FaultyFileSystem } from '../../helpers/faulty-file-system.js'
 import { within } from '../../helpers/nats-wire.js'
 import { stanBytes, stanFields } from '../../helpers/stan-messages.js'
-import { FIRST, type StanPeer, type StanSubscription } from '../../helpers/stan-peer.js'
+import { FIRST, type StanPeer, StanSubscription } from '../../helpers/stan-peer.js'
 import { type LimitedStan, startLimitedStan } from '../../helpers/stan-server.js'
 
 const DURABLE = { subject: 'foo', durableName: 'dur', startPosition: FIRST }
@@ -19,6 +19,8 @@ interface Stopping {
   readonly server: LimitedStan
   /** From now on nothing reaches the disk until it is called. */
   hold(): () => void
+  /** Call it at the read of that number of the records of a channel, from now on. */
+  atRead(number: number, channel: string, run: () => void): void
   /** The same store again. */
   next(): Promise<LimitedStan>
 }
@@ -37,8 +39,16 @@ async function stopping(t: TestContext): Promise<Stopping> {
       release()
     }
   }
+  const atRead = (number: number, channel: string, run: () => void): void => {
+    let left = number
+    fs.beforeOp(({ name, path }) => {
+      if (name !== 'read' || !path.includes(`/${channel}@`) || --left > 0) return
+      fs.beforeOp(null)
+      run()
+    })
+  }
   const next = (): Promise<LimitedStan> => startLimitedStan(t, {}, data, fs.process())
-  return { server: await next(), hold, next }
+  return { server: await next(), hold, atRead, next }
 }
 
 async function ended({ wire }: StanPeer): Promise<void> {
@@ -126,4 +136,36 @@ test('a disk that does not answer holds up a stop no longer than it may take', a
   await stopped
   assert.ok(tookMs > 150 && tookMs < 2_000, `${tookMs} ms`)
   assert.equal(peer.acks.length, 1)
+})
+
+test('what is being looked up at a stop to be sent again is sent before it, or at once after it', async (t) => {
+  const count = 300
+  const body = 'x'.repeat(8_000)
+  const durable = { ...DURABLE, maxInFlight: count }
+  for (const read of [1, 2, 3, 4]) {
+    const { server, atRead, next } = await stopping(t)
+    const peer = await server.connect('me')
+    for (let sent = 0; sent < count; sent++) peer.send('foo', body)
+    await peer.acked(count)
+    const first = await peer.subscribe(durable)
+    await first.until(count)
+    assert.equal(await peer.closeSubscription(first), '')
+    await server.stop()
+    // So that nothing of it is in memory.
+    const second = await next()
+    const user = await second.open('me')
+    const inbox = '_INBOX.resumed'
+    const before = new StanSubscription('foo', inbox, user.wire)
+    const stopped = new Promise<void>((resolve, reject) => {
+      atRead(read, 'foo', () => void second.stop(STOP_MS).then(resolve, reject))
+    })
+    await user.requestSubscribe({ ...durable, inbox })
+    await within('the stop', stopped)
+    await ended(user)
+    const again = await (await next()).open('me')
+    const after = new StanSubscription('foo', inbox, again.wire)
+    await after.until(count - new Set(before.sequences).size)
+    const all = new Set([...before.sequences, ...after.sequences])
+    assert.equal(all.size, count, `stopped at read ${read}, ${before.messages.length} sent before`)
+  }
 })

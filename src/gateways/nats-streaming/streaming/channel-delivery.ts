@@ -151,6 +151,13 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
 
   /** Nothing is given out any more; acks count on. Resolves when what was given out is sent. */
   rest(): Promise<void> {
+    this.#halt()
+    // The turn that was to send it does not come any more.
+    this.#outbound.sendAfter(this.#keeper.keepTurn())
+    return this.#outbound.sent()
+  }
+
+  #halt(): void {
     this.#isStopped = true
     this.#wake?.cancel()
     for (const timer of this.#timers) timer.cancel()
@@ -158,12 +165,11 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
     for (const feed of this.#feeds.values()) feed.close()
     this.#feeds.clear()
     this.#awake = []
-    return this.#outbound.sent()
   }
 
   /** Resolves, whatever comes of it, when what was known is kept. */
   async stop(): Promise<void> {
-    void this.rest()
+    this.#halt()
     this.acks.clear()
     await this.#keeper.stop()
   }
@@ -340,7 +346,8 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   }
 
   #foundAgain(message: PendingMessage, body: Buffer, position: number, timestampMs: number): void {
-    if (this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
+    // What is given out is kept as sent, and it would not be.
+    if (this.#isStopped || this.#outbound.unsentBytes > UNSENT_BYTES_MAX) {
       this.subscriptions.defer(message)
       return
     }
@@ -362,7 +369,8 @@ export class ChannelDelivery implements FeedOwner, TurnTask {
   #lookupFailed(message: PendingMessage, error: LeveretError): void {
     const { journal, clock } = this.#context
     journal.error(`Error looking up message ${this.channel}:${message.sequence} (${error.message})`)
-    this.subscriptions.failed(message, clock.monotonic())
+    if (this.#isStopped) this.subscriptions.defer(message)
+    else this.subscriptions.failed(message, clock.monotonic())
   }
 
   /** Nothing is read for it for a while. */
