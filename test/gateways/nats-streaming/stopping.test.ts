@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { Order } from '../../../src/gateways/nats-streaming/streaming/order.js'
 import { FaultyFileSystem } from '../../helpers/faulty-file-system.js'
 import { within } from '../../helpers/nats-wire.js'
 import { stanBytes, stanFields } from '../../helpers/stan-messages.js'
@@ -168,4 +169,47 @@ test('what is being looked up at a stop to be sent again is sent before it, or a
     const all = new Set([...before.sequences, ...after.sequences])
     assert.equal(all.size, count, `stopped at read ${read}, ${before.messages.length} sent before`)
   }
+})
+
+test('a connect whose ID is being checked is answered before a stop ends its connection', async (t) => {
+  const { server } = await stopping(t)
+  const peer = await server.connect('me')
+  peer.answersHeartbeats = false
+  const rival = await server.open('me')
+  const registering = rival.register()
+  await rival.wire.flush()
+  const stopped = server.stop(STOP_MS)
+  assert.equal(await registering, '')
+  await ended(rival)
+  await stopped
+})
+
+test('a check of an ID holds up a stop no longer than it may take', async (t) => {
+  const { server } = await stopping(t)
+  const peer = await server.connect('me')
+  peer.answersHeartbeats = false
+  const rival = await server.open('me')
+  const told: Buffer[] = []
+  rival.wire.subscribe('_INBOX.told', ({ payload }) => told.push(payload))
+  const request = { clientID: 'me', heartbeatInbox: rival.heartbeatInbox }
+  rival.wire.publish('_STAN.discover.test-cluster', stanBytes('ConnectRequest', request), '_INBOX.told')
+  await rival.wire.flush()
+  await within('the stop', server.stop(50))
+  await ended(rival)
+  assert.deepEqual(told, [])
+})
+
+test('whoever asks, all are told when nothing is under way', async () => {
+  const order = new Order()
+  let finish = (): void => undefined
+  void order.aside(
+    () =>
+      new Promise((resolve) => {
+        finish = resolve
+      }),
+  )
+  const all = Promise.all([order.settled(), order.settled()])
+  finish()
+  await within('both', all)
+  assert.equal(order.running, 0)
 })

@@ -16,7 +16,7 @@ interface Line {
 export class Order {
   readonly #lines = new Map<string, Line>()
   #running = 0
-  #onSettled: (() => void) | null = null
+  readonly #onSettled: (() => void)[] = []
 
   /** What is begun and not done, for all clients. */
   get running(): number {
@@ -27,7 +27,7 @@ export class Order {
   settled(): Promise<void> {
     if (this.#running === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#onSettled = resolve
+      this.#onSettled.push(resolve)
     })
   }
 
@@ -44,6 +44,16 @@ export class Order {
     const before = line.beside.length === 0 ? line.alone : Promise.all([line.alone, ...line.beside])
     line.beside = []
     line.alone = this.#run(client, line, before, work)
+  }
+
+  /** In nobody's way and at once; it is only counted. `work` must not fail. */
+  async aside(work: () => Promise<void>): Promise<void> {
+    this.#running++
+    try {
+      await work()
+    } finally {
+      this.#done()
+    }
   }
 
   #line(client: string): Line {
@@ -63,7 +73,12 @@ export class Order {
       await work()
     } finally {
       if (--line.running === 0) this.#lines.delete(client)
-      if (--this.#running === 0) this.#onSettled?.()
+      this.#done()
     }
+  }
+
+  #done(): void {
+    if (--this.#running > 0) return
+    for (const resolve of this.#onSettled.splice(0)) resolve()
   }
 }

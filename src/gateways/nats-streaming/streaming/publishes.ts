@@ -69,7 +69,7 @@ export class Publishes implements PublishSink, TurnTask {
   #earlyBytes = 0
   #lastToken = 0
   #pending = 0
-  #onSettled: (() => void) | null = null
+  readonly #onSettled: (() => void)[] = []
   readonly #counters: { readonly messages: Counter; readonly bytes: Counter; readonly refused: Counter }
 
   constructor(options: PublishesOptions) {
@@ -118,7 +118,7 @@ export class Publishes implements PublishSink, TurnTask {
     this.flush()
     if (this.#pending === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#onSettled = resolve
+      this.#onSettled.push(resolve)
     })
   }
 
@@ -230,7 +230,8 @@ export class Publishes implements PublishSink, TurnTask {
   }
 
   #lookSettled(): void {
-    if (this.#pending === 0) this.#onSettled?.()
+    if (this.#pending > 0) return
+    for (const resolve of this.#onSettled.splice(0)) resolve()
   }
 
   #refuse(inbox: string, error: string): void {

@@ -143,7 +143,9 @@ export class Requests {
     }
     const answer = clients.isThere(known)
     if (answer === null) return TAKEN
-    void answer.then((isThere) => {
+    // Its client waits for that, and others with this ID do not.
+    void this.#order.aside(async () => {
+      const isThere = await answer
       const current = clients.get(request.clientId)
       // Closed meanwhile, or somebody else was quicker.
       const isTaken = current === known ? isThere : current !== null
