@@ -199,6 +199,33 @@ test('a check of an ID holds up a stop no longer than it may take', async (t) =>
   assert.deepEqual(told, [])
 })
 
+test('a subscription that a stop finds half made is told so, and gets nothing before the next start', async (t) => {
+  const { server, hold, next } = await stopping(t)
+  const peer = await server.connect('me')
+  // It holds up the stop for longer than everything else.
+  peer.answersHeartbeats = false
+  const rival = await server.open('me')
+  const release = hold()
+  const inbox = '_INBOX.new'
+  const early = new StanSubscription('new', inbox, peer.wire)
+  peer.send('new', 'first')
+  const subscribing = peer.requestSubscribe({ ...DURABLE, subject: 'new', inbox })
+  await peer.wire.flush()
+  const registering = rival.register()
+  await rival.wire.flush()
+  const stopped = server.stop(STOP_MS)
+  release()
+  assert.notEqual(stanFields('SubscriptionResponse', await subscribing).ackInbox, undefined)
+  assert.equal(await registering, '')
+  await ended(peer)
+  await stopped
+  assert.equal(early.messages.length, 0)
+  const again = await (await next()).connect('me')
+  const resumed = await again.subscribe({ ...DURABLE, subject: 'new' })
+  const [message] = await resumed.until(1)
+  assert.deepEqual([message?.data, message?.isRedelivered], ['first', false])
+})
+
 test('whoever asks, all are told when nothing is under way', async () => {
   const order = new Order()
   let finish = (): void => undefined

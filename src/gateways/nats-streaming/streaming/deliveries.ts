@@ -36,6 +36,7 @@ export class Deliveries {
   /** Channels that somebody is about to subscribe to, and how many. */
   readonly #subscribing = new Map<string, number>()
   #unwatch: (() => void) | null = null
+  #isResting = false
   #isStopped = false
 
   constructor(options: DeliveriesOptions) {
@@ -100,6 +101,7 @@ export class Deliveries {
 
   /** Nothing is given out any more; acks count on. Resolves when what was given out is sent. */
   async rest(): Promise<void> {
+    this.#isResting = true
     await Promise.all([...this.#byChannel.values()].map((delivery) => delivery.rest()))
   }
 
@@ -253,6 +255,7 @@ export class Deliveries {
       }
       delivery = new ChannelDelivery(new ChannelSubscriptions(channel, rules, host), context)
       this.#byChannel.set(channel, delivery)
+      if (this.#isResting) void delivery.rest()
     }
     return delivery
   }
