@@ -233,6 +233,10 @@ export class Group implements DeliveryGroup {
     const holder = entry.holder
     if (!entry.isOut || holder === null) return null
     entry.isOut = false
+    if (this.#isOvertaking(entry, holder)) {
+      this.#schedule(holder, entry)
+      return null
+    }
     const staysPut = this.queue === '' || (entry.isPinned && !holder.isFailing)
     const member = staysPut && this.#isHere(holder) ? holder : this.queue === '' ? null : this.#choose(true)
     if (member === null) {
@@ -249,6 +253,11 @@ export class Group implements DeliveryGroup {
     entry.redeliveries = entry.redeliveries === COUNT_MAX ? 1 : entry.redeliveries + 1
     this.#postpone(member, entry, dueMs > nowMs ? dueMs : nowMs + member.ackWaitMs)
     return member
+  }
+
+  /** What comes back is sent in order: behind something that was put back it waits as well. */
+  #isOvertaking({ isPinned, sequence }: Waiting, { due: { first } }: Member): boolean {
+    return isPinned && first?.isPinned === true && first.sequence < sequence
   }
 
   /** It is not sent now, and no later than it was to be. */
@@ -363,10 +372,13 @@ export class Group implements DeliveryGroup {
   #release(entry: Waiting): void {
     const holder = entry.holder
     if (holder === null) return
+    const wasInFront = entry.isPinned && holder.due.first === entry
     if (!entry.isOut) holder.due.remove(entry)
     entry.isOut = false
     entry.holder = null
     this.#unpin(entry)
+    // The next may be due otherwise: what is not pinned is sent in vain to who does not answer.
+    if (wasInFront) this.#listener.rescheduled(holder)
     this.#count(holder, -1)
   }
 

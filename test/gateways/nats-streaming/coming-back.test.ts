@@ -1,0 +1,87 @@
+/**
+ * What was not acked comes again to whoever is there again: in the order of the channel, and also when it was held up on the way,
+ * because nobody listened or too much was under way.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  type ChannelHost,
+  ChannelSubscriptions,
+} from '../../../src/gateways/nats-streaming/streaming/channel-subscriptions.js'
+import { EVERYBODY_LISTENS } from '../../helpers/everybody-listens.js'
+import { FIRST } from '../../helpers/stan-peer.js'
+import { startStan } from '../../helpers/stan-server.js'
+
+const RULES = { subscriptionsMax: 10, isDurableReplaced: false }
+const ACK_WAIT_MS = 30_000
+
+function given(host: ChannelHost, count: number, queue = '') {
+  const machine = new ChannelSubscriptions('foo', RULES, host)
+  const names = { clientId: 'a', inbox: 'in', ackInbox: 'ack', durableName: 'd' }
+  const request = { ...names, queue, maxInFlight: 100, ackWaitMs: ACK_WAIT_MS }
+  const outcome = machine.subscribe(request, 0, 0)
+  assert.ok(outcome.kind !== 'refused')
+  machine.ready(outcome.subscription)
+  for (let sequence = 1; sequence <= count; sequence++) machine.give(outcome.subscription.group, sequence, 0)
+  return { machine, request, subscription: outcome.subscription }
+}
+
+function resumed(host: ChannelHost, count: number): ChannelSubscriptions {
+  const { machine, request, subscription } = given(host, count)
+  machine.close(subscription, 1)
+  const outcome = machine.subscribe({ ...request, ackInbox: 'another' }, 0, 2)
+  assert.ok(outcome.kind !== 'refused')
+  machine.ready(outcome.subscription)
+  return machine
+}
+
+const sequencesDue = (machine: ChannelSubscriptions, nowMs: number): number[] =>
+  machine.due(nowMs, 100).map(({ sequence }) => sequence)
+
+test('what comes back keeps its order when a part of it was put back', () => {
+  const machine = resumed(EVERYBODY_LISTENS, 6)
+  for (const message of machine.due(10, 4)) machine.defer(message)
+  assert.deepEqual(sequencesDue(machine, 10), [1, 2, 3, 4, 5, 6])
+})
+
+test('what comes back keeps its order when its client went away meanwhile', () => {
+  let isHeard = true
+  const machine = resumed({ ...EVERYBODY_LISTENS, isHeard: () => isHeard }, 6)
+  const due = machine.due(10, 4)
+  isHeard = false
+  for (const message of due) assert.equal(machine.redeliver(message, 10), null)
+  isHeard = true
+  machine.returned()
+  assert.deepEqual(sequencesDue(machine, 20), [1, 2, 3, 4, 5, 6])
+})
+
+test('nothing overtakes what was put back', () => {
+  const machine = resumed(EVERYBODY_LISTENS, 3)
+  const [first, second, third] = machine.due(10, 3)
+  assert.equal(machine.redeliver(first!, 10)?.inbox, 'in')
+  machine.defer(second!)
+  assert.equal(machine.redeliver(third!, 10), null)
+  assert.deepEqual(sequencesDue(machine, 10), [2, 3])
+})
+
+test('what is due at the same time and was put back is sent in order, too', () => {
+  const { machine } = given(EVERYBODY_LISTENS, 6)
+  for (const message of machine.due(ACK_WAIT_MS, 4)) machine.defer(message)
+  assert.deepEqual(sequencesDue(machine, ACK_WAIT_MS), [1, 2, 3, 4, 5, 6])
+})
+
+test('who resumes more than is sent in one go gets it in order', async (t) => {
+  const COUNT = 600
+  const server = await startStan(t)
+  const peer = await server.connect('me')
+  const data = Buffer.alloc(60_000, 'x')
+  for (let n = 0; n < COUNT; n++) peer.send('foo', data)
+  await peer.acked(COUNT)
+  const durable = { subject: 'foo', durableName: 'dur', startPosition: FIRST, maxInFlight: COUNT }
+  const first = await peer.subscribe(durable)
+  await first.until(COUNT)
+  assert.equal(await peer.closeSubscription(first), '')
+  const second = await peer.subscribe(durable)
+  await second.until(COUNT)
+  assert.deepEqual(second.sequences, first.sequences)
+})
