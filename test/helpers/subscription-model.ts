@@ -179,7 +179,7 @@ export class SubscriptionModel {
       entry.isOut = false
       return null
     }
-    const next = to === holder ? entry.expiryMs + to.request.ackWaitMs : 0
+    const next = to === holder && nowMs - entry.expiryMs <= 100 ? entry.expiryMs + to.request.ackWaitMs : 0
     const dueMs = next > nowMs ? next : nowMs + to.request.ackWaitMs
     const count = entry.count + 1
     Object.assign(entry, {

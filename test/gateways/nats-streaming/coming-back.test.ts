@@ -8,6 +8,7 @@ import {
   type ChannelHost,
   ChannelSubscriptions,
 } from '../../../src/gateways/nats-streaming/streaming/channel-subscriptions.js'
+import { readStored, restoreChannel } from '../../../src/gateways/nats-streaming/streaming/restore-subscriptions.js'
 import { EVERYBODY_LISTENS } from '../../helpers/everybody-listens.js'
 import { FIRST } from '../../helpers/stan-peer.js'
 import { startStan } from '../../helpers/stan-server.js'
@@ -84,4 +85,45 @@ test('who resumes more than is sent in one go gets it in order', async (t) => {
   const second = await peer.subscribe(durable)
   await second.until(COUNT)
   assert.deepEqual(second.sequences, first.sequences)
+})
+
+test('what waited for its client to come back is waited for a whole ack wait', () => {
+  for (const queue of ['', 'q']) {
+    let isHeard = true
+    const { machine } = given({ ...EVERYBODY_LISTENS, isHeard: () => isHeard }, 1, queue)
+    isHeard = false
+    assert.deepEqual(machine.due(ACK_WAIT_MS, 10), [])
+    isHeard = true
+    machine.returned()
+    const nowMs = 2 * ACK_WAIT_MS - 1_000
+    const [message] = machine.due(nowMs, 10)
+    assert.equal(machine.redeliver(message!, nowMs)?.inbox, 'in')
+    assert.deepEqual(sequencesDue(machine, nowMs + ACK_WAIT_MS - 100), [])
+    assert.deepEqual(sequencesDue(machine, nowMs + ACK_WAIT_MS), [1])
+  }
+})
+
+test('what is sent again in time is due an ack wait after it was due before', () => {
+  const { machine } = given(EVERYBODY_LISTENS, 1)
+  const [message] = machine.due(ACK_WAIT_MS + 80, 10)
+  machine.redeliver(message!, ACK_WAIT_MS + 80)
+  assert.deepEqual(sequencesDue(machine, 2 * ACK_WAIT_MS - 1), [])
+  assert.deepEqual(sequencesDue(machine, 2 * ACK_WAIT_MS), [1])
+})
+
+test('what was due while the server was away is waited for a whole ack wait', () => {
+  const wallMs = 1_000_000_000_000
+  const old = given(EVERYBODY_LISTENS, 1).machine
+  const writes = old.takeWrites(true, 0, { ms: 0, wallMs })
+  const stored = readStored(new Map(writes.map(({ key, value }) => [key, value as Buffer])), []).get('foo')
+  assert.ok(stored !== undefined)
+  const machine = new ChannelSubscriptions('foo', RULES, EVERYBODY_LISTENS)
+  // The clock of a process begins with it.
+  const restored = restoreChannel(stored, { first: 1, last: 1 }, () => true)
+  machine.restore(restored, { ms: 500, wallMs: wallMs + 2 * ACK_WAIT_MS })
+  const nowMs = ACK_WAIT_MS - 1_000
+  const [message] = machine.due(nowMs, 10)
+  assert.equal(machine.redeliver(message!, nowMs)?.inbox, 'in')
+  assert.deepEqual(sequencesDue(machine, nowMs + ACK_WAIT_MS - 100), [])
+  assert.deepEqual(sequencesDue(machine, nowMs + ACK_WAIT_MS), [1])
 })

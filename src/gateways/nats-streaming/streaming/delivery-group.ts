@@ -12,6 +12,8 @@ import type { DeliveryGroup, Subscription } from './subscription.js'
 
 /** After this what a leaving member had is sent to others. */
 export const TRANSFER_MS = 100
+/** Deadlines follow each other an ack wait apart as long as nothing is sent later than this. */
+const LATE_MS = 100
 const COUNT_MAX = 0xffff_ffff
 
 export type Member = GroupMember<Group>
@@ -125,7 +127,7 @@ export class Group implements DeliveryGroup {
   /** After a restart: a message and who is to have it, in ascending order. If it is due already it comes before all that is new. */
   restore(sequence: number, member: Member | null, dueMs: number, nowMs: number): void {
     const isDue = member === null || dueMs <= nowMs
-    const entry = new Pending<Member>(this, sequence, isDue ? null : member, isDue ? 0 : dueMs)
+    const entry = new Pending<Member>(this, sequence, isDue ? null : member, dueMs)
     this.waiting.append(entry)
     if (member === null) return
     if (isDue) {
@@ -249,7 +251,9 @@ export class Group implements DeliveryGroup {
       this.#count(member, 1)
       entry.holder = member
     }
-    const dueMs = member === holder ? entry.expiryMs + member.ackWaitMs : 0
+    // What was held up, because nobody was there or somebody had much to take, is waited for from now on.
+    const isInTime = nowMs - entry.expiryMs <= LATE_MS
+    const dueMs = member === holder && isInTime ? entry.expiryMs + member.ackWaitMs : 0
     entry.redeliveries = entry.redeliveries === COUNT_MAX ? 1 : entry.redeliveries + 1
     this.#postpone(member, entry, dueMs > nowMs ? dueMs : nowMs + member.ackWaitMs)
     return member
