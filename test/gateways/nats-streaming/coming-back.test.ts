@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   type ChannelHost,
   ChannelSubscriptions,
@@ -11,7 +12,7 @@ import {
 import { readStored, restoreChannel } from '../../../src/gateways/nats-streaming/streaming/restore-subscriptions.js'
 import { EVERYBODY_LISTENS } from '../../helpers/everybody-listens.js'
 import { FIRST } from '../../helpers/stan-peer.js'
-import { startStan } from '../../helpers/stan-server.js'
+import { startLimitedStan, startStan } from '../../helpers/stan-server.js'
 
 const RULES = { subscriptionsMax: 10, isDurableReplaced: false }
 const ACK_WAIT_MS = 30_000
@@ -126,4 +127,41 @@ test('what was due while the server was away is waited for a whole ack wait', ()
   assert.equal(machine.redeliver(message!, nowMs)?.inbox, 'in')
   assert.deepEqual(sequencesDue(machine, nowMs + ACK_WAIT_MS - 100), [])
   assert.deepEqual(sequencesDue(machine, nowMs + ACK_WAIT_MS), [1])
+})
+
+test('what comes back waits while its client has much to take, also when it answers its heartbeats again', () => {
+  let isPressed = true
+  const machine = resumed({ ...EVERYBODY_LISTENS, isPressed: () => isPressed }, 3)
+  assert.deepEqual(sequencesDue(machine, 10), [])
+  assert.equal(machine.nextWakeMs, 110)
+  machine.setFailing('a', true)
+  machine.setFailing('a', false)
+  assert.equal(machine.nextWakeMs, 110)
+  isPressed = false
+  const due = machine.due(110, 2)
+  assert.equal(due.length, 2)
+  isPressed = true
+  for (const message of due) assert.equal(machine.redeliver(message, 110), null, 'it has got much meanwhile')
+  isPressed = false
+  assert.deepEqual(sequencesDue(machine, 120), [1, 2, 3])
+})
+
+test('who resumes much and reads slowly keeps its connection, and gets all of it in order', async (t) => {
+  const COUNT = 400
+  const server = await startLimitedStan(t, {}, undefined, undefined, { pendingBytesMax: 16 * 1_048_576 })
+  const publisher = await server.connect('publisher')
+  const reader = await server.connect('reader')
+  for (let n = 0; n < COUNT; n++) publisher.send('foo', Buffer.alloc(100_000, 'x'))
+  await publisher.acked(COUNT)
+  const durable = { subject: 'foo', durableName: 'dur', startPosition: FIRST, maxInFlight: COUNT }
+  const first = await reader.subscribe(durable)
+  await first.until(COUNT)
+  assert.equal(await reader.closeSubscription(first), '')
+  const second = await reader.subscribe(durable)
+  reader.wire.pause()
+  await pause(700)
+  reader.wire.resume()
+  await second.until(COUNT)
+  assert.equal(reader.wire.isClosed, false)
+  assert.deepEqual(second.sequences, first.sequences)
 })
