@@ -48,6 +48,7 @@ export async function startLimitedStan(
   streaming: Partial<StreamingOptions>,
   data?: string,
   fileSystem?: FileSystem,
+  limits: Partial<NatsLimits> = {},
 ): Promise<LimitedStan> {
   const config = configWith({ port: 0, ...(data === undefined ? { store: 'memory' } : { store: 'log', data }) })
   const app = new App(config, fileSystem === undefined ? {} : { fileSystem })
@@ -60,7 +61,7 @@ export async function startLimitedStan(
     host: '127.0.0.1',
     port: 0,
     connectionsMax: 100,
-    limits: NATS_LIMITS,
+    limits: { ...NATS_LIMITS, ...limits },
     clock: systemClock,
     random: systemRandom,
     broker: app.broker,

@@ -21,8 +21,6 @@ export interface ModelPending {
   dueMs: number
   count: number
   isPinned: boolean
-  /** Order of arrival, for those due at the same time. */
-  order: number
   isOut: boolean
 }
 
@@ -40,7 +38,6 @@ export interface ModelGroup {
 export class SubscriptionModel {
   groups: ModelGroup[] = []
   #nextId = 1
-  #order = 0
 
   count(): number {
     return this.groups.reduce((sum, { members }) => sum + Math.max(1, members.length), 0)
@@ -77,7 +74,7 @@ export class SubscriptionModel {
     const member = { id, request, isReady: false, isFailing: false, isAway: false, pausedUntilMs: 0 }
     if (group.members.length === 0) {
       for (const entry of group.pending.sort((a, b) => a.sequence - b.sequence)) {
-        Object.assign(entry, { holder: member, dueMs: 0, isPinned: true, isOut: false, order: this.#order++ })
+        Object.assign(entry, { holder: member, dueMs: 0, isPinned: true, isOut: false })
       }
     }
     group.shadow = null
@@ -99,7 +96,6 @@ export class SubscriptionModel {
     this.#rotate(group, chosen)
     group.lastSent = sequence
     const dueMs = nowMs + chosen.request.ackWaitMs
-    const order = this.#order++
     group.pending.push({
       sequence,
       holder: chosen,
@@ -107,7 +103,6 @@ export class SubscriptionModel {
       dueMs,
       count: 0,
       isPinned: false,
-      order,
       isOut: false,
     })
     return chosen.id
@@ -132,7 +127,7 @@ export class SubscriptionModel {
       const heir = heirs[index % heirs.length] ?? null
       const dueMs = heir === null ? entry.dueMs : nowMs + 100
       const expiryMs = heir === null ? entry.expiryMs : nowMs
-      Object.assign(entry, { holder: heir, dueMs, expiryMs, isPinned: false, isOut: false, order: this.#order++ })
+      Object.assign(entry, { holder: heir, dueMs, expiryMs, isPinned: false, isOut: false })
     }
     if (group.members.length > 0) return
     if (group.isDurable && isClose) group.shadow = member
@@ -170,13 +165,21 @@ export class SubscriptionModel {
     const entry = group.pending.find((known) => known.sequence === sequence && known.isOut)
     const holder = entry?.holder ?? null
     if (entry === undefined || holder === null) return null
+    // What comes back comes in order.
+    const isBehind = group.pending.some(
+      (other) => other.holder === holder && other.isPinned && !other.isOut && other.sequence < sequence,
+    )
+    if (entry.isPinned && isBehind) {
+      entry.isOut = false
+      return null
+    }
     const staysPut = isHere(holder) && (!group.isQueue || (entry.isPinned && !holder.isFailing))
     const to = staysPut ? holder : group.isQueue ? this.#best(group) : null
     if (to === null) {
-      Object.assign(entry, { isOut: false, order: this.#order++ })
+      entry.isOut = false
       return null
     }
-    const next = to === holder ? entry.expiryMs + to.request.ackWaitMs : 0
+    const next = to === holder && nowMs - entry.expiryMs <= 100 ? entry.expiryMs + to.request.ackWaitMs : 0
     const dueMs = next > nowMs ? next : nowMs + to.request.ackWaitMs
     const count = entry.count + 1
     Object.assign(entry, {
@@ -186,16 +189,20 @@ export class SubscriptionModel {
       dueMs,
       expiryMs: dueMs,
       count,
-      order: this.#order++,
     })
     return { id: to.id, count }
+  }
+
+  defer(group: ModelGroup, sequence: number): void {
+    const entry = group.pending.find((known) => known.sequence === sequence && known.isOut)
+    if (entry !== undefined) entry.isOut = false
   }
 
   failed(group: ModelGroup, sequence: number, nowMs: number): void {
     const entry = group.pending.find((known) => known.sequence === sequence && known.isOut)
     if (entry === undefined || entry.holder === null) return
     const dueMs = nowMs + entry.holder.request.ackWaitMs
-    Object.assign(entry, { isOut: false, isPinned: false, dueMs, expiryMs: dueMs, order: this.#order++ })
+    Object.assign(entry, { isOut: false, isPinned: false, dueMs, expiryMs: dueMs })
   }
 
   /** Room or not, somebody gets it, if anybody is there. */
@@ -220,5 +227,5 @@ export function isHere({ isReady, isAway }: ModelMember): boolean {
 }
 
 function byDue(a: ModelPending, b: ModelPending): number {
-  return a.dueMs - b.dueMs || a.order - b.order
+  return a.dueMs - b.dueMs || a.sequence - b.sequence
 }

@@ -207,6 +207,11 @@ class World {
       if (group !== undefined) this.model.failed(group, message.sequence, this.nowMs)
       return
     }
+    if (dice === 2) {
+      this.machine.defer(message)
+      if (group !== undefined) this.model.defer(group, message.sequence)
+      return
+    }
     const to = this.machine.redeliver(message, this.nowMs)
     const wanted = group === undefined ? null : this.model.redeliver(group, message.sequence, this.nowMs)
     assert.deepEqual(

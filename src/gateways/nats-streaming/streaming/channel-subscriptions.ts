@@ -210,8 +210,8 @@ export class ChannelSubscriptions {
         if (member.isInVain) {
           member.pausedUntilMs = nowMs + Math.max(member.ackWaitMs, SLACK_MS + 1)
           this.#host.skipped(member)
-        } else if (this.#isPressed(member)) {
-          member.pausedUntilMs = nowMs + PRESSED_MS
+        } else if (this.#isPressed(member, member.due.first?.isPinned)) {
+          member.pressedUntilMs = nowMs + PRESSED_MS
         } else if (member.group.look()) due.push(member.group.takeDue(member))
       }
       this.#reschedule(member)
@@ -221,9 +221,11 @@ export class ChannelSubscriptions {
 
   /**
    * Whom to send it to, flagged, with `message.redeliveries`; null when nobody waits for it any more, or nobody who does
-   * is there.
+   * is there or can take it now.
    */
   redeliver(message: PendingMessage, nowMs: number): Subscription | null {
+    const { holder, isPinned } = message as Waiting
+    if (holder !== null && this.#isPressed(holder, isPinned)) this.defer(message)
     return (message.group as Group).redeliver(message as Waiting, nowMs)
   }
 
@@ -297,9 +299,9 @@ export class ChannelSubscriptions {
     return this.#writes.take(true, 0, ORIGIN)
   }
 
-  /** What is due again is likely among what it has not taken yet: more of that would cost it its connection. */
-  #isPressed({ group, inbox, due }: Member): boolean {
-    return group.members.length === 1 && due.first?.isPinned !== true && this.#host.isPressed(inbox)
+  /** More would cost it its connection; of a group, others may get it, but for what it resumed and answers for. */
+  #isPressed({ group, inbox, isFailing }: Member, isPinned: boolean | undefined): boolean {
+    return (group.members.length === 1 || (isPinned === true && !isFailing)) && this.#host.isPressed(inbox)
   }
 
   #restoreGroup(restored: RestoredGroup, { ms, wallMs }: Moment): void {
@@ -389,9 +391,7 @@ export class ChannelSubscriptions {
 }
 
 function addTo<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
-  const set = sets.get(key)
-  if (set === undefined) sets.set(key, new Set([value]))
-  else set.add(value)
+  sets.set(key, (sets.get(key) ?? new Set<T>()).add(value))
 }
 
 function removeFrom<T>(sets: Map<string, Set<T>>, key: string, value: T): void {

@@ -12,6 +12,8 @@ import type { DeliveryGroup, Subscription } from './subscription.js'
 
 /** After this what a leaving member had is sent to others. */
 export const TRANSFER_MS = 100
+/** Deadlines follow each other an ack wait apart as long as nothing is sent later than this. */
+const LATE_MS = 100
 const COUNT_MAX = 0xffff_ffff
 
 export type Member = GroupMember<Group>
@@ -125,7 +127,7 @@ export class Group implements DeliveryGroup {
   /** After a restart: a message and who is to have it, in ascending order. If it is due already it comes before all that is new. */
   restore(sequence: number, member: Member | null, dueMs: number, nowMs: number): void {
     const isDue = member === null || dueMs <= nowMs
-    const entry = new Pending<Member>(this, sequence, isDue ? null : member, isDue ? 0 : dueMs)
+    const entry = new Pending<Member>(this, sequence, isDue ? null : member, dueMs)
     this.waiting.append(entry)
     if (member === null) return
     if (isDue) {
@@ -233,6 +235,10 @@ export class Group implements DeliveryGroup {
     const holder = entry.holder
     if (!entry.isOut || holder === null) return null
     entry.isOut = false
+    if (this.#isOvertaking(entry, holder)) {
+      this.#schedule(holder, entry)
+      return null
+    }
     const staysPut = this.queue === '' || (entry.isPinned && !holder.isFailing)
     const member = staysPut && this.#isHere(holder) ? holder : this.queue === '' ? null : this.#choose(true)
     if (member === null) {
@@ -245,10 +251,17 @@ export class Group implements DeliveryGroup {
       this.#count(member, 1)
       entry.holder = member
     }
-    const dueMs = member === holder ? entry.expiryMs + member.ackWaitMs : 0
+    // What was held up, because nobody was there or somebody had much to take, is waited for from now on.
+    const isInTime = nowMs - entry.expiryMs <= LATE_MS
+    const dueMs = member === holder && isInTime ? entry.expiryMs + member.ackWaitMs : 0
     entry.redeliveries = entry.redeliveries === COUNT_MAX ? 1 : entry.redeliveries + 1
     this.#postpone(member, entry, dueMs > nowMs ? dueMs : nowMs + member.ackWaitMs)
     return member
+  }
+
+  /** What comes back is sent in order: behind something that was put back it waits as well. */
+  #isOvertaking({ isPinned, sequence }: Waiting, { due: { first } }: Member): boolean {
+    return isPinned && first?.isPinned === true && first.sequence < sequence
   }
 
   /** It is not sent now, and no later than it was to be. */
@@ -363,10 +376,13 @@ export class Group implements DeliveryGroup {
   #release(entry: Waiting): void {
     const holder = entry.holder
     if (holder === null) return
+    const wasInFront = entry.isPinned && holder.due.first === entry
     if (!entry.isOut) holder.due.remove(entry)
     entry.isOut = false
     entry.holder = null
     this.#unpin(entry)
+    // The next may be due otherwise: what is not pinned is sent in vain to who does not answer.
+    if (wasInFront) this.#listener.rescheduled(holder)
     this.#count(holder, -1)
   }
 

@@ -33,6 +33,8 @@ export class GroupMember<Owner extends GroupOfMembers> implements Subscription {
   hasChanged = false
   /** Nothing is sent again before this: its client did not answer. */
   pausedUntilMs = 0
+  /** The same, whatever is due: whoever listens had much to take. */
+  pressedUntilMs = 0
   wakeMs = 0
   wakeIndex = -1
 
@@ -63,6 +65,6 @@ export class GroupMember<Owner extends GroupOfMembers> implements Subscription {
     const first = this.due.first
     if (first === null || !this.isReady) return Number.POSITIVE_INFINITY
     if (!this.group.isAttended && !this.isInVain) return Number.POSITIVE_INFINITY
-    return first.isPinned ? first.dueMs : Math.max(first.dueMs, this.pausedUntilMs)
+    return Math.max(first.dueMs, this.pressedUntilMs, first.isPinned ? 0 : this.pausedUntilMs)
   }
 }

@@ -73,7 +73,7 @@ export class SequenceList<Holder> {
   }
 }
 
-/** Those of one subscription, by when they are due; what is due at once stays in the order it came in. */
+/** Those of one subscription, by when they are due; what is due at once by sequence, however often it was taken out and put back. */
 export class DueList<Holder> {
   #first: Pending<Holder> | null = null
   #last: Pending<Holder> | null = null
@@ -85,14 +85,13 @@ export class DueList<Holder> {
   }
 
   insert(entry: Pending<Holder>): void {
-    const { dueMs } = entry
     const first = this.#first
-    if (this.#last === null || this.#last.dueMs <= dueMs) this.#link(entry, this.#last)
-    else if (first === null || first.dueMs > dueMs) this.#link(entry, null)
+    if (this.#last === null || isBefore(this.#last, entry)) this.#link(entry, this.#last)
+    else if (first === null || isBefore(entry, first)) this.#link(entry, null)
     else {
       let at = this.#finger ?? first
-      while (at.dueMs > dueMs && at.sooner !== null) at = at.sooner
-      while (at.later !== null && at.later.dueMs <= dueMs) at = at.later
+      while (isBefore(entry, at) && at.sooner !== null) at = at.sooner
+      while (at.later !== null && isBefore(at.later, entry)) at = at.later
       this.#link(entry, at)
       this.#finger = entry
     }
@@ -117,4 +116,8 @@ export class DueList<Holder> {
     if (later === null) this.#last = entry
     else later.sooner = entry
   }
+}
+
+function isBefore(one: Pending<unknown>, other: Pending<unknown>): boolean {
+  return one.dueMs === other.dueMs ? one.sequence < other.sequence : one.dueMs < other.dueMs
 }
