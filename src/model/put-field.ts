@@ -10,11 +10,11 @@ export function fieldBytes(contentBytes: number): number {
   return bytes
 }
 
-/** Write tag and length of a field; returns where its content begins. */
-export function putFieldHead(target: Buffer, position: number, tag: number, contentBytes: number): number {
+/** Write the tag of a field and what follows it, the length of its content or the number that it is; returns the position behind it. */
+export function putFieldHead(target: Buffer, position: number, tag: number, number: number): number {
   let at = position
   target[at++] = tag
-  let left = contentBytes
+  let left = number
   for (; left >= 0x80; left = Math.floor(left / 0x80)) target[at++] = (left & 0x7f) | 0x80
   target[at++] = left
   return at

@@ -20,10 +20,7 @@ export class BytePeer {
 
   protected constructor(socket: Socket) {
     this.socket = socket
-    socket.on('data', (chunk: Buffer) => {
-      this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
-      this.#changed()
-    })
+    socket.on('data', (chunk: Buffer) => this.received(chunk))
     // A reset is one way to be refused: what matters is that it is over.
     socket.on('error', () => this.#end())
     socket.on('end', () => this.#end())
@@ -55,6 +52,11 @@ export class BytePeer {
 
   [Symbol.dispose](): void {
     this.socket.destroy()
+  }
+
+  protected received(chunk: Buffer): void {
+    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
+    this.#changed()
   }
 
   protected get pending(): Buffer {

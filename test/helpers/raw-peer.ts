@@ -3,8 +3,7 @@
  * client would, stop reading, and tell how the server took leave of it.
  */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { connect as dial, type Socket } from 'node:net'
+import { BytePeer, dialed } from './byte-peer.js'
 import { loadStock, type StockMessage } from './stock-protobuf.js'
 
 const stock = loadStock()
@@ -16,44 +15,14 @@ export function framedMessage(message: StockMessage): Buffer {
   return clientFrames.encodeDelimited(message)
 }
 
-export class RawPeer {
-  readonly socket: Socket
+export class RawPeer extends BytePeer {
   /** Bytes that have arrived. */
   receivedBytes = 0
-  #pending: Buffer = Buffer.alloc(0)
   readonly #frames: StockMessage[] = []
-  #isOver = false
   #nextId = 1
-  #onChange: (() => void) | null = null
-
-  private constructor(socket: Socket) {
-    this.socket = socket
-    socket.on('data', (chunk: Buffer) => this.#received(chunk))
-    // A reset is one way to be refused: what matters is that it is over.
-    socket.on('error', () => this.#end())
-    socket.on('end', () => this.#end())
-    socket.on('close', () => this.#end())
-  }
 
   static async connect(port: number): Promise<RawPeer> {
-    const socket = dial({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-    await once(socket, 'connect')
-    return new RawPeer(socket)
-  }
-
-  /** Whether the server has ended or reset the connection. */
-  get isOver(): boolean {
-    return this.#isOver
-  }
-
-  /** Bytes of a frame that has begun and not ended. */
-  get pendingBytes(): number {
-    return this.#pending.length
-  }
-
-  write(bytes: Uint8Array | string): void {
-    if (this.socket.destroyed) return
-    this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
+    return new RawPeer(await dialed(port))
   }
 
   send(message: StockMessage): void {
@@ -65,8 +34,8 @@ export class RawPeer {
     for (;;) {
       const frame = this.#frames.shift()
       if (frame !== undefined) return frame
-      if (this.#isOver) return null
-      await this.#change()
+      if (this.isOver) return null
+      await this.change()
     }
   }
 
@@ -99,38 +68,17 @@ export class RawPeer {
     this.socket.destroy()
   }
 
-  [Symbol.dispose](): void {
-    this.destroy()
-  }
-
-  async #change(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#onChange = resolve
-    })
-  }
-
-  #received(chunk: Buffer): void {
+  protected override received(chunk: Buffer): void {
     this.receivedBytes += chunk.length
-    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
+    super.received(chunk)
     let at = 0
     for (;;) {
-      const frame = frameAt(this.#pending, at)
+      const frame = frameAt(this.pending, at)
       if (frame === null) break
-      this.#frames.push(serverFrames.decode(this.#pending.subarray(frame.start, frame.end)))
+      this.#frames.push(serverFrames.decode(this.pending.subarray(frame.start, frame.end)))
       at = frame.end
     }
-    this.#pending = this.#pending.subarray(at)
-    this.#changed()
-  }
-
-  #end(): void {
-    this.#isOver = true
-    this.#changed()
-  }
-
-  #changed(): void {
-    this.#onChange?.()
-    this.#onChange = null
+    this.taken(at)
   }
 }
 

@@ -5,14 +5,12 @@
 import type { Clock } from '../../../common/clock.js'
 import type { ChannelListener } from './channels.js'
 import { textOf } from './fault.js'
-import type { Journal } from './journal.js'
+import { type Journal, quoted } from './journal.js'
 import type { StreamingState } from './streaming-state.js'
 
 const SECOND_MS = 1_000
 /** Lines: whoever asks for what cannot be had, over and over, must not fill the disk. */
 const FAILURES_TOLD_MAX = 100
-/** Of a name that can be anything. */
-const NAME_LENGTH_MAX = 255
 
 export interface ChannelNotesOptions {
   readonly state: StreamingState
@@ -55,7 +53,7 @@ export class ChannelNotes implements ChannelListener {
       this.#failures = 0
     }
     if (++this.#failures > FAILURES_TOLD_MAX) return
-    journal.error(`Creating channel ${JSON.stringify(channel.slice(0, NAME_LENGTH_MAX))} failed: ${textOf(error)}`)
+    journal.error(`Creating channel ${quoted(channel)} failed: ${textOf(error)}`)
   }
 
   #keep(kept: Promise<void>): void {

@@ -5,6 +5,7 @@
  *   answer = 0x0a length guid CRLF
  */
 import { putBytes } from '../../../common/put-bytes.js'
+import { putFieldHead } from '../../../model/put-field.js'
 import { ReceivedMessage } from '../core/received-message.js'
 import type { Router } from '../core/router.js'
 import { encodePubAckError } from './messages.js'
@@ -122,11 +123,7 @@ function refusal(subject: string, answer: Buffer, error: string) {
 function putAnswer(to: Buffer, position: number, guid: Buffer, start: number, end: number): number {
   let at = position
   if (end > start) {
-    to[at++] = GUID_TAG
-    let left = end - start
-    for (; left > ONE_BYTE_MAX; left >>>= 7) to[at++] = (left & ONE_BYTE_MAX) | (ONE_BYTE_MAX + 1)
-    to[at++] = left
-    at = putBytes(to, at, guid, start, end)
+    at = putBytes(to, putFieldHead(to, at, GUID_TAG, end - start), guid, start, end)
   }
   to[at++] = CR
   to[at++] = LF

@@ -17,6 +17,14 @@ export interface Journal {
 const LINE_LENGTH_MAX = 1_000
 const CONTROLS = /[\p{Cc}\u2028\u2029]/gu
 
+/** Of a name that can be anything. */
+const NAME_LENGTH_MAX = 255
+
+/** A name of which nobody has looked whether it can be one. */
+export function quoted(name: string): string {
+  return JSON.stringify(name.slice(0, NAME_LENGTH_MAX))
+}
+
 /** What clients named must not look like a line of its own, nor fill the log. */
 function inOneLine(text: string): string {
   const line = text.length > LINE_LENGTH_MAX ? `${text.slice(0, LINE_LENGTH_MAX)}...` : text

@@ -7,6 +7,7 @@
 
 import type { Slab } from '../../../broker/slab.js'
 import { putBytes } from '../../../common/put-bytes.js'
+import { putFieldHead } from '../../../model/put-field.js'
 import { RecordReader } from './message-record.js'
 
 const SEQUENCE_TAG = 0x08
@@ -40,8 +41,7 @@ export class MessageEncoder {
     this.#slab = slab
     const name = Buffer.from(channel)
     const field = Buffer.alloc(FRAME_BYTES)
-    field[0] = CHANNEL_TAG
-    this.#channelField = Buffer.concat([field.subarray(0, putVarint(field, 1, name.length)), name])
+    this.#channelField = Buffer.concat([field.subarray(0, putFieldHead(field, 0, CHANNEL_TAG, name.length)), name])
   }
 
   /** The record at `position` of a checked run; returns where the next one begins. */
@@ -54,9 +54,7 @@ export class MessageEncoder {
     const slab = this.#slab
     const reserved = slab.reserve(FRAME_BYTES + channelField.length + dataEnd - dataStart + replyEnd - replyStart)
     const { buffer } = slab
-    let at = reserved
-    buffer[at++] = SEQUENCE_TAG
-    at = putVarint(buffer, at, sequence)
+    let at = putFieldHead(buffer, reserved, SEQUENCE_TAG, sequence)
     at = putBytes(buffer, at, channelField, 0, channelField.length)
     if (replyEnd > replyStart) at = putField(buffer, at, REPLY_TAG, body, replyStart, replyEnd)
     if (dataEnd > dataStart) at = putField(buffer, at, DATA_TAG, body, dataStart, dataEnd)
@@ -64,8 +62,7 @@ export class MessageEncoder {
     if (redeliveryCount > 0) {
       buffer[at++] = REDELIVERED_TAG
       buffer[at++] = 1
-      buffer[at++] = COUNT_TAG
-      at = putVarint(buffer, at, redeliveryCount)
+      at = putFieldHead(buffer, at, COUNT_TAG, redeliveryCount)
     }
     this.buffer = buffer
     this.start = reserved
@@ -89,14 +86,5 @@ export class MessageEncoder {
 }
 
 function putField(to: Buffer, position: number, tag: number, from: Buffer, start: number, end: number): number {
-  to[position] = tag
-  return putBytes(to, putVarint(to, position + 1, end - start), from, start, end)
-}
-
-function putVarint(to: Buffer, position: number, value: number): number {
-  let at = position
-  let left = value
-  for (; left >= VARINT_MORE; left = Math.floor(left / VARINT_MORE)) to[at++] = (left % VARINT_MORE) + VARINT_MORE
-  to[at++] = left
-  return at
+  return putBytes(to, putFieldHead(to, position, tag, end - start), from, start, end)
 }

@@ -1,6 +1,8 @@
 /**
  * What an operator reads of subscriptions that come and go, in the lines of the original.
  */
+
+import { quoted } from './journal.js'
 import {
   START_FIRST,
   START_LAST_RECEIVED,
@@ -11,8 +13,6 @@ import {
 import type { Subscribed, Subscription } from './subscription.js'
 
 const NS_PER_MS = 1_000_000
-/** Of a channel that is none. */
-const NAMED_LENGTH_MAX = 255
 
 /** `lastSent` is what was made of the start position. */
 export function subscribedLine(
@@ -52,7 +52,7 @@ export function foreignAckLine(
   { sequence, named, isThere }: { readonly sequence: number; readonly named: string; readonly isThere: boolean },
 ): string {
   // Anybody can name anything.
-  const shown = isThere || /^[!-~]{1,255}$/.test(named) ? named : JSON.stringify(named.slice(0, NAMED_LENGTH_MAX))
+  const shown = isThere || /^[!-~]{1,255}$/.test(named) ? named : quoted(named)
   const what = isThere ? `is not that of subid=${id}, subject=${channel}` : 'not found'
   return `Unable to process ack seq=${sequence}, channel ${shown} ${what}`
 }
